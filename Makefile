@@ -1,0 +1,45 @@
+# Every target does its own set-up: a virtual environment in .venv with the pinned versions.
+PYTHON ?= python3
+RUN := .venv/bin
+
+.PHONY: demo dev test check format bench lock clean
+
+demo: .venv/run.done   ## The family line end to end, on embedded everything
+	@$(RUN)/keepsake demo
+
+dev: .venv/run.done    ## Start everything and stay up: http://127.0.0.1:3000
+	@$(RUN)/keepsake up
+
+test: .venv/dev.done   ## All tests
+	@$(RUN)/python -m pytest
+
+check: .venv/dev.done  ## Format, lint, types, import contracts
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+format: .venv/dev.done
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+bench: .venv/dev.done  ## Benchmarks: tables with ratios
+	@$(RUN)/python -m benchmarks
+
+# A lock lists every package with its hashes, so nothing is resolved here (--no-deps).
+.venv/%.done: requirements/%.lock pyproject.toml
+	@test -x $(RUN)/python || $(PYTHON) -c 'import sys; v=sys.version_info; sys.exit(f"Keepsake needs Python 3.11 to 3.13, this is {v.major}.{v.minor}: make PYTHON=python3.11 ...") if not (3,11)<=v[:2]<(3,14) else 0'
+	@test -x $(RUN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing pinned packages into .venv (about a minute)..."
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+lock: .venv/dev.done   ## Write both locks anew from pyproject.toml
+	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local -o requirements/run.lock
+	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local --group dev -o requirements/dev.lock
+LOCK := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --quiet --custom-compile-command "make lock"
+
+clean:
+	rm -rf .venv .keepsake

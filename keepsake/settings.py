@@ -1,0 +1,262 @@
+"""Every setting, from the environment, with its default.
+
+`docs/settings.md` is the table an operator reads; a test holds the two together. An empty value
+counts as not set. What is not set falls to the embedded default: a PostgreSQL, a folder of objects
+and a model server of our own under `KEEPSAKE_HOME`.
+"""
+
+import json
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from keepsake.errors import SettingsError
+
+Provider = Literal["openai", "cartesia", "bedrock"]
+Role = Literal["chat", "embeddings", "transcription", "speech"]
+ROLES: tuple[Role, ...] = ("chat", "embeddings", "transcription", "speech")
+
+LOCAL_MODELS: dict[Role, str] = {
+    "chat": "smollm2-135m-instruct",
+    "embeddings": "wordllama-l2-supercat-256",
+    "transcription": "whisper-tiny.en",
+    "speech": "hibari",
+}
+
+
+class Endpoint(BaseModel):
+    """Where one model role is served: a provider's protocol, a base URL, a key and a model name."""
+
+    role: Role
+    provider: Provider
+    base_url: str
+    model: str
+    api_key: SecretStr
+    concurrency: int
+    timeout: float
+    embedded: bool
+
+
+class Settings(BaseSettings):
+    """The settings in force. Read once at start with `load_settings()`."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    keepsake_home: Path = Field(Path(".keepsake"), description="Folder of the embedded default.")
+    database_url: str = Field(
+        "", description="PostgreSQL 15+ with pgvector 0.8.4+. Empty: the embedded one."
+    )
+    dagster_port: int = Field(3000, description="Port of the Dagster UI on 127.0.0.1.")
+
+    s3_endpoint: str = Field("", description="S3-compatible endpoint. Empty: AWS itself.")
+    s3_bucket: str = Field("", description="Bucket for objects. Empty: a folder in KEEPSAKE_HOME.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key: SecretStr = Field(
+        SecretStr(""), description="Access key. Empty: the AWS default chain."
+    )
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="Secret key of S3_ACCESS_KEY.")
+
+    chat_provider: Literal["openai", "bedrock"] = Field(
+        "openai", description="`openai` (any OpenAI-compatible server) or `bedrock` (Converse)."
+    )
+    chat_base_url: str = Field("", description="Base URL with /v1. Empty: the embedded model.")
+    chat_api_key: SecretStr = Field(SecretStr(""), description="Key of the chat endpoint.")
+    chat_model: str = Field("", description="Model name as the endpoint knows it.")
+    chat_concurrency: int = Field(
+        0, ge=0, description="Calls at once. 0: 2 embedded, 16 elsewhere."
+    )
+    chat_timeout: float = Field(120.0, gt=0, description="Seconds one chat call may take.")
+    chat_context_words: int = Field(
+        0, ge=0, description="Longest text sent in one chat call, in words. 0: 900 embedded, 6000."
+    )
+
+    embeddings_base_url: str = Field(
+        "", description="Base URL with /v1. Empty: the embedded model."
+    )
+    embeddings_api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint.")
+    embeddings_model: str = Field("", description="Model name as the endpoint knows it.")
+    embeddings_dimensions: int = Field(
+        0, ge=0, le=4000, description="Length of the vectors. 0: 256 embedded, 1536 elsewhere."
+    )
+    embeddings_concurrency: int = Field(0, ge=0, description="Calls at once. 0: 2 embedded, 8.")
+    embeddings_timeout: float = Field(60.0, gt=0, description="Seconds one call may take.")
+
+    transcription_provider: Literal["openai", "cartesia"] = Field(
+        "openai", description="`openai` (any compatible server) or `cartesia` (native /stt)."
+    )
+    transcription_base_url: str = Field("", description="Base URL. Empty: the embedded model.")
+    transcription_api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint.")
+    transcription_model: str = Field("", description="Model name as the endpoint knows it.")
+    transcription_concurrency: int = Field(0, ge=0, description="Calls at once. 0: 1 embedded, 8.")
+    transcription_timeout: float = Field(600.0, gt=0, description="Seconds one call may take.")
+
+    speech_provider: Literal["openai", "cartesia"] = Field(
+        "openai", description="`openai` (any compatible server) or `cartesia` (native /tts/bytes)."
+    )
+    speech_base_url: str = Field("", description="Base URL. Empty: the embedded model.")
+    speech_api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint.")
+    speech_model: str = Field("", description="Model name as the endpoint knows it.")
+    speech_voice: str = Field("", description="Voice name or id. Empty: the embedded voice.")
+    speech_concurrency: int = Field(0, ge=0, description="Calls at once. 0: 1 embedded, 3.")
+    speech_timeout: float = Field(120.0, gt=0, description="Seconds one call may take.")
+
+    cartesia_version: str = Field("2026-08-14", description="Cartesia-Version header.")
+    aws_bearer_token_bedrock: SecretStr = Field(
+        SecretStr(""), description="Bedrock bearer token; used when CHAT_PROVIDER=bedrock."
+    )
+    aws_region: str = Field("us-west-2", description="Region of Bedrock.")
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of every role whose own key is not set and whose provider is openai.",
+    )
+    cartesia_api_key: SecretStr = Field(
+        SecretStr(""), description="Key of transcription and speech with provider cartesia."
+    )
+
+    audio_concurrency: int = Field(2, ge=1, description="Audio files worked on at once.")
+    max_audio_minutes: float = Field(120.0, gt=0, description="Longest recording accepted.")
+    max_text_chars: int = Field(200_000, gt=0, description="Longest written response accepted.")
+    first_day: date = Field(
+        date(2000, 1, 1), description="First daily partition; nothing older is accepted."
+    )
+    max_records_per_run: int = Field(
+        500, gt=0, description="Most records in one run that a sensor asked for."
+    )
+    steps_on_schedule: str = Field(
+        "", description="Steps that sensors leave to schedules and people, comma-separated."
+    )
+
+    notify_urls: SecretStr = Field(
+        SecretStr(""), description="apprise URLs, space-separated, that get every family's quote."
+    )
+    notify_config: str = Field(
+        "", description="apprise configuration file; its tags are family slugs."
+    )
+    quote_hour: int = Field(9, ge=0, le=23, description="Local hour of the daily quote.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, url: str) -> str:
+        if url and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return url
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for role in ROLES:
+            provider = getattr(self, f"{role}_provider", "openai")
+            remote = provider != "openai" or getattr(self, f"{role}_base_url")
+            if remote and not getattr(self, f"{role}_model"):
+                raise ValueError(
+                    f"{role.upper()}_MODEL is empty, but {role} is not the embedded model: "
+                    "name the model as its endpoint knows it"
+                )
+        if self.speech_provider == "cartesia" and not self.speech_voice:
+            raise ValueError("SPEECH_VOICE is empty: Cartesia needs a voice id")
+        if bool(self.s3_access_key.get_secret_value()) != bool(
+            self.s3_secret_key.get_secret_value()
+        ):
+            raise ValueError("set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither")
+        return self
+
+    @property
+    def home(self) -> Path:
+        """The data folder, absolute."""
+        return self.keepsake_home.expanduser().resolve()
+
+    @property
+    def objects_folder(self) -> Path:
+        """Where objects live when no bucket is set."""
+        return self.home / "objects"
+
+    @property
+    def scheduled_steps(self) -> frozenset[str]:
+        """The steps that sensors leave alone."""
+        return frozenset(s.strip() for s in self.steps_on_schedule.split(",") if s.strip())
+
+    @cached_property
+    def embeds_dimensions(self) -> int:
+        """Length of every stored vector."""
+        embedded = not self.embeddings_base_url
+        return self.embeddings_dimensions or (256 if embedded else 1536)
+
+    @cached_property
+    def chat_words(self) -> int:
+        """Words of source text that fit one chat call."""
+        return self.chat_context_words or (900 if self.endpoint("chat").embedded else 6000)
+
+    def endpoint(self, role: Role) -> Endpoint:
+        """Where `role` is served now.
+
+        Raises:
+            SettingsError: the role is embedded and `keepsake up` has not written its address.
+        """
+        provider: Provider = getattr(self, f"{role}_provider", "openai")
+        base_url: str = getattr(self, f"{role}_base_url")
+        embedded = provider == "openai" and not base_url
+        if embedded:
+            base_url = self._embedded_models_url()
+        elif not base_url:
+            base_url = {
+                "cartesia": "https://api.cartesia.ai",
+                "bedrock": f"https://bedrock-runtime.{self.aws_region}.amazonaws.com",
+            }[provider]
+        own: SecretStr = getattr(self, f"{role}_api_key")
+        shared = {
+            "openai": self.openai_api_key,
+            "cartesia": self.cartesia_api_key,
+            "bedrock": self.aws_bearer_token_bedrock,
+        }[provider]
+        few, many = {
+            "chat": (2, 16),
+            "embeddings": (2, 8),
+            "transcription": (1, 8),
+            "speech": (1, 3),
+        }[role]
+        return Endpoint(
+            role=role,
+            provider=provider,
+            base_url=base_url.rstrip("/"),
+            model=getattr(self, f"{role}_model") or LOCAL_MODELS[role],
+            api_key=own if own.get_secret_value() else shared,
+            concurrency=getattr(self, f"{role}_concurrency") or (few if embedded else many),
+            timeout=getattr(self, f"{role}_timeout"),
+            embedded=embedded,
+        )
+
+    @property
+    def state_file(self) -> Path:
+        """What `keepsake up` wrote about the parts it runs: addresses and process ids."""
+        return self.home / "up.json"
+
+    def _embedded_models_url(self) -> str:
+        """Address of the local model server; a placeholder that refuses when it is not running."""
+        try:
+            return str(json.loads(self.state_file.read_text())["models_url"])
+        except (OSError, ValueError, KeyError):
+            # Port 9 (discard) on loopback: calls fail as "connection refused", and `doctor` and
+            # the ledger then say that the embedded models are not running.
+            return "http://127.0.0.1:9/v1"
+
+
+def load_settings() -> Settings:
+    """Read and check the settings.
+
+    Raises:
+        SettingsError: naming every variable that is wrong, and why.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # every field has a default
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{name}: {message}" if name else message)
+        raise SettingsError("; ".join(lines)) from None
