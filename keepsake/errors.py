@@ -40,7 +40,7 @@ class RetryableError(StepError):
 
 
 class RateLimited(RetryableError):
-    """The provider asks us to slow down. Never a record's fault, never a sign of a dead endpoint."""
+    """The provider asks us to slow down. Never a record's fault, nor a sign of a dead endpoint."""
 
 
 class PermanentError(StepError):
