@@ -22,6 +22,15 @@ class Usage:
     characters: int = 0
     models: list[str] = field(default_factory=list)
 
+    def add(self, other: "Usage") -> None:
+        """Add another's sums to these."""
+        self.calls += other.calls
+        self.tokens_in += other.tokens_in
+        self.tokens_out += other.tokens_out
+        self.audio_seconds += other.audio_seconds
+        self.characters += other.characters
+        self.models += [model for model in other.models if model not in self.models]
+
 
 _current: ContextVar[Usage | None] = ContextVar("usage", default=None)
 
@@ -48,12 +57,5 @@ def record(
 ) -> None:
     """Add one answered call to the counter in force; without one, do nothing."""
     usage = _current.get()
-    if usage is None:
-        return
-    usage.calls += calls
-    usage.tokens_in += tokens_in
-    usage.tokens_out += tokens_out
-    usage.audio_seconds += audio_seconds
-    usage.characters += characters
-    if model not in usage.models:
-        usage.models.append(model)
+    if usage is not None:
+        usage.add(Usage(calls, tokens_in, tokens_out, audio_seconds, characters, [model]))

@@ -1,0 +1,179 @@
+"""The connection to PostgreSQL, and the numbered migrations that make its schema.
+
+Keepsake's tables live in the schema `keepsake`; Dagster's own storage may share the database.
+The SQL itself stands where it is used.
+"""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool
+
+from keepsake.errors import KeepsakeError
+from keepsake.settings import Settings
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
+Pool = AsyncConnectionPool[AsyncConnection]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+MINIMUM_PGVECTOR = (0, 8, 4)
+_MIGRATION_LOCK = 0x6B656570  # "keep"
+
+
+class DatabaseError(KeepsakeError):
+    """The database cannot be used as it is. The message says what to do."""
+
+
+def database_url(settings: Settings) -> str:
+    """The database in force: `DATABASE_URL`, or the embedded PostgreSQL, started if need be."""
+    if settings.database_url:
+        return settings.database_url
+    from keepsake.local.postgres import ensure_running
+
+    return ensure_running(settings.home)
+
+
+def _parameters(url: str) -> dict[str, Any]:
+    parameters: dict[str, Any] = conninfo_to_dict(url)
+    options = f"{parameters.get('options') or ''} -c search_path=keepsake,public -c timezone=UTC"
+    parameters["options"] = options.strip()
+    parameters.setdefault("connect_timeout", "10")
+    return parameters
+
+
+@contextmanager
+def connect(url: str) -> Iterator[Connection]:
+    """One autocommitting connection; use `connection.transaction()` for more than one statement.
+
+    Raises:
+        psycopg.OperationalError: the server cannot be reached or refuses us.
+    """
+    with psycopg.connect(**_parameters(url), autocommit=True) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
+    """A pool of autocommitting connections, closed at the end of the block."""
+    pool: Pool = AsyncConnectionPool(
+        kwargs={**_parameters(url), "autocommit": True},
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=30,
+    )
+    await pool.open(wait=True, timeout=30)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One numbered file of SQL."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of its text: a migration that was applied is never edited."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations(folder: Path = MIGRATIONS) -> list[Migration]:
+    """All migrations in order. Their numbers must run 1, 2, 3, ..."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        number, _, name = path.stem.partition("_")
+        found.append(Migration(int(number), name, path.read_text()))
+    numbers = [migration.number for migration in found]
+    if numbers != list(range(1, len(found) + 1)):
+        raise DatabaseError(f"the migrations are numbered {numbers}: no gaps, no doubles")
+    return found
+
+
+def migrate(url: str, *, to: int | None = None) -> list[Migration]:
+    """Bring the schema up to date (or to migration `to`), one transaction a migration.
+
+    Safe to call from several processes at once: a lock lets one through and the others find
+    nothing to do. Returns what was applied.
+
+    Raises:
+        DatabaseError: pgvector is missing or too old, or an applied migration was edited.
+    """
+    with connect(url) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+        try:
+            _require_pgvector(connection)
+            connection.execute("CREATE SCHEMA IF NOT EXISTS keepsake")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT"
+                " NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            return [m for m in pending(connection, to=to) if _apply(connection, m)]
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
+
+
+def pending(connection: Connection, *, to: int | None = None) -> list[Migration]:
+    """The migrations not applied yet.
+
+    Raises:
+        DatabaseError: an applied migration's file has changed, or the schema is newer than us.
+    """
+    if connection.execute("SELECT to_regclass('keepsake.migrations')").fetchone() == (None,):
+        return migrations()
+    rows = connection.execute("SELECT number, checksum FROM migrations").fetchall()
+    applied: dict[int, str] = dict(rows)
+    known = {m.number: m for m in migrations()}
+    for number, checksum in applied.items():
+        if number not in known:
+            raise DatabaseError(
+                f"the database is at migration {number}, this Keepsake knows {len(known)}: "
+                "install the newer version"
+            )
+        if known[number].checksum != checksum:
+            raise DatabaseError(
+                f"migration {number} was edited after it was applied: restore the file and put "
+                "the change into a new migration"
+            )
+    return [m for n, m in known.items() if n not in applied and (to is None or n <= to)]
+
+
+def _apply(connection: Connection, migration: Migration) -> bool:
+    with connection.transaction():
+        connection.execute(migration.sql.encode())
+        connection.execute(
+            "INSERT INTO migrations (number, name, checksum) VALUES (%s, %s, %s)",
+            (migration.number, migration.name, migration.checksum),
+        )
+    return True
+
+
+def _require_pgvector(connection: Connection) -> None:
+    row = connection.execute(
+        "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions"
+        " WHERE name = 'vector'"
+    ).fetchone()
+    if row is None:
+        raise DatabaseError(
+            "this PostgreSQL has no pgvector: install the extension, version "
+            f"{'.'.join(map(str, MINIMUM_PGVECTOR))} or newer, on the database server"
+        )
+    version = tuple(int(part) for part in re.findall(r"\d+", row[0])[:3])
+    if version < MINIMUM_PGVECTOR:
+        raise DatabaseError(
+            f"pgvector {row[0]} can corrupt its indexes: upgrade it to "
+            f"{'.'.join(map(str, MINIMUM_PGVECTOR))} or newer"
+        )

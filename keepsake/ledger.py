@@ -1,0 +1,420 @@
+"""The ledger: what was done to every record, what is due, what failed and why.
+
+One row per record and step. The engine (`keepsake/line.py`) claims rows, and writes a result and
+its row in one transaction; everyone else reads. A record's status is a view over it. SQL stands
+here; what a step stores beside its row stands with the step.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from psycopg.rows import class_row, dict_row
+
+from keepsake.database import AsyncConnection, Connection
+from keepsake.usage import Usage
+
+Status = Literal["pending", "running", "succeeded", "failed"]
+
+CRASHES_ALLOWED = 3
+# Advisory locks of records live above this number, clear of every other lock we take.
+_RECORD_LOCKS = 1 << 62
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the ledger knows of one step of one record when a run looks at it."""
+
+    record_id: int
+    step: str
+    status: Status
+    due: bool
+    attempts: int
+    deferrals: int
+    crashes: int
+    input_fingerprint: str | None
+    output_fingerprint: str | None
+
+    @property
+    def died(self) -> int:
+        """Runs that died while they held this row: we hold its lock, so nobody is running it."""
+        return self.crashes + (self.status == "running")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The records a run may take: those of `line` recorded in [start, end)."""
+
+    line: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one step of one record ended in this run: the row to write, and the result if any."""
+
+    record_id: int
+    step: str
+    status: Status
+    result: Any = None
+    due_at: datetime | None = None
+    attempts: int = 0
+    deferrals: int = 0
+    input_fingerprint: str | None = None
+    output_fingerprint: str | None = None
+    usage: Usage | None = None
+    seconds: float | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+
+
+# ---------------------------------------------------------------------------------------------
+# What the engine does, on its own asynchronous connections
+# ---------------------------------------------------------------------------------------------
+
+
+async def due_records(
+    connection: AsyncConnection,
+    window: Window,
+    steps: Sequence[str],
+    *,
+    limit: int,
+    without: Sequence[int],
+) -> list[int]:
+    """Records with a due row in one of `steps`: urgent ones first, then the newest."""
+    cursor = await connection.execute(
+        """
+        SELECT r.id FROM records r
+        WHERE r.line = %(line)s AND r.recorded_at >= %(start)s AND r.recorded_at < %(end)s
+          AND r.id <> ALL(%(without)s)
+          AND EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id
+                      AND l.due_at <= now() AND l.step = ANY(%(steps)s))
+        ORDER BY r.priority DESC, r.id DESC
+        LIMIT %(limit)s
+        """,
+        {**vars(window), "steps": list(steps), "without": list(without), "limit": limit},
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def all_records(
+    connection: AsyncConnection, window: Window, *, limit: int, after: tuple[int, int] | None
+) -> list[tuple[int, int]]:
+    """The next page of (priority, id) of every record, in the same order, after `after`."""
+    priority, record_id = after or (2**15, 2**62)
+    cursor = await connection.execute(
+        """
+        SELECT priority, id FROM records
+        WHERE line = %(line)s AND recorded_at >= %(start)s AND recorded_at < %(end)s
+          AND (priority, id) < (%(priority)s, %(id)s)
+        ORDER BY priority DESC, id DESC LIMIT %(limit)s
+        """,
+        {**vars(window), "priority": priority, "id": record_id, "limit": limit},
+    )
+    return await cursor.fetchall()
+
+
+async def count_all(connection: AsyncConnection, window: Window) -> int:
+    """How many records the window has."""
+    cursor = await connection.execute(
+        "SELECT count(*) FROM records WHERE line = %(line)s AND recorded_at >= %(start)s"
+        " AND recorded_at < %(end)s",
+        vars(window),
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def count_due(
+    connection: AsyncConnection, window: Window, steps: Sequence[str], *, at_most: int | None
+) -> int:
+    """How many records of the window have a due row in one of `steps`, up to `at_most`."""
+    cursor = await connection.execute(
+        """
+        SELECT count(*) FROM (
+            SELECT FROM records r
+            WHERE r.line = %(line)s AND r.recorded_at >= %(start)s AND r.recorded_at < %(end)s
+              AND EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id
+                          AND l.due_at <= now() AND l.step = ANY(%(steps)s))
+            LIMIT %(at_most)s) AS due
+        """,
+        {**vars(window), "steps": list(steps), "at_most": at_most},
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def lock_records(connection: AsyncConnection, ids: Sequence[int]) -> list[int]:
+    """Take the records that no other run holds. The locks end with the connection."""
+    cursor = await connection.execute(
+        "SELECT id FROM unnest(%s::bigint[]) AS id WHERE pg_try_advisory_lock(%s::bigint + id)",
+        (list(ids), _RECORD_LOCKS),
+    )
+    taken = {row[0] for row in await cursor.fetchall()}
+    return [record_id for record_id in ids if record_id in taken]
+
+
+async def unlock_records(connection: AsyncConnection, ids: Sequence[int]) -> None:
+    """Give records back."""
+    await connection.execute(
+        "SELECT pg_advisory_unlock(%s::bigint + id) FROM unnest(%s::bigint[]) AS id",
+        (_RECORD_LOCKS, list(ids)),
+    )
+
+
+async def entries(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, dict[str, Entry]]:
+    """The ledger rows of some records, by record and step."""
+    async with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        await cursor.execute(
+            """
+            SELECT record_id, step, status, coalesce(due_at <= now(), false) AS due, attempts,
+                   deferrals, crashes, input_fingerprint, output_fingerprint
+            FROM ledger WHERE record_id = ANY(%s)
+            """,
+            (list(ids),),
+        )
+        found: dict[int, dict[str, Entry]] = {record_id: {} for record_id in ids}
+        async for entry in cursor:
+            found[entry.record_id][entry.step] = entry
+        return found
+
+
+async def mark_running(
+    connection: AsyncConnection, todo: Sequence[tuple[int, str]], *, run_id: str
+) -> None:
+    """Say who works on these rows. A row still `running` belonged to a run that died: count it."""
+    ids, steps = _columns(todo, 2)
+    await connection.execute(
+        """
+        UPDATE ledger l
+        SET status = 'running', run_id = %s, started_at = now(),
+            due_at = coalesce(l.due_at, now()),
+            crashes = CASE WHEN l.status = 'running' THEN l.crashes + 1 ELSE 0 END
+        FROM unnest(%s::bigint[], %s::text[]) AS t(record_id, step)
+        WHERE l.record_id = t.record_id AND l.step = t.step AND l.status <> 'succeeded'
+        """,
+        (run_id, ids, steps),
+    )
+
+
+async def release(connection: AsyncConnection, run_id: str) -> None:
+    """Put back what a cancelled run had in its hands."""
+    await connection.execute(
+        "UPDATE ledger SET status = 'pending' WHERE run_id = %s AND status = 'running'", (run_id,)
+    )
+
+
+async def write(
+    connection: AsyncConnection, line: str, outcomes: Sequence[Outcome], *, run_id: str
+) -> None:
+    """Write the rows of some outcomes. Call it in the transaction that stored their results."""
+    if not outcomes:
+        return
+    usages = [outcome.usage or Usage() for outcome in outcomes]
+    await connection.execute(
+        """
+        INSERT INTO ledger AS l (record_id, step, line, status, due_at, attempts, deferrals,
+            input_fingerprint, output_fingerprint, models, calls, tokens_in, tokens_out,
+            audio_seconds, characters, seconds, error_type, error_message, run_id, started_at,
+            finished_at)
+        SELECT record_id, step, %(line)s, status, due_at, attempts, deferrals, input_fingerprint,
+            output_fingerprint, string_to_array(models, E'\\x1f'), calls, tokens_in, tokens_out,
+            audio_seconds, characters, seconds, error_type, error_message, %(run_id)s,
+            now() - make_interval(secs => coalesce(seconds, 0)), now()
+        FROM unnest(%(record_ids)s::bigint[], %(steps)s::text[], %(statuses)s::text[],
+            %(due)s::timestamptz[], %(attempts)s::smallint[], %(deferrals)s::smallint[],
+            %(inputs)s::text[], %(outputs)s::text[], %(models)s::text[], %(calls)s::integer[],
+            %(tokens_in)s::bigint[], %(tokens_out)s::bigint[], %(audio_seconds)s::real[],
+            %(characters)s::integer[], %(seconds)s::real[], %(error_types)s::text[],
+            %(error_messages)s::text[])
+            AS t(record_id, step, status, due_at, attempts, deferrals, input_fingerprint,
+                 output_fingerprint, models, calls, tokens_in, tokens_out, audio_seconds,
+                 characters, seconds, error_type, error_message)
+        ON CONFLICT (record_id, step) DO UPDATE SET
+            status = excluded.status, due_at = excluded.due_at, deferrals = excluded.deferrals,
+            attempts = l.attempts + excluded.attempts, crashes = 0,
+            input_fingerprint = excluded.input_fingerprint,
+            output_fingerprint = excluded.output_fingerprint, models = excluded.models,
+            calls = l.calls + excluded.calls, tokens_in = l.tokens_in + excluded.tokens_in,
+            tokens_out = l.tokens_out + excluded.tokens_out,
+            audio_seconds = l.audio_seconds + excluded.audio_seconds,
+            characters = l.characters + excluded.characters, seconds = excluded.seconds,
+            error_type = excluded.error_type, error_message = excluded.error_message,
+            run_id = excluded.run_id, started_at = coalesce(l.started_at, excluded.started_at),
+            finished_at = excluded.finished_at
+        """,
+        {
+            "line": line,
+            "run_id": run_id,
+            "record_ids": [o.record_id for o in outcomes],
+            "steps": [o.step for o in outcomes],
+            "statuses": [o.status for o in outcomes],
+            "due": [o.due_at for o in outcomes],
+            "attempts": [o.attempts for o in outcomes],
+            "deferrals": [o.deferrals for o in outcomes],
+            "inputs": [o.input_fingerprint for o in outcomes],
+            "outputs": [o.output_fingerprint for o in outcomes],
+            "models": ["\x1f".join(u.models) for u in usages],
+            "calls": [u.calls for u in usages],
+            "tokens_in": [u.tokens_in for u in usages],
+            "tokens_out": [u.tokens_out for u in usages],
+            "audio_seconds": [u.audio_seconds for u in usages],
+            "characters": [u.characters for u in usages],
+            "seconds": [o.seconds for o in outcomes],
+            "error_types": [o.error_type for o in outcomes],
+            "error_messages": [o.error_message for o in outcomes],
+        },
+    )
+
+
+async def wake(
+    connection: AsyncConnection, record_ids: Sequence[int], steps: Sequence[str]
+) -> None:
+    """Make due what waited for a step that has now succeeded."""
+    await connection.execute(
+        """
+        UPDATE ledger SET due_at = now()
+        WHERE record_id = ANY(%s) AND step = ANY(%s) AND status = 'pending' AND due_at IS NULL
+        """,
+        (list(record_ids), list(steps)),
+    )
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
+# ---------------------------------------------------------------------------------------------
+# What sensors, checks, the command line and people read
+# ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DueDay:
+    """A day that has due work, how many records at least, and the highest priority among them."""
+
+    day: date
+    records: int
+    priority: int
+
+
+def due_days(
+    connection: Connection, line: str, steps: Sequence[str], *, at_most: int = 20_000
+) -> list[DueDay]:
+    """Days (UTC) with due work, the most urgent and newest first.
+
+    Reads at most `at_most` rows of the index, those that became due last first, so that a flood
+    costs a tick no more than that and cannot hide what came after it.
+    """
+    with connection.cursor(row_factory=class_row(DueDay)) as cursor:
+        return cursor.execute(
+            """
+            SELECT (r.recorded_at AT TIME ZONE 'UTC')::date AS day, count(*) AS records,
+                   max(r.priority) AS priority
+            FROM (SELECT DISTINCT record_id FROM (
+                      SELECT record_id FROM ledger
+                      WHERE line = %s AND due_at <= now() AND step = ANY(%s)
+                      ORDER BY due_at DESC LIMIT %s) AS newest) AS open
+            JOIN records r ON r.id = open.record_id
+            GROUP BY day ORDER BY priority DESC, max(r.id) DESC
+            """,
+            (line, list(steps), at_most),
+        ).fetchall()
+
+
+def status(connection: Connection, line: str | None = None) -> list[dict[str, Any]]:
+    """Counts by line and record status."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT line, status, count(*) AS records FROM record_status"
+            " WHERE %(line)s::text IS NULL OR line = %(line)s GROUP BY 1, 2 ORDER BY 1, 2",
+            {"line": line},
+        ).fetchall()
+
+
+def steps_status(connection: Connection, line: str | None = None) -> list[dict[str, Any]]:
+    """Counts, tokens and seconds by line and step."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT line, step, count(*) FILTER (WHERE status = 'pending') AS pending,
+                   count(*) FILTER (WHERE status = 'running') AS running,
+                   count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+                   count(*) FILTER (WHERE status = 'failed') AS failed,
+                   sum(tokens_in)::bigint AS tokens_in, sum(tokens_out)::bigint AS tokens_out
+            FROM ledger WHERE %(line)s::text IS NULL OR line = %(line)s
+            GROUP BY line, step ORDER BY line, min(started_at) NULLS LAST, step
+            """,
+            {"line": line},
+        ).fetchall()
+
+
+def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]:
+    """Everything the ledger says of one record."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT step, status, due_at, attempts, models, calls, tokens_in, tokens_out, seconds,
+                   error_type, error_message, run_id, started_at, finished_at
+            FROM ledger WHERE record_id = %s ORDER BY started_at NULLS LAST, step
+            """,
+            (record_id,),
+        ).fetchall()
+
+
+def failures(
+    connection: Connection, window: Window, step: str, *, sample: int = 20
+) -> tuple[int, list[int]]:
+    """How many records of the window failed in `step` for good, and the ids of some."""
+    rows = connection.execute(
+        """
+        SELECT l.record_id, count(*) OVER () FROM ledger l JOIN records r ON r.id = l.record_id
+        WHERE l.line = %s AND l.step = %s AND l.status = 'failed'
+          AND r.recorded_at >= %s AND r.recorded_at < %s
+        ORDER BY l.record_id LIMIT %s
+        """,
+        (window.line, step, window.start, window.end, sample),
+    ).fetchall()
+    return (rows[0][1] if rows else 0), [row[0] for row in rows]
+
+
+def retry(
+    connection: Connection,
+    *,
+    line: str | None = None,
+    record_id: int | None = None,
+    step: str | None = None,
+) -> int:
+    """Make what failed due again, with what waits for it. Returns how many records that is."""
+    rows = connection.execute(
+        """
+        WITH failed AS (
+            SELECT record_id FROM ledger
+            WHERE status = 'failed' AND (%(line)s::text IS NULL OR line = %(line)s)
+              AND (%(record_id)s::bigint IS NULL OR record_id = %(record_id)s)
+              AND (%(step)s::text IS NULL OR step = %(step)s)
+        )
+        UPDATE ledger l
+        SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0
+        FROM failed
+        WHERE l.record_id = failed.record_id
+          AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
+               OR l.status = 'pending' AND l.due_at IS NULL)
+        RETURNING l.record_id
+        """,
+        {"line": line, "record_id": record_id, "step": step},
+    ).fetchall()
+    return len({row[0] for row in rows})
+
+
+def redo(connection: Connection, record_id: int, step: str) -> bool:
+    """Have one step of one record made again. Its present result stands until then.
+
+    Returns False if there is no such row.
+    """
+    cursor = connection.execute(
+        "UPDATE ledger SET due_at = now() WHERE record_id = %s AND step = %s", (record_id, step)
+    )
+    return cursor.rowcount == 1

@@ -1,0 +1,723 @@
+"""How records flow through the steps of a line.
+
+There is no barrier between steps: a record's independent steps run side by side, different records
+are in different steps, and the gate of each model role is what limits them, so a batch takes as
+long as its busiest role. A bounded window of records is in memory. Finished steps are written many
+at a time, each result in one transaction with its ledger row.
+
+What a step does is not here: a line is data (`Line`, `Step`) plus one function a step, in
+`assets/`. Nothing here knows Dagster.
+"""
+
+import asyncio
+import logging
+import random
+import time
+import traceback
+from collections import Counter
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import psycopg
+
+from keepsake import ledger
+from keepsake.database import AsyncConnection, Pool
+from keepsake.errors import EndpointDown, RateLimited, RetryableError, StepError
+from keepsake.fingerprint import fingerprint
+from keepsake.ledger import Entry, Outcome, Window
+from keepsake.usage import Usage, metered
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+# All in seconds. Between attempts within a run; the longest a provider may make a run wait:
+FIRST_DELAY, LONGEST_DELAY, LONGEST_PATIENCE = 1.0, 10.0, 60.0
+FLUSH_SECONDS, PROGRESS_SECONDS = 0.25, 5.0
+WRITE_PAUSES = (1.0, 4.0, 15.0)  # between tries at a write that the database did not take
+FIRST_DEFERRAL, LONGEST_DEFERRAL = timedelta(minutes=1), timedelta(minutes=30)
+RECORDS_IN_MEMORY, RECORDS_A_PAGE, FLUSH_OUTCOMES = 192, 64, 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """One enrichment of a record.
+
+    `make(source, *results of needs, tools)` returns the step's result, plain data; `save` stores
+    many results inside the transaction that writes their ledger rows; `load` reads stored results
+    back for the steps that need them. `version` changes when the same input would give another
+    result; `roles` are the model roles whose model name makes a result stale when it changes;
+    `essence` is the part of a result that later steps are made from.
+    """
+
+    name: str
+    version: str
+    make: Callable[..., Awaitable[Any]]
+    save: Callable[[AsyncConnection, Sequence[tuple[int, Any]]], Awaitable[None]]
+    load: Callable[[AsyncConnection, Sequence[int]], Awaitable[Mapping[int, Any]]] | None = None
+    needs: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    essence: Callable[[Any], Any] = lambda result: result
+
+
+@dataclass(frozen=True)
+class Line:
+    """The steps of a line in an order that respects their needs, and how to read its records.
+
+    `load(connection, ids)` returns each record's source: what its steps are made from. A source
+    has a `content_hash`.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    load: Callable[[AsyncConnection, Sequence[int]], Awaitable[Mapping[int, Any]]]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for step in self.steps:
+            if missing := set(step.needs) - seen:
+                raise ValueError(f"step {step.name} stands before {sorted(missing)}")
+            seen.add(step.name)
+
+    def step(self, name: str) -> Step:
+        """The step of that name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one run is to do.
+
+    `take="due"` is what a sensor asks for: records with due work, at most `max_records` of them.
+    `take="all"` is what a person asks for: every record of the window, the failed and the stale
+    ones too; `redo` makes what is up to date again as well. `wakes` are the steps outside this run
+    that become due when what they wait for succeeds.
+    """
+
+    window: Window
+    steps: tuple[str, ...]
+    run_id: str
+    take: Literal["due", "all"] = "all"
+    max_records: int | None = None
+    redo: bool = False
+    wakes: tuple[str, ...] = ()
+
+
+@dataclass
+class StepReport:
+    """What became of one step in a run. Counts are records."""
+
+    made: int = 0
+    up_to_date: int = 0
+    failed: int = 0
+    deferred: int = 0
+    waiting: int = 0
+    attempts: int = 0
+    usage: Usage = field(default_factory=Usage)
+    down: str | None = None  # why its endpoint takes nothing, if it does not
+
+
+@dataclass
+class Report:
+    """What became of a run."""
+
+    steps: dict[str, StepReport]
+    expected: int = 0  # records to look at, counted when the run began
+    records: int = 0
+    busy: int = 0  # records left alone because another run holds them
+    seconds: float = 0.0
+
+    def line(self) -> str:
+        """One line for a log: counts only."""
+        parts = [
+            f"{name} {s.made} made"
+            + "".join(
+                f", {count} {label}"
+                for label in ("failed", "deferred", "waiting")
+                if (count := getattr(s, label))
+            )
+            for name, s in self.steps.items()
+            if s.made or s.failed or s.deferred
+        ]
+        of = f"{self.records} of {max(self.expected, self.records)} records"
+        return f"{of} in {self.seconds:.0f} s: " + ("; ".join(parts) or "nothing to do")
+
+
+@dataclass
+class _Item:
+    """One record in the window."""
+
+    record_id: int
+    source: Any
+    entries: Mapping[str, Entry]
+    results: dict[str, Any] = field(default_factory=dict)
+    remade: dict[str, str | None] = field(default_factory=dict)  # output fingerprints of this run
+
+    def output(self, step: str) -> str | None:
+        """Fingerprint of the step's result as it is now."""
+        entry = self.entries.get(step)
+        return self.remade.get(step, entry.output_fingerprint if entry else None)
+
+    def blocked(self, step: Step, made: Container[str]) -> str | None:
+        """The first need of `step` that has no result and is not `made` in this run."""
+        for need in step.needs:
+            entry = self.entries.get(need)
+            if need not in made and (entry is None or entry.status != "succeeded"):
+                return need
+        return None
+
+
+async def run_line(
+    line: Line,
+    order: Order,
+    tools: Any,
+    *,
+    pool: Pool,
+    models: Mapping[str, str],
+    on_progress: Callable[[Report], None] | None = None,
+) -> Report:
+    """Carry the records of `order` through its steps.
+
+    `tools` is handed to every step; `models` names the model in force for each role. Cancelling
+    keeps what is finished, puts back what is not, and raises `CancelledError`.
+
+    Raises:
+        psycopg.Error: the database failed for longer than a few retries bridge. Nothing that was
+            written is lost; the rest is still due.
+    """
+    run = _Run(line, order, tools, pool, models, on_progress or (lambda report: None))
+    try:
+        return await run.run()
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that made a group of tasks stop."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class _Run:
+    """One run of a line: its window of records and what became of them."""
+
+    def __init__(
+        self,
+        line: Line,
+        order: Order,
+        tools: Any,
+        pool: Pool,
+        models: Mapping[str, str],
+        on_progress: Callable[[Report], None],
+    ) -> None:
+        self.line = line
+        self.order = order
+        self.tools = tools
+        self.pool = pool
+        self.models = models
+        self.on_progress = on_progress
+        self.steps = [step for step in line.steps if step.name in order.steps]
+        self.report = Report({step.name: StepReport() for step in self.steps})
+        self.writer = _Writer(line, pool, order)
+        self.places = asyncio.Semaphore(RECORDS_IN_MEMORY)
+        self.finished: list[int] = []
+
+    async def run(self) -> Report:
+        started = time.monotonic()
+        # The locks live and die with this connection: a killed run frees its records at once.
+        async with self.pool.connection() as locks:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    background = [
+                        group.create_task(self.writer.run()),
+                        group.create_task(self._show_progress(started)),
+                    ]
+                    async with (
+                        asyncio.TaskGroup() as records,
+                        aclosing(self._items(locks)) as items,
+                    ):
+                        async for item in items:
+                            records.create_task(self._carry(item))
+                    for task in background:
+                        task.cancel()
+            except BaseException:
+                await asyncio.shield(self._put_back())
+                raise
+            finally:
+                with suppress(psycopg.Error):  # a broken connection has freed them already
+                    await asyncio.shield(locks.execute("SELECT pg_advisory_unlock_all()"))
+        self.report.seconds = time.monotonic() - started
+        return self.report
+
+    async def _put_back(self) -> None:
+        """Keep what is finished; make the rest due again. A database that is gone keeps both."""
+        try:
+            await self.writer.flush()
+            async with self.pool.connection() as connection:
+                await ledger.release(connection, self.order.run_id)
+        except psycopg.Error as error:
+            log.warning("could not put records back (%s); they stay due", type(error).__name__)
+
+    async def _show_progress(self, started: float) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            self.report.seconds = time.monotonic() - started
+            self.on_progress(self.report)
+
+    # -- records into the window ----------------------------------------------------------------
+
+    async def _items(self, locks: AsyncConnection) -> AsyncGenerator[_Item]:
+        """Locked, loaded records that have work, never more than fit the window."""
+        async for page in self._pages():
+            for _ in page:
+                await self.places.acquire()
+            finished, self.finished = self.finished, []
+            await ledger.unlock_records(locks, finished)
+            taken = await ledger.lock_records(locks, page)
+            self.report.busy += len(page) - len(taken)
+            items = await self._load(taken)
+            for _ in range(len(page) - len(items)):
+                self.places.release()
+            for item in items:
+                yield item
+
+    async def _pages(self) -> AsyncIterator[list[int]]:
+        pages = self._due_pages() if self.order.take == "due" else self._all_pages()
+        self.report.expected = await self._expected()
+        left = self.order.max_records
+        async for page in pages:
+            if left is not None:
+                page = page[:left]
+                left -= len(page)
+            if not page:
+                return
+            yield page
+
+    async def _expected(self) -> int:
+        async with self.pool.connection() as connection:
+            if self.order.take == "all":
+                return await ledger.count_all(connection, self.order.window)
+            return await ledger.count_due(
+                connection, self.order.window, self.order.steps, at_most=self.order.max_records
+            )
+
+    async def _due_pages(self) -> AsyncIterator[list[int]]:
+        # Asked anew for each page, so that an urgent record which arrives now is next. What this
+        # run has seen is left out: it may still look due because its outcome is being written.
+        seen: list[int] = []
+        while True:
+            async with self.pool.connection() as connection:
+                page = await ledger.due_records(
+                    connection,
+                    self.order.window,
+                    self.order.steps,
+                    limit=RECORDS_A_PAGE,
+                    without=seen,
+                )
+            if not page:
+                return
+            seen += page
+            yield page
+
+    async def _all_pages(self) -> AsyncIterator[list[int]]:
+        after: tuple[int, int] | None = None
+        while True:
+            async with self.pool.connection() as connection:
+                page = await ledger.all_records(
+                    connection, self.order.window, limit=RECORDS_A_PAGE, after=after
+                )
+            if not page:
+                return
+            after = page[-1]
+            yield [record_id for _, record_id in page]
+
+    async def _load(self, ids: Sequence[int]) -> list[_Item]:
+        """Those of the records that have work, with what their steps need.
+
+        Says in the ledger that we have them, so that people see who works on what, and the next
+        run can tell if this one dies.
+        """
+        if not ids:
+            return []
+        async with self.pool.connection() as connection:
+            entries = await ledger.entries(connection, ids)
+            sources = await self.line.load(connection, ids)
+            items = [_Item(i, sources[i], entries[i]) for i in ids if i in sources]
+            likely = {item.record_id: self._likely(item) for item in items}
+            await self._preload(connection, items, likely)
+            todo = [(record_id, step.name) for record_id, steps in likely.items() for step in steps]
+            if todo:
+                await ledger.mark_running(connection, todo, run_id=self.order.run_id)
+        return [item for item in items if not self._settled(item)]
+
+    def _settled(self, item: _Item) -> bool:
+        """Whether every step is up to date; then there is no need to carry the record anywhere."""
+        if not all(self._up_to_date(step, item, fresh=set()) for step in self.steps):
+            return False
+        self.report.records += 1
+        for step in self.steps:
+            self.report.steps[step.name].up_to_date += 1
+        self.finished.append(item.record_id)
+        return True
+
+    def _likely(self, item: _Item) -> list[Step]:
+        """The steps that will be made, as far as can be told before any is."""
+        likely: dict[str, Step] = {}
+        for step in self.steps:
+            fresh = set(likely)
+            if not self._up_to_date(step, item, fresh=fresh) and not item.blocked(step, fresh):
+                likely[step.name] = step
+        return list(likely.values())
+
+    async def _preload(
+        self, connection: AsyncConnection, items: list[_Item], likely: Mapping[int, list[Step]]
+    ) -> None:
+        """Read the stored results that these steps are made from, one query a step."""
+        takers: dict[str, list[_Item]] = {}
+        for item in items:
+            making = likely[item.record_id]
+            needs = {need for step in making for need in step.needs}
+            for need in needs - {step.name for step in making}:
+                takers.setdefault(need, []).append(item)
+        for need, wanting in takers.items():
+            results = await self._stored(connection, need, [item.record_id for item in wanting])
+            for item in wanting:
+                item.results[need] = results[item.record_id]
+
+    async def _stored(
+        self, connection: AsyncConnection, step: str, ids: Sequence[int]
+    ) -> Mapping[int, Any]:
+        load = self.line.step(step).load
+        if load is None:
+            raise TypeError(f"another step needs {step}, but {step} has no load")
+        return await load(connection, ids)
+
+    # -- one record through its steps -----------------------------------------------------------
+
+    async def _carry(self, item: _Item) -> None:
+        tasks: dict[str, asyncio.Task[Outcome | None]] = {}
+        async with asyncio.TaskGroup() as group:
+            for step in self.steps:
+                needs = {name: tasks[name] for name in step.needs if name in tasks}
+                tasks[step.name] = group.create_task(self._take(step, item, needs))
+        await self.writer.written(item.record_id)
+        self.report.records += 1
+        self.finished.append(item.record_id)
+        self.places.release()
+
+    async def _take(
+        self, step: Step, item: _Item, needs: Mapping[str, asyncio.Task[Outcome | None]]
+    ) -> Outcome | None:
+        """Bring one step of one record to its outcome; None if it was up to date."""
+        outcomes = {name: outcome for name, task in needs.items() if (outcome := await task)}
+        made = {name for name, outcome in outcomes.items() if outcome.status == "succeeded"}
+        report = self.report.steps[step.name]
+        if self._up_to_date(step, item, fresh=made):
+            report.up_to_date += 1
+            return None
+        outcome = (
+            self._waiting(step, item, outcomes)
+            or self._crashed(step, item)
+            or await self._make(step, item)
+        )
+        _count(report, outcome)
+        if outcome.result is not None:
+            item.results[step.name] = outcome.result
+            item.remade[step.name] = outcome.output_fingerprint
+        elif (entry := item.entries.get(step.name)) and entry.status == "succeeded":
+            # The earlier result stands; it stays stale, so the next backfill tries again.
+            outcome = replace(outcome, **_as_it_was(entry))
+        await self.writer.put(outcome)
+        return outcome
+
+    def _up_to_date(self, step: Step, item: _Item, *, fresh: Container[str]) -> bool:
+        """Whether there is nothing to do.
+
+        A run that a sensor asked for takes what is due. It leaves stale results alone, so that a
+        new prompt is not paid for on a whole history unasked, except where this very run made
+        anew (`fresh`) what they are made from.
+        """
+        entry = item.entries.get(step.name)
+        touched = any(need in fresh for need in step.needs)
+        if entry is not None and entry.due:
+            return False
+        if self.order.take == "due" and not touched:
+            return True
+        if entry is None or entry.status != "succeeded" or self.order.redo:
+            return False
+        return entry.input_fingerprint == self._input(step, item)
+
+    def _input(self, step: Step, item: _Item) -> str:
+        """Fingerprint of what the step would be made from and by."""
+        return fingerprint(
+            step.name,
+            step.version,
+            [self.models.get(role) for role in step.roles],
+            item.source.content_hash,
+            [item.output(need) for need in step.needs],
+        )
+
+    def _waiting(self, step: Step, item: _Item, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+        """The outcome of a step that needs a result which is not there."""
+        made = {name for name, outcome in outcomes.items() if outcome.status == "succeeded"}
+        lacking = item.blocked(step, made)
+        if lacking is None:
+            return None
+        need = outcomes.get(lacking)
+        return Outcome(
+            item.record_id,
+            step.name,
+            "pending",
+            due_at=need.due_at if need else None,
+            error_type="Waiting",
+            error_message=f"waits for {lacking}",
+        )
+
+    def _crashed(self, step: Step, item: _Item) -> Outcome | None:
+        """The outcome of a record that kills every run that touches it."""
+        entry = item.entries.get(step.name)
+        if entry is None or entry.died < ledger.CRASHES_ALLOWED:
+            return None
+        return Outcome(
+            item.record_id,
+            step.name,
+            "failed",
+            error_type="Crashed",
+            error_message=f"{entry.died} runs died while they worked on this record: see the end "
+            f"of their logs, then `keepsake retry --record {item.record_id}`",
+        )
+
+    async def _make(self, step: Step, item: _Item) -> Outcome:
+        """Make a step's result, in up to three attempts. The one place that retries."""
+        entry = item.entries.get(step.name)
+        started = time.monotonic()
+        attempts = 0
+        with metered() as usage:
+            while True:
+                try:
+                    inputs = [await self._result(need, item) for need in step.needs]
+                    result = await step.make(item.source, *inputs, self.tools)
+                    ending = _succeeded(result, self._input(step, item), step.essence(result))
+                except Exception as error:
+                    attempts += not isinstance(error, EndpointDown)
+                    delay = _delay(error, attempts)
+                    if delay is not None:
+                        await asyncio.sleep(delay)
+                        continue
+                    _log_bug(step, item, error)
+                    ending = _ended_by(error, entry.deferrals if entry else 0)
+                else:
+                    attempts += 1
+                return Outcome(
+                    item.record_id,
+                    step.name,
+                    attempts=attempts,
+                    usage=usage,
+                    seconds=time.monotonic() - started,
+                    **ending,
+                )
+
+    async def _result(self, need: str, item: _Item) -> Any:
+        if need not in item.results:
+            async with self.pool.connection() as connection:
+                stored = await self._stored(connection, need, [item.record_id])
+            item.results[need] = stored[item.record_id]
+        return item.results[need]
+
+
+def _delay(error: Exception, attempts: int) -> float | None:
+    """Seconds before the next attempt: 1 doubling up to 10, with jitter. None: no next attempt.
+
+    A provider that asks for more patience than a run should have gets it from the ledger instead.
+    """
+    if not isinstance(error, RetryableError) or attempts >= ATTEMPTS:
+        return None
+    delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
+    delay = max(delay * random.uniform(0.5, 1.0), error.retry_after or 0.0)  # noqa: S311
+    return delay if delay <= LONGEST_PATIENCE else None
+
+
+def _succeeded(result: Any, input_fingerprint: str, essence: Any) -> dict[str, Any]:
+    return {
+        "status": "succeeded",
+        "result": result,
+        "input_fingerprint": input_fingerprint,
+        "output_fingerprint": fingerprint(essence),
+    }
+
+
+def _ended_by(error: Exception, deferrals: int) -> dict[str, Any]:
+    """Failed for good, or put off: 1 minute doubling up to 30 while an endpoint cannot take it."""
+    ending = {"error_type": type(error).__name__, "error_message": _message(error)}
+    patience = getattr(error, "retry_after", None) or 0.0
+    put_off = isinstance(error, EndpointDown | RateLimited) or patience > LONGEST_PATIENCE
+    if not put_off:
+        return {**ending, "status": "failed"}
+    wait = min(LONGEST_DEFERRAL, FIRST_DEFERRAL * 2 ** min(deferrals, 10))
+    due_at = datetime.now(UTC) + max(wait, timedelta(seconds=patience))
+    return {**ending, "status": "pending", "due_at": due_at, "deferrals": deferrals + 1}
+
+
+def _message(error: Exception) -> str:
+    """What people read. The text of an error nobody foresaw may quote a person: leave it out."""
+    if isinstance(error, StepError):
+        return str(error)[:1000]
+    return (
+        f"unexpected {type(error).__name__}: a fault of Keepsake itself, "
+        "its place in the code is in the run's log"
+    )
+
+
+def _log_bug(step: Step, item: _Item, error: Exception) -> None:
+    if not isinstance(error, StepError):
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        kind = type(error).__name__
+        log.error("%s of record %s raised %s\n%s", step.name, item.record_id, kind, frames)
+
+
+def _as_it_was(entry: Entry) -> dict[str, Any]:
+    return {
+        "status": "succeeded",
+        "due_at": None,
+        "input_fingerprint": entry.input_fingerprint,
+        "output_fingerprint": entry.output_fingerprint,
+    }
+
+
+def _count(report: StepReport, outcome: Outcome) -> None:
+    if outcome.status == "succeeded":
+        report.made += 1
+    elif outcome.status == "failed":
+        report.failed += 1
+    elif outcome.error_type == "Waiting":
+        report.waiting += 1
+    else:
+        report.deferred += 1
+        report.down = outcome.error_message
+    report.attempts += outcome.attempts
+    if outcome.usage is not None:
+        report.usage.add(outcome.usage)
+
+
+class _Writer:
+    """Gathers outcomes and writes many in one transaction, results and ledger rows together."""
+
+    def __init__(self, line: Line, pool: Pool, order: Order) -> None:
+        self.line = line
+        self.pool = pool
+        self.order = order
+        self.gathered: list[Outcome] = []
+        self.unwritten: Counter[int] = Counter()
+        self.wrote = asyncio.Condition()
+        self.enough = asyncio.Event()
+        self.writing = asyncio.Lock()
+
+    async def put(self, outcome: Outcome) -> None:
+        """Hand an outcome over; it is written soon."""
+        self.gathered.append(outcome)
+        self.unwritten[outcome.record_id] += 1
+        if len(self.gathered) >= FLUSH_OUTCOMES:
+            self.enough.set()
+
+    async def written(self, record_id: int) -> None:
+        """Wait until everything handed over for this record is in the database."""
+        async with self.wrote:
+            await self.wrote.wait_for(lambda: not self.unwritten[record_id])
+            del self.unwritten[record_id]
+
+    async def run(self) -> None:
+        """Write for as long as the run lasts."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.enough.wait(), FLUSH_SECONDS)
+            # A cancelled run lets the write it is in come to its end.
+            await asyncio.shield(self.flush())
+
+    async def flush(self) -> None:
+        """Write what has been gathered.
+
+        Raises:
+            psycopg.OperationalError: the database did not take it within a few tries.
+        """
+        async with self.writing:
+            outcomes, self.gathered = self.gathered, []
+            self.enough.clear()
+            if not outcomes:
+                return
+            await self._write_patiently(outcomes)
+            async with self.wrote:
+                self.unwritten.subtract(outcome.record_id for outcome in outcomes)
+                self.wrote.notify_all()
+
+    async def _write_patiently(self, outcomes: list[Outcome]) -> None:
+        for pause in (*WRITE_PAUSES, None):
+            try:
+                await self._write(outcomes)
+                break
+            except psycopg.OperationalError as error:
+                if pause is None:
+                    raise
+                log.warning(
+                    "the database did not take %s results (%s); trying again in %s s",
+                    len(outcomes),
+                    type(error).__name__,
+                    pause,
+                )
+                await asyncio.sleep(pause)
+
+    async def _write(self, outcomes: list[Outcome]) -> None:
+        try:
+            async with self.pool.connection() as connection, connection.transaction():
+                await self._write_together(connection, outcomes)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            # One result that the database refuses must not take the others with it.
+            if len(outcomes) > 1:
+                middle = len(outcomes) // 2
+                await self._write(outcomes[:middle])
+                await self._write(outcomes[middle:])
+            elif outcomes[0].result is not None:
+                await self._write([_unstorable(outcomes[0], error)])
+            else:  # its record was deleted while we worked on it
+                log.info("record %s is gone; its result is dropped", outcomes[0].record_id)
+
+    async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
+        wakes = set(self.order.wakes)
+        for step in self.line.steps:
+            made = [
+                (o.record_id, o.result)
+                for o in outcomes
+                if o.step == step.name and o.result is not None
+            ]
+            if not made:
+                continue
+            await step.save(connection, made)
+            waiters = [s.name for s in self.line.steps if step.name in s.needs and s.name in wakes]
+            if waiters:
+                await ledger.wake(connection, [record_id for record_id, _ in made], waiters)
+        await ledger.write(connection, self.line.name, outcomes, run_id=self.order.run_id)
+
+
+def _unstorable(outcome: Outcome, error: psycopg.Error) -> Outcome:
+    return replace(
+        outcome,
+        status="failed",
+        result=None,
+        input_fingerprint=None,
+        output_fingerprint=None,
+        error_type="Unstorable",
+        error_message=f"the database refused the result of {outcome.step} (SQLSTATE "
+        f"{error.sqlstate}): a fault of Keepsake itself, please report it",
+    )

@@ -1,0 +1,155 @@
+"""What came in: owners, and one row a record, whatever its line.
+
+Adding a record is one transaction: its row here, its row in its line's own table, and a ledger
+row for each step of its line. The lines' own tables stand with the lines (`keepsake/family.py`).
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from keepsake.database import Connection
+from keepsake.errors import InvalidInput
+
+PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}
+CLOCK_SKEW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Added:
+    """A record's id, and whether it is new: adding the same thing twice adds it once."""
+
+    record_id: int
+    new: bool
+
+
+def add_record(
+    connection: Connection,
+    *,
+    line: str,
+    owner_id: int,
+    external_id: str,
+    recorded_at: datetime,
+    content_hash: str,
+    priority: int,
+    later: Collection[str] = (),
+) -> Added:
+    """Add a record and its ledger rows; call it inside a transaction.
+
+    `later` are steps that wait for a schedule instead of being due at once.
+    """
+    row = connection.execute(
+        """
+        INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash, priority)
+        VALUES (%s, %s, %s, %s, %s, %s)
+        ON CONFLICT (line, owner_id, external_id) DO NOTHING RETURNING id
+        """,
+        (line, owner_id, external_id, recorded_at, content_hash, priority),
+    ).fetchone()
+    if row is None:
+        known = connection.execute(
+            "SELECT id FROM records WHERE line = %s AND owner_id = %s AND external_id = %s",
+            (line, owner_id, external_id),
+        ).fetchone()
+        assert known is not None  # noqa: S101  # the conflict says it is there
+        return Added(known[0], new=False)
+    connection.execute(
+        "INSERT INTO ledger (record_id, step, line, due_at)"
+        " SELECT %s, name, line, CASE WHEN name <> ALL(%s) THEN now() END"
+        " FROM steps WHERE line = %s",
+        (row[0], list(later), line),
+    )
+    return Added(row[0], new=True)
+
+
+def add_owner(connection: Connection, *, name: str, time_zone: str) -> int:
+    """Add an owner and return its id.
+
+    Raises:
+        InvalidInput: the name or the time zone is no good, or the name is taken.
+    """
+    name = clean_name(name)
+    slug = slugify(name)
+    check_time_zone(time_zone)
+    row = connection.execute(
+        "INSERT INTO owners (slug, name, time_zone) VALUES (%s, %s, %s)"
+        " ON CONFLICT (slug) DO NOTHING RETURNING id",
+        (slug, name, time_zone),
+    ).fetchone()
+    if row is None:
+        raise InvalidInput(f"there is already one named {slug!r}: choose another name")
+    return int(row[0])
+
+
+def clean_name(name: str) -> str:
+    """A name without control characters or needless space.
+
+    Raises:
+        InvalidInput: nothing is left, or it is longer than 200 characters.
+    """
+    cleaned = " ".join("".join(c for c in name if c.isprintable() or c == " ").split())
+    if not cleaned:
+        raise InvalidInput("the name is empty")
+    if len(cleaned) > 200:
+        raise InvalidInput(f"the name has {len(cleaned)} characters; at most 200 are allowed")
+    return cleaned
+
+
+def slugify(name: str) -> str:
+    """A name as it stands in addresses and settings: `Familie Müller` -> `familie-muller`.
+
+    Raises:
+        InvalidInput: it has no letter or digit that survives.
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = "-".join(re.findall(r"[a-z0-9]+", plain))
+    if not slug:
+        raise InvalidInput(f"{name!r} has no Latin letter or digit to make a short name from")
+    return slug
+
+
+def check_time_zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(
+            f"{name!r} is no IANA time zone; write it like Europe/Berlin or America/New_York"
+        ) from None
+
+
+def check_recorded_at(moment: datetime, first_day: date) -> datetime:
+    """The moment in UTC.
+
+    Raises:
+        InvalidInput: it has no time zone, lies in the future or before the first partition.
+    """
+    if moment.tzinfo is None:
+        raise InvalidInput("the time has no time zone: add one, such as Z or +02:00")
+    moment = moment.astimezone(UTC)
+    if moment > datetime.now(UTC) + CLOCK_SKEW:
+        raise InvalidInput(f"{moment:%Y-%m-%d %H:%M} UTC is in the future")
+    if moment.date() < first_day:
+        raise InvalidInput(
+            f"{moment.date()} is before {first_day}, the first day that is kept: "
+            "set FIRST_DAY to an earlier day to keep older records"
+        )
+    return moment
+
+
+def check_priority(name: str) -> int:
+    """The number behind `low`, `normal` or `urgent`.
+
+    Raises:
+        InvalidInput: any other word.
+    """
+    if name not in PRIORITIES:
+        raise InvalidInput(f"priority {name!r} is none of {', '.join(PRIORITIES)}")
+    return PRIORITIES[name]
