@@ -1,0 +1,111 @@
+"""Real parts for every test: a PostgreSQL, a fresh database for each test, the model server."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from keepsake.local import postgres
+from keepsake.local.ports import free_port
+
+_TEMPLATE = "template_for_tests"
+_numbers = count(1)
+
+
+def prepare_template(url: str) -> None:
+    """Bring the database that every test's database is cloned from into shape."""
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """An empty data folder. Its PostgreSQL, if one was started, is stopped at the end."""
+    with _data_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a real PostgreSQL with pgvector, empty, for the whole session."""
+    with _data_folder() as folder:
+        yield postgres.ensure_running(folder)
+
+
+@contextmanager
+def _data_folder() -> Iterator[Path]:
+    # Not pytest's own folder: under root PostgreSQL runs as another user, who must pass through,
+    # and every new session of pytest closes that folder again.
+    with TemporaryDirectory(prefix="keepsake-", ignore_cleanup_errors=True) as folder:
+        try:
+            yield Path(folder)
+        finally:
+            postgres.stop(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def _template(postgres_url: str) -> str:
+    """The server's URL, once the template database is there."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        # Durability is for people's data; without it cloning and dropping databases is quick.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
+    prepare_template(_named(postgres_url, _TEMPLATE))
+    return postgres_url
+
+
+@pytest.fixture
+def database_url(_template: str) -> Iterator[str]:
+    """URL of this test's own database: the prepared template, cloned."""
+    name = f"test_{next(_numbers)}"
+    statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        Identifier(name), Identifier(_TEMPLATE)
+    )
+    with psycopg.connect(_template, autocommit=True) as connection:
+        connection.execute(statement)
+    yield _named(_template, name)
+    with psycopg.connect(_template, autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _named(url: str, database: str) -> str:
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+@pytest.fixture(scope="session")
+def models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Base URL (with /v1) of the real local model server, one process for the session."""
+    home = tmp_path_factory.mktemp("models")
+    port = free_port()
+    with (home / "models.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "keepsake.local.models", "--home", home, "--port", str(port)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_until_healthy(server, f"http://127.0.0.1:{port}/health", home / "models.log")
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(url).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    pytest.fail(f"the model server did not start:\n{log.read_text()}")
