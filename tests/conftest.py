@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from keepsake.database import migrate
 from keepsake.local import postgres
 from keepsake.local.ports import free_port
 
@@ -24,6 +25,7 @@ _numbers = count(1)
 
 def prepare_template(url: str) -> None:
     """Bring the database that every test's database is cloned from into shape."""
+    migrate(url)
 
 
 @pytest.fixture
