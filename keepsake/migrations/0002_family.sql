@@ -12,11 +12,11 @@ CREATE TABLE members (
     UNIQUE (family_id, name)
 );
 
--- The values a family tags by. People add to it; a model may propose.
+-- The values a family tags by. Only people add to it: what a model offers beyond it is merged into
+-- the nearest of these or refused, so that tags stay few.
 CREATE TABLE vocabulary (
     family_id  bigint NOT NULL REFERENCES families ON DELETE CASCADE,
     value      text NOT NULL,
-    source     text NOT NULL CHECK (source IN ('human', 'ai')),
     added_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (family_id, value)
 );
@@ -144,6 +144,7 @@ CREATE TABLE deliveries (
     record_id   bigint REFERENCES records ON DELETE SET NULL,
     position    integer,                     -- of the quote in its record
     status      text NOT NULL CHECK (status IN ('sending', 'sent', 'failed')),
+    attempts    integer NOT NULL DEFAULT 1,
     detail      text,
     created_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (family_id, kind, day)

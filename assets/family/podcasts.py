@@ -1,0 +1,253 @@
+"""A podcast episode of a story: a spoken introduction, the original recording, a closing.
+
+A written response is narrated instead. Spoken pieces are kept by their content, so none is paid
+for twice. The parts are brought to one loudness, near -16 LUFS, and the finished episode is
+measured, length and sound, before it counts as done. Beside the mp3 stand its transcript (WebVTT)
+and its chapters.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assets.family.stories import Story
+from assets.family.transcripts import Transcript
+from assets.line_assets import Finding, StepAsset
+from keepsake.audio.captions import Cue, chapters_json, vtt
+from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.family import Response
+from keepsake.fingerprint import fingerprint
+from keepsake.ledger import Window
+from keepsake.line import Step
+from keepsake.text import chunks, sentences
+from resources.tools import Tools
+
+if TYPE_CHECKING:
+    from keepsake.audio.episode import Episode
+
+LOUDNESS = -16.0  # LUFS, what podcast platforms ask for
+LOUDNESS_TOLERANCE = 1.5
+SPOKEN_WORDS = 220  # of one spoken piece: about 90 seconds
+PAUSE = 0.7  # seconds between parts
+THREE_LETTERS = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por",
+                 "nl": "nld", "pl": "pol", "ru": "rus", "uk": "ukr", "ar": "ara", "he": "heb",
+                 "zh": "zho", "ja": "jpn", "ko": "kor", "hi": "hin", "tr": "tur"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Podcast:
+    """A finished episode: where its files are, seconds, LUFS, bytes."""
+
+    audio_key: str
+    vtt_key: str
+    chapters_key: str
+    duration: float
+    loudness: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class _Voice:
+    """One file of the episode and what is said in it: (text, start, end) within the file."""
+
+    path: Path
+    speaker: str
+    said: tuple[tuple[str, float, float], ...]
+    chapter: str | None = None
+
+
+async def produce(
+    response: Response, transcript: Transcript, story: Story, tools: Tools
+) -> Podcast:
+    """Make the episode of a story and store its files.
+
+    Raises:
+        PermanentError: a part is silent or no audio, or the finished episode is not what it
+            should be.
+    """
+    async with tools.recordings, tools.folder() as folder:
+        voices = await _voices(response, transcript, story, folder, tools)
+        mp3 = folder / "episode.mp3"
+        async with tools.audio:
+            episode = await asyncio.to_thread(_assemble, voices, response, story, mp3)
+        name = fingerprint(story, response.audio_key, tools.models.speech.model)
+        base = f"family/{response.family_id}/episodes/{response.record_id}-{name[:12]}"
+        podcast = Podcast(
+            audio_key=f"{base}.mp3",
+            vtt_key=f"{base}.vtt",
+            chapters_key=f"{base}.chapters.json",
+            duration=round(episode.duration, 3),
+            loudness=round(episode.loudness, 2),
+            size_bytes=episode.size_bytes,
+        )
+        put = tools.objects
+        await put.put_file(podcast.audio_key, mp3, "audio/mpeg")
+        captions = vtt(_cues(voices, episode))
+        await put.put_bytes(podcast.vtt_key, captions.encode(), "text/vtt")
+        chapters = chapters_json(episode.chapters)
+        await put.put_bytes(podcast.chapters_key, chapters.encode(), "application/json+chapters")
+    return podcast
+
+
+async def _voices(
+    response: Response, transcript: Transcript, story: Story, folder: Path, tools: Tools
+) -> list[_Voice]:
+    """The files of the episode, in order."""
+    day = f"{response.recorded_at:%B} {response.recorded_at.day}, {response.recorded_at.year}"
+    opening = f"{story.title}. A story told by {response.member}, on {day}."
+    if response.question:
+        opening += f" The question was: {response.question}"
+    closing = (
+        f"That was {story.title}, told by {response.member}. Kept by the family {response.family}."
+    )
+    intro = await _spoken(opening, "Narrator", folder, tools, chapter="Introduction")
+    if response.audio_key is not None:
+        middle = [await _original(response, transcript, story, folder, tools)]
+    else:
+        middle = await _narrated(story, folder, tools)
+    return [intro, *middle, await _spoken(closing, "Narrator", folder, tools, chapter="Closing")]
+
+
+async def _original(
+    response: Response, transcript: Transcript, story: Story, folder: Path, tools: Tools
+) -> _Voice:
+    assert response.audio_key is not None  # noqa: S101  # the caller looked
+    path = folder / f"original{Path(response.audio_key).suffix}"
+    await tools.objects.get_file(response.audio_key, path)
+    spoken = transcript.spoken
+    said = []
+    for span in spoken.sentences:
+        time = spoken.time(span)
+        if time is not None:
+            said.append((transcript.text[span.start : span.end], time.start, time.end))
+    if not said:  # no word times: the segments have times of their own
+        said = [(s.text, s.start, s.end) for s in transcript.segments]
+    return _Voice(path, response.member, tuple(said), story.title)
+
+
+async def _narrated(story: Story, folder: Path, tools: Tools) -> list[_Voice]:
+    pieces = [story.text[s.start : s.end] for s in chunks(story.text, words=SPOKEN_WORDS)]
+    voices = await asyncio.gather(*(_spoken(text, "Narrator", folder, tools) for text in pieces))
+    first = voices[0]
+    return [_Voice(first.path, first.speaker, first.said, story.title), *voices[1:]]
+
+
+async def _spoken(
+    text: str, speaker: str, folder: Path, tools: Tools, *, chapter: str | None = None
+) -> _Voice:
+    """A text as speech. What was spoken before with this model and voice is not spoken again."""
+    from keepsake.audio.media import probe
+
+    speech = tools.models.speech
+    name = fingerprint(speech.model, speech.voice, text)
+    key = f"speech/{name}.wav"
+    path = folder / f"{name}.wav"
+    if await tools.objects.exists(key):
+        await tools.objects.get_file(key, path)
+    else:
+        path.write_bytes(await speech.say(text))
+        await tools.objects.put_file(key, path, "audio/wav")
+    duration = (await asyncio.to_thread(probe, path)).duration or 0.0
+    return _Voice(path, speaker, tuple(_spread(text, duration)), chapter)
+
+
+def _spread(text: str, duration: float) -> Iterator[tuple[str, float, float]]:
+    """The sentences of a spoken text over its length, each by its share of the characters."""
+    at = 0.0
+    spans = sentences(text)
+    total = sum(span.end - span.start for span in spans) or 1
+    for span in spans:
+        length = duration * (span.end - span.start) / total
+        yield text[span.start : span.end], at, at + length
+        at += length
+
+
+def _assemble(voices: Sequence[_Voice], response: Response, story: Story, out: Path) -> "Episode":
+    from keepsake.audio.episode import Part, assemble
+    from keepsake.audio.id3 import EpisodeTags
+
+    tags = EpisodeTags(
+        title=story.title,
+        artist=response.member,
+        album=f"{response.family} family stories",
+        published=response.recorded_at.date(),
+        description=story.summary,
+        language=THREE_LETTERS.get(response.language, response.language),
+    )
+    last = len(voices) - 1
+    parts = [
+        Part(voice.path, voice.chapter, 0.0 if at == last else PAUSE)
+        for at, voice in enumerate(voices)
+    ]
+    return assemble(parts, out, tags=tags, loudness=LOUDNESS)
+
+
+def _cues(voices: Sequence[_Voice], episode: "Episode") -> Iterator[Cue]:
+    """What is said, on the clock of the episode."""
+    for voice, (start, end) in zip(voices, episode.spans, strict=True):
+        for text, said_from, said_to in voice.said:
+            if start + said_from < end:
+                yield Cue(start + said_from, min(start + said_to, end), text, voice.speaker)
+
+
+async def save(connection: AsyncConnection, results: Sequence[tuple[int, Podcast]]) -> None:
+    """Store where the episodes are."""
+    await replace_rows(
+        connection,
+        "podcasts",
+        [record_id for record_id, _ in results],
+        ("record_id", "audio_key", "vtt_key", "chapters_key", "duration", "loudness",
+         "size_bytes"),
+        [
+            (record_id, p.audio_key, p.vtt_key, p.chapters_key, p.duration, p.loudness,
+             p.size_bytes)
+            for record_id, p in results
+        ],
+    )  # fmt: skip
+
+
+def episodes_audible(connection: Connection, window: Window) -> Finding:
+    """Whether every episode is long enough to hold something and as loud as it should be.
+
+    Length, loudness and sound were measured on the finished file when it was made.
+    """
+    rows = connection.execute(
+        """
+        SELECT p.record_id, p.duration > 1 AND p.size_bytes > 1000
+               AND abs(p.loudness - %s) <= %s
+        FROM podcasts p JOIN records r ON r.id = p.record_id
+        WHERE r.line = %s AND r.recorded_at >= %s AND r.recorded_at < %s
+        """,
+        (LOUDNESS, LOUDNESS_TOLERANCE, window.line, window.start, window.end),
+    ).fetchall()
+    return Finding(
+        looked_at=len(rows),
+        bad=[record_id for record_id, good in rows if not good],
+        advice="Episodes are silent or far from -16 LUFS: listen to them, then materialise "
+        "`podcasts` of this partition with `redo: true`.",
+    )
+
+
+PODCASTS = StepAsset(
+    Step(
+        name="podcasts",
+        version="1",
+        needs=("transcripts", "stories"),
+        roles=("speech",),
+        make=produce,
+        save=save,
+    ),
+    description=__doc__ or "",
+    kinds=frozenset({"openai", "s3"}),
+    columns=[
+        ("record_id", "bigint", "the response"),
+        ("audio_key", "text", "object: the mp3"),
+        ("vtt_key", "text", "object: the transcript as WebVTT"),
+        ("chapters_key", "text", "object: the chapters as JSON"),
+        ("duration", "real", "seconds"),
+        ("loudness", "real", "integrated, LUFS"),
+        ("size_bytes", "bigint", "of the mp3"),
+    ],
+)

@@ -1,0 +1,36 @@
+"""What came in: the responses of a day, spoken and written.
+
+They are added through the command line or the API, never made by Dagster; observing this asset
+reads from the table which days have changed.
+"""
+
+import dagster as dg
+
+from keepsake.family import LINE
+from resources.database import DatabaseResource
+
+
+def responses_asset(partitions: dg.DailyPartitionsDefinition) -> dg.SourceAsset:
+    """The observable source of the family line."""
+
+    @dg.observable_source_asset(
+        name="responses",
+        group_name=LINE,
+        description=__doc__,
+        partitions_def=partitions,
+        metadata={"dagster/table_name": "keepsake.responses"},
+        tags={"dagster/kind/postgres": ""},
+    )
+    def responses(database: DatabaseResource) -> dg.DataVersionsByPartition:
+        with database.connect() as connection:
+            days = connection.execute(
+                """
+                SELECT to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
+                       count(*) || '-' || md5(string_agg(content_hash, '' ORDER BY id))
+                FROM records WHERE line = %s GROUP BY day
+                """,
+                (LINE,),
+            ).fetchall()
+        return dg.DataVersionsByPartition(dict(days))
+
+    return responses

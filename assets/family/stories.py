@@ -1,0 +1,121 @@
+"""A story made from a response: a title, a summary in one line, and the cleaned text.
+
+The text is the speaker's own, cleaned by rule: hesitations and stutters go, paragraphs come, and
+since nothing is ever put in, it cannot say what was not said. Only title and summary are a
+model's; a summary with a name or number that nobody mentioned is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from assets.family.prompts import RULES, told
+from assets.family.transcripts import Transcript
+from assets.line_assets import StepAsset
+from keepsake.database import AsyncConnection, replace_rows
+from keepsake.family import Response
+from keepsake.line import Step
+from keepsake.text import chunks, clean_speech, invented, paragraphs
+from resources.tools import Tools
+
+SYSTEM = (
+    "You give family memories a title and a summary. The title has two to seven words and names "
+    "what the memory is about. The summary is one plain sentence of at most thirty words. " + RULES
+)
+
+
+class Headline(BaseModel):
+    """The model's answer. Validated with what was said as context."""
+
+    title: Annotated[str, Field(min_length=2, max_length=90)]
+    summary: Annotated[str, Field(min_length=10, max_length=240)]
+
+    @field_validator("title", "summary")
+    @classmethod
+    def _one_line(cls, text: str) -> str:
+        return " ".join(text.strip(" \"'“”*#").split())
+
+    @field_validator("summary")
+    @classmethod
+    def _nothing_invented(cls, summary: str, info: ValidationInfo) -> str:
+        if names := invented(summary, str(info.context)):
+            raise ValueError(f"these names or numbers are not in the words: {', '.join(names)}")
+        return summary
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story. `text` is in paragraphs, with a blank line between."""
+
+    title: str
+    summary: str
+    text: str
+
+
+async def write(response: Response, transcript: Transcript, tools: Tools) -> Story:
+    """Make the story of a response.
+
+    Raises:
+        PermanentError: the model's answer did not fit after one repair.
+    """
+    headline = await _headline(response, await _condensed(response, transcript, tools), tools)
+    return Story(headline.title, headline.summary, paragraphs(clean_speech(transcript.text)))
+
+
+async def _condensed(response: Response, transcript: Transcript, tools: Tools) -> str:
+    """The words, if one call holds them; else what their parts are about, part by part."""
+    text = transcript.text
+    while len(parts := chunks(text, words=tools.settings.chat_words)) > 1:
+        headlines = [await _headline(response, text[p.start : p.end], tools) for p in parts]
+        text = "\n".join(headline.summary for headline in headlines)
+    return text
+
+
+async def _headline(response: Response, words: str, tools: Tools) -> Headline:
+    known = f"{words} {response.member} {response.family} {response.question or ''}"
+    return await tools.models.chat.ask(
+        Headline, system=SYSTEM, user=told(response, words), max_tokens=200, context=known
+    )
+
+
+async def save(connection: AsyncConnection, results: Sequence[tuple[int, Story]]) -> None:
+    """Store stories."""
+    await replace_rows(
+        connection,
+        "stories",
+        [record_id for record_id, _ in results],
+        ("record_id", "title", "summary", "text"),
+        [(record_id, s.title, s.summary, s.text) for record_id, s in results],
+    )
+
+
+async def load(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, Story]:
+    """Read stored stories."""
+    cursor = await connection.execute(
+        "SELECT record_id, title, summary, text FROM stories WHERE record_id = ANY(%s)",
+        (list(ids),),
+    )
+    return {record_id: Story(*rest) async for record_id, *rest in cursor}
+
+
+STORIES = StepAsset(
+    Step(
+        name="stories",
+        version="1",
+        needs=("transcripts",),
+        roles=("chat",),
+        make=write,
+        save=save,
+        load=load,
+    ),
+    description=__doc__ or "",
+    kinds=frozenset({"openai"}),
+    columns=[
+        ("record_id", "bigint", "the response"),
+        ("title", "text", "two to seven words"),
+        ("summary", "text", "one sentence"),
+        ("text", "text", "the speaker's words, cleaned, in paragraphs"),
+    ],
+)

@@ -1,0 +1,148 @@
+"""The values that a response shows, from its family's own vocabulary.
+
+A model chooses; what it names in other words is merged into the nearest value by meaning, and what
+is near to none is refused and counted, so that tags stay few and mean the same everywhere. Tags
+that people set are never touched.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field, create_model
+
+from assets.family.prompts import RULES, one_of, portions, told
+from assets.family.refusals import save_refusals
+from assets.family.transcripts import Transcript
+from assets.line_assets import Finding, StepAsset
+from keepsake.database import AsyncConnection, Connection
+from keepsake.family import Response
+from keepsake.ledger import Window
+from keepsake.line import Step
+from resources.tools import Tools
+
+MOST = 4
+SAME_MEANING = 0.6  # cosine similarity from which two names of values count as one
+
+SYSTEM = (
+    "You tag family memories with the values they show. Choose one to three values that the words "
+    "clearly show, the clearest first. " + RULES
+)
+
+
+@dataclass(frozen=True)
+class ValueTags:
+    """The values of a response, the clearest first, and how many the model offered."""
+
+    family_id: int
+    values: tuple[str, ...]
+    offered: int
+    refused: int
+
+
+@lru_cache(maxsize=128)
+def _answer_shape(vocabulary: tuple[str, ...], enforced: bool) -> type[BaseModel]:
+    value: Any = one_of(vocabulary) if enforced else str
+    return create_model("Values", values=(list[value], Field(min_length=1, max_length=MOST)))
+
+
+async def tag(response: Response, transcript: Transcript, tools: Tools) -> ValueTags:
+    """Choose the values of a response.
+
+    Raises:
+        PermanentError: the model's answer did not fit after one repair.
+    """
+    chat = tools.models.chat
+    shape = _answer_shape(tuple(response.vocabulary), chat.enforces_schema)
+    vocabulary = ", ".join(response.vocabulary)
+    offers: Counter[str] = Counter()
+    for portion in portions(transcript, tools):
+        words = transcript.text[portion.start : portion.end]
+        prompt = f"The family's values: {vocabulary}\n\n{told(response, words)}"
+        answer = await chat.ask(shape, system=SYSTEM, user=prompt, max_tokens=120)
+        named: list[str] = answer.values  # type: ignore[attr-defined]
+        offers.update(dict.fromkeys((" ".join(name.lower().split()) for name in named), 1))
+    chosen: Counter[str] = Counter()
+    for name, value in (await _merge(list(offers), response.vocabulary, tools)).items():
+        chosen[value] += offers[name]
+    values = [value for value, _ in chosen.most_common(MOST)]
+    kept = sum(chosen.values())
+    return ValueTags(response.family_id, tuple(values), offers.total(), offers.total() - kept)
+
+
+async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) -> dict[str, str]:
+    """Each name's value in the vocabulary; a name that is near to none has none."""
+    known = set(vocabulary)
+    merged = {name: name for name in names if name in known}
+    others = [name for name in names if name and name not in known]
+    if not others:
+        return merged
+    embeddings = tools.models.embeddings
+    vectors = np.stack(await embeddings.embed([*vocabulary, *others])).astype(np.float32)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    likeness = vectors[len(vocabulary) :] @ vectors[: len(vocabulary)].T
+    for name, row in zip(others, likeness, strict=True):
+        nearest = int(row.argmax())
+        if row[nearest] >= SAME_MEANING:
+            merged[name] = vocabulary[nearest]
+    return merged
+
+
+async def save(connection: AsyncConnection, results: Sequence[tuple[int, ValueTags]]) -> None:
+    """Store the model's tags beside those that people set."""
+    await connection.execute(
+        "DELETE FROM value_tags WHERE source = 'ai' AND record_id = ANY(%s)",
+        ([record_id for record_id, _ in results],),
+    )
+    # A value may have left the vocabulary since it was chosen: then the tag goes with it.
+    await connection.cursor().executemany(
+        "INSERT INTO value_tags (record_id, family_id, value, source)"
+        " SELECT %s, family_id, value, 'ai' FROM vocabulary WHERE family_id = %s AND value = %s"
+        " ON CONFLICT (record_id, value) DO NOTHING",
+        [(record_id, r.family_id, value) for record_id, r in results for value in r.values],
+    )
+    await save_refusals(
+        connection, "value_tags", [(record_id, r.offered, r.refused) for record_id, r in results]
+    )
+
+
+def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:
+    """Whether every tag stands in its family's vocabulary."""
+    rows = connection.execute(
+        """
+        SELECT t.record_id, v.value IS NOT NULL
+        FROM value_tags t JOIN records r ON r.id = t.record_id
+        LEFT JOIN vocabulary v ON v.family_id = r.owner_id AND v.value = t.value
+        WHERE r.line = %s AND r.recorded_at >= %s AND r.recorded_at < %s
+        """,
+        (window.line, window.start, window.end),
+    ).fetchall()
+    return Finding(
+        looked_at=len(rows),
+        bad=[record_id for record_id, good in rows if not good],
+        advice="Tags stand outside their family's vocabulary: add the value with `keepsake tag`, "
+        "or materialise `value_tags` of this partition with `redo: true`.",
+    )
+
+
+VALUE_TAGS = StepAsset(
+    Step(
+        name="value_tags",
+        version="1",
+        needs=("transcripts",),
+        roles=("chat", "embeddings"),
+        make=tag,
+        save=save,
+    ),
+    description=__doc__ or "",
+    kinds=frozenset({"openai"}),
+    columns=[
+        ("record_id", "bigint", "the response"),
+        ("family_id", "bigint", "whose vocabulary"),
+        ("value", "text", "a value of the family's vocabulary"),
+        ("source", "text", "`human` or `ai`"),
+    ],
+)

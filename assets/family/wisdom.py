@@ -1,0 +1,146 @@
+"""Advice found in a response: what it is, who may use it, in which part of life.
+
+Each piece rests on words that the speaker said. A piece whose supporting words are not in the
+transcript is refused and counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from assets.family.prompts import RULES, portions, sentence_type, told
+from assets.family.refusals import save_refusals
+from assets.family.transcripts import Transcript
+from assets.line_assets import StepAsset
+from keepsake.database import AsyncConnection, replace_rows
+from keepsake.family import Response
+from keepsake.line import Step
+from keepsake.text import Span
+from resources.tools import Tools
+
+MOST = 5
+LIFE_AREAS = (
+    "family", "love", "friendship", "work", "money", "health", "learning", "faith", "character",
+    "everyday life",
+)  # fmt: skip
+LifeArea = Literal[LIFE_AREAS]  # type: ignore[valid-type]
+
+SYSTEM = (
+    "You find the advice in family memories: what a listener could do or think differently. For "
+    "each piece of advice give the speaker's own words that it rests on, copied exactly; the part "
+    "of life it belongs to; who may use it, in a few words; and the advice in one short sentence. "
+    "Words that hold no advice give an empty list. " + RULES
+)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One piece of wisdom. Times are seconds into the recording."""
+
+    advice: str
+    audience: str
+    life_area: str
+    support: str
+    starts_at: float | None
+    ends_at: float | None
+
+
+@dataclass(frozen=True)
+class Wisdom:
+    """The advice in a response, and how many pieces the model offered."""
+
+    advice: tuple[Advice, ...]
+    offered: int
+    refused: int
+
+
+def _answer_shape(sentence: type) -> type[BaseModel]:
+    piece = create_model(
+        "Advice",
+        support=(sentence, ...),
+        life_area=(LifeArea, ...),
+        audience=(Annotated[str, Field(min_length=2, max_length=60)], ...),
+        advice=(Annotated[str, Field(min_length=5, max_length=240)], ...),
+    )
+    return create_model("Wisdom", wisdom=(list[piece], Field(max_length=3)))  # type: ignore[valid-type]
+
+
+async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisdom:
+    """Find the advice in a response.
+
+    Raises:
+        PermanentError: the model's answer did not fit after one repair.
+    """
+    kept: dict[Span, Advice] = {}
+    offered = 0
+    for portion in portions(transcript, tools):
+        shape = _answer_shape(sentence_type(transcript, portion, tools))
+        words = transcript.text[portion.start : portion.end]
+        answer = await tools.models.chat.ask(
+            shape, system=SYSTEM, user=told(response, words), max_tokens=500
+        )
+        for piece in answer.wisdom:  # type: ignore[attr-defined]
+            offered += 1
+            span = transcript.spoken.find(piece.support)
+            if span is not None:
+                kept.setdefault(span, _advice(piece, span, transcript))
+    return Wisdom(tuple(list(kept.values())[:MOST]), offered, offered - len(kept))
+
+
+def _advice(piece: BaseModel, span: Span, transcript: Transcript) -> Advice:
+    time = transcript.spoken.time(span)
+    fields = piece.model_dump()
+    return Advice(
+        advice=" ".join(fields["advice"].split()),
+        audience=" ".join(fields["audience"].split()),
+        life_area=fields["life_area"],
+        support=transcript.text[span.start : span.end],
+        starts_at=time.start if time else None,
+        ends_at=time.end if time else None,
+    )
+
+
+async def save(connection: AsyncConnection, results: Sequence[tuple[int, Wisdom]]) -> None:
+    """Store wisdom."""
+    await replace_rows(
+        connection,
+        "wisdom",
+        [record_id for record_id, _ in results],
+        ("record_id", "position", "advice", "audience", "life_area", "support", "starts_at",
+         "ends_at"),
+        [
+            (record_id, position, a.advice, a.audience, a.life_area, a.support, a.starts_at,
+             a.ends_at)
+            for record_id, r in results
+            for position, a in enumerate(r.advice)
+        ],
+    )  # fmt: skip
+    await save_refusals(
+        connection, "wisdom", [(record_id, r.offered, r.refused) for record_id, r in results]
+    )
+
+
+WISDOM = StepAsset(
+    Step(
+        name="wisdom",
+        version="1",
+        needs=("transcripts",),
+        roles=("chat",),
+        make=find,
+        save=save,
+    ),
+    description=__doc__ or "",
+    kinds=frozenset({"openai"}),
+    columns=[
+        ("record_id", "bigint", "the response"),
+        ("position", "integer", "order in the response, from 0"),
+        ("advice", "text", "the advice in one sentence"),
+        ("audience", "text", "who may use it"),
+        ("life_area", "text", "the part of life it belongs to"),
+        ("support", "text", "the speaker's own words that it rests on"),
+        ("starts_at", "real", "when they are said, in seconds"),
+        ("ends_at", "real", "in seconds"),
+    ],
+)

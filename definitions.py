@@ -1,0 +1,46 @@
+"""The code location: every asset, sensor and schedule, wired to the resources.
+
+`build_defs()` makes it anew, with other resources where a test or a deployment wants them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from assets.family.interview_prompts import interview_prompts
+from assets.family.line import family, family_job, responses
+from keepsake.settings import load_settings
+from resources.database import DatabaseResource
+from resources.models import ModelsResource
+from resources.objects import objects_resource
+from schedules.daily_quote import daily_quote, daily_quote_job
+from schedules.family import (
+    close_the_day,
+    daily_podcasts,
+    interview_prompts_job,
+    weekly_interview_prompts,
+)
+from sensors.family import new_responses
+
+
+def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """All definitions. `resource_overrides` replaces resources by name."""
+    settings = load_settings()
+    resources: dict[str, Any] = {
+        "database": DatabaseResource(),
+        "objects": objects_resource(settings),
+        "models": ModelsResource.of(settings),
+    }
+    return dg.Definitions(
+        assets=[responses, family, interview_prompts],
+        jobs=[family_job, interview_prompts_job, daily_quote_job],
+        sensors=[new_responses],
+        schedules=[daily_podcasts, close_the_day, daily_quote, weekly_interview_prompts],
+        resources={**resources, **(resource_overrides or {})},
+        # One process a run: the line overlaps its own work, and a process a step costs seconds.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,323 @@
+"""The family line's own tables: families, members, vocabularies, prompts and responses.
+
+Adding is checked here, at the border. What is made of a response stands with the step that makes
+it, in `assets/family/`.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row
+
+from keepsake import records
+from keepsake.clients.objects import ObjectStore
+from keepsake.database import AsyncConnection, Connection
+from keepsake.errors import InvalidInput, PermanentError
+from keepsake.fingerprint import fingerprint
+from keepsake.records import Added
+from keepsake.settings import Settings
+
+LINE = "family"
+
+DEFAULT_VALUES = (
+    "courage", "curiosity", "faith", "family", "fairness", "forgiveness", "friendship",
+    "generosity", "gratitude", "hard work", "honesty", "hope", "humility", "humor",
+    "independence", "kindness", "learning", "love", "loyalty", "patience", "perseverance",
+    "responsibility", "simplicity", "tradition",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family as it is addressed."""
+
+    id: int
+    slug: str
+    name: str
+    time_zone: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a member said or wrote: the source that every step of the line is made from."""
+
+    record_id: int
+    family_id: int
+    family: str
+    member: str
+    language: str
+    recorded_at: datetime
+    question: str | None
+    text: str | None
+    audio_key: str | None
+    audio_name: str | None
+    content_hash: str
+    vocabulary: Sequence[str]
+
+
+@dataclass(frozen=True)
+class NewResponse:
+    """A response as it is handed in: either `text` or `audio`."""
+
+    member: str
+    recorded_at: datetime
+    text: str | None = None
+    audio: Path | None = None
+    prompt_id: int | None = None
+    priority: str = "normal"
+    external_id: str | None = None
+
+
+def add_family(
+    connection: Connection,
+    name: str,
+    *,
+    time_zone: str = "UTC",
+    language: str = "en",
+    values: Sequence[str] = (),
+) -> Family:
+    """Add a family with its vocabulary: the default values and its own.
+
+    Raises:
+        InvalidInput: the name is taken or empty, or the time zone or language is none.
+    """
+    if not (2 <= len(language) <= 3 and language.isalpha() and language.islower()):
+        raise InvalidInput(f"{language!r} is no ISO 639 language code such as en or de")
+    own = [clean_value(value) for value in values]
+    with connection.transaction():
+        family_id = records.add_owner(connection, name=name, time_zone=time_zone)
+        connection.execute("INSERT INTO families VALUES (%s, %s)", (family_id, language))
+        connection.cursor().executemany(
+            "INSERT INTO vocabulary (family_id, value) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [(family_id, value) for value in (*DEFAULT_VALUES, *own)],
+        )
+    return find_family(connection, str(family_id))
+
+
+def find_family(connection: Connection, name: str) -> Family:
+    """The family of that id, short name or name.
+
+    Raises:
+        InvalidInput: there is none; the message lists those there are.
+    """
+    with connection.cursor(row_factory=class_row(Family)) as cursor:
+        families = cursor.execute(
+            "SELECT f.id, o.slug, o.name, o.time_zone, f.language"
+            " FROM families f JOIN owners o USING (id) ORDER BY o.slug"
+        ).fetchall()
+    for family in families:
+        if name.casefold() in (str(family.id), family.slug, family.name.casefold()):
+            return family
+    known = ", ".join(family.slug for family in families[:10]) or "none yet"
+    raise InvalidInput(
+        f"there is no family {name!r} (known: {known}): add it with `keepsake add family`"
+    )
+
+
+def clean_value(value: str) -> str:
+    """A value as it stands in a vocabulary: lower case, at most 40 characters.
+
+    Raises:
+        InvalidInput: it is empty or longer.
+    """
+    cleaned = records.clean_name(value).lower()
+    if len(cleaned) > 40:
+        raise InvalidInput(f"a value has at most 40 characters, this one {len(cleaned)}")
+    return cleaned
+
+
+def add_member(connection: Connection, family: Family, name: str) -> int:
+    """Add a member and return the id.
+
+    Raises:
+        InvalidInput: the name is empty, or the family has a member of that name.
+    """
+    name = records.clean_name(name)
+    try:
+        row = connection.execute(
+            "INSERT INTO members (family_id, name) VALUES (%s, %s) RETURNING id", (family.id, name)
+        ).fetchone()
+    except UniqueViolation:
+        raise InvalidInput(f"{family.name} already has a member named {name!r}") from None
+    assert row is not None  # noqa: S101  # RETURNING returns
+    return int(row[0])
+
+
+def tag(connection: Connection, record_id: int, value: str) -> None:
+    """Tag a response by hand. Adds the value to the vocabulary; no model ever takes the tag away.
+
+    Raises:
+        InvalidInput: there is no such response, or the value is no good.
+    """
+    value = clean_value(value)
+    row = connection.execute(
+        "SELECT family_id FROM responses WHERE record_id = %s", (record_id,)
+    ).fetchone()
+    if row is None:
+        raise InvalidInput(f"there is no response {record_id}")
+    with connection.transaction():
+        connection.execute(
+            "INSERT INTO vocabulary (family_id, value) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (row[0], value),
+        )
+        connection.execute(
+            "INSERT INTO value_tags (record_id, family_id, value, source)"
+            " VALUES (%s, %s, %s, 'human')"
+            " ON CONFLICT (record_id, value) DO UPDATE SET source = 'human'",
+            (record_id, row[0], value),
+        )
+
+
+async def add_response(
+    connection: Connection,
+    objects: ObjectStore,
+    settings: Settings,
+    family: Family,
+    new: NewResponse,
+) -> Added:
+    """Check a response, store its recording, then its rows; the sensor takes it from there.
+
+    Raises:
+        InvalidInput: anything about it is no good. Nothing was stored.
+    """
+    recorded_at = records.check_recorded_at(new.recorded_at, settings.first_day)
+    priority = records.check_priority(new.priority)
+    member_id, member = _find_member(connection, family, new.member)
+    question = _find_question(connection, family, new.prompt_id)
+    if (new.text is None) == (new.audio is None):
+        raise InvalidInput("a response is either written or spoken: give a text or a recording")
+    text = None if new.text is None else check_text(new.text, settings)
+    key, digest = None, hashlib.sha256((text or "").encode()).hexdigest()
+    if new.audio is not None:
+        digest = check_audio(new.audio, settings)
+        key = f"family/{family.id}/audio/{digest}{new.audio.suffix.lower()}"
+        if not await objects.exists(key):
+            await objects.put_file(key, new.audio, "application/octet-stream")
+    with connection.transaction():
+        added = records.add_record(
+            connection,
+            line=LINE,
+            owner_id=family.id,
+            external_id=new.external_id or f"{member_id}:{digest[:32]}",
+            recorded_at=recorded_at,
+            content_hash=fingerprint(digest, member, family.language, question),
+            priority=priority,
+            later=settings.scheduled_steps,
+        )
+        if added.new:
+            connection.execute(
+                "INSERT INTO responses (record_id, family_id, member_id, prompt_id, text,"
+                " audio_key, audio_name) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (added.record_id, family.id, member_id, new.prompt_id, text, key,
+                 new.audio.name if new.audio else None),
+            )  # fmt: skip
+    return added
+
+
+def check_text(text: str, settings: Settings) -> str:
+    """A written response as it is stored.
+
+    Raises:
+        InvalidInput: it is empty, too long, or has characters that no text has.
+    """
+    if "\x00" in text:
+        raise InvalidInput("the text has NUL characters: it is not a text file")
+    text = text.strip().removeprefix("\ufeff").strip()
+    if not any(c.isalnum() for c in text):
+        raise InvalidInput("the text is empty: it has not one letter or digit")
+    if len(text) > settings.max_text_chars:
+        raise InvalidInput(
+            f"the text has {len(text):,} characters; at most {settings.max_text_chars:,} are "
+            "accepted (MAX_TEXT_CHARS): split it into several responses"
+        )
+    return text
+
+
+def check_audio(path: Path, settings: Settings) -> str:
+    """SHA-256 of a recording that can be decoded.
+
+    Raises:
+        InvalidInput: there is no such file, it is no audio, or it is too long.
+    """
+    from keepsake.audio.media import probe
+
+    try:
+        info = probe(path)
+    except PermanentError as error:
+        raise InvalidInput(str(error)) from None
+    if info.duration is not None and info.duration > 60 * settings.max_audio_minutes:
+        raise InvalidInput(
+            f"{path.name} lasts {info.duration / 60:.0f} minutes; at most "
+            f"{settings.max_audio_minutes:.0f} are accepted (MAX_AUDIO_MINUTES)"
+        )
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _find_member(connection: Connection, family: Family, name: str) -> tuple[int, str]:
+    members = connection.execute(
+        "SELECT id, name FROM members WHERE family_id = %s ORDER BY name", (family.id,)
+    ).fetchall()
+    for member_id, known in members:
+        if name.casefold() in (str(member_id), known.casefold()):
+            return member_id, known
+    known = ", ".join(row[1] for row in members[:10]) or "none yet"
+    raise InvalidInput(
+        f"{family.name} has no member {name!r} (known: {known}): "
+        f"add one with `keepsake add member {family.slug} NAME`"
+    )
+
+
+def _find_question(connection: Connection, family: Family, prompt_id: int | None) -> str | None:
+    if prompt_id is None:
+        return None
+    row = connection.execute(
+        "SELECT question FROM interview_prompts WHERE id = %s AND family_id = %s",
+        (prompt_id, family.id),
+    ).fetchone()
+    if row is None:
+        raise InvalidInput(f"{family.name} has no interview prompt {prompt_id}")
+    return str(row[0])
+
+
+async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Response]:
+    """The sources of some records, each with its family's vocabulary."""
+    async with connection.cursor(row_factory=class_row(Response)) as cursor:
+     await cursor.execute(
+        """
+        SELECT r.record_id, r.family_id, o.name AS family, m.name AS member, f.language,
+               recorded_at, p.question, r.text, r.audio_key, r.audio_name, content_hash,
+               ARRAY(SELECT value FROM vocabulary v WHERE v.family_id = r.family_id ORDER BY value)
+               AS vocabulary
+        FROM responses r
+        JOIN records ON records.id = r.record_id
+        JOIN families f ON f.id = r.family_id
+        JOIN owners o ON o.id = r.family_id
+        JOIN members m ON m.id = r.member_id
+        LEFT JOIN interview_prompts p ON p.id = r.prompt_id
+        WHERE r.record_id = ANY(%s)
+        """,
+        (list(ids),),
+    )
+        return {response.record_id: response async for response in cursor}
+
+
+def days_with_stories_without_podcast(connection: Connection, *, limit: int) -> list[date]:
+    """Days (UTC) with stories that have no episode, the newest first. Failed ones are left out."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT (recorded_at AT TIME ZONE 'UTC')::date AS day
+        FROM stories s
+        JOIN records r ON r.id = s.record_id
+        JOIN ledger l ON l.record_id = s.record_id AND l.step = 'podcasts'
+        WHERE l.status = 'pending'
+        ORDER BY day DESC LIMIT %s
+        """,
+        (limit,),
+    ).fetchall()
+    return [row[0] for row in rows]

@@ -1,0 +1,1 @@
+"""What assets are made with: thin Dagster resources over keepsake's clients."""

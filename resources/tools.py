@@ -1,0 +1,78 @@
+"""Everything a step may use, opened together for one run."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from keepsake.clients.objects import ObjectStore
+from keepsake.database import Pool
+from keepsake.settings import Settings, load_settings
+from resources.database import DatabaseResource
+from resources.models import ModelsResource
+
+if TYPE_CHECKING:
+    from keepsake.clients.models import Models
+
+
+class ObjectsResource(Protocol):
+    """A resource that gives an object store."""
+
+    def store(self) -> ObjectStore:
+        """The object store."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What is handed to every step.
+
+    `recordings` bounds how many recordings are on disk at once, `audio` how many are worked on by
+    the processor; `scratch` is a folder that vanishes with the run.
+    """
+
+    settings: Settings
+    pool: Pool
+    objects: ObjectStore
+    models: "Models"
+    recordings: asyncio.Semaphore
+    audio: asyncio.Semaphore
+    scratch: Path
+
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[Path]:
+        """A folder of one's own, for the length of the block."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            yield Path(folder)
+
+    @asynccontextmanager
+    async def fetched(self, key: str) -> AsyncIterator[Path]:
+        """An object as a file, for the length of the block."""
+        async with self.folder() as folder:
+            path = folder / Path(key).name
+            await self.objects.get_file(key, path)
+            yield path
+
+
+@asynccontextmanager
+async def open_tools(
+    database: DatabaseResource, objects: ObjectsResource, models: ModelsResource
+) -> AsyncIterator[Tools]:
+    """Open everything for one run on the running event loop."""
+    settings = load_settings()
+    with tempfile.TemporaryDirectory(prefix="keepsake-") as scratch:
+        async with database.open_pool() as pool, models.open() as clients:
+            yield Tools(
+                settings=settings,
+                pool=pool,
+                objects=objects.store(),
+                models=clients,
+                recordings=asyncio.Semaphore(
+                    clients.transcription.gate.limit + settings.audio_concurrency
+                ),
+                audio=asyncio.Semaphore(settings.audio_concurrency),
+                scratch=Path(scratch),
+            )

@@ -1,0 +1,68 @@
+"""The family line by the clock: nightly podcasts, closing the day, weekly questions."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from assets.family.interview_prompts import interview_prompts
+from assets.family.line import family_job
+from keepsake.family import days_with_stories_without_podcast
+from resources.database import DatabaseResource
+
+RUNNING = dg.DefaultScheduleStatus.RUNNING
+DAYS_AT_ONCE = 31
+
+interview_prompts_job = dg.define_asset_job(
+    "weekly_questions",
+    selection=dg.AssetSelection.assets(interview_prompts),
+    description="Questions to ask each family next.",
+)
+
+
+@dg.schedule(
+    name="daily_podcasts",
+    job=family_job,
+    cron_schedule="0 3 * * *",
+    execution_timezone="UTC",
+    default_status=RUNNING,
+    description="Every night an episode for each story that has none.",
+)
+def daily_podcasts(
+    context: dg.ScheduleEvaluationContext, database: DatabaseResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run for each day that has stories without an episode, the newest days first."""
+    with database.connect() as connection:
+        days = days_with_stories_without_podcast(connection, limit=DAYS_AT_ONCE)
+    if not days:
+        yield dg.SkipReason("every story has its episode")
+    for day in days:
+        yield dg.RunRequest(
+            run_key=f"podcasts-{context.scheduled_execution_time:%Y-%m-%d}-{day}",
+            partition_key=day.isoformat(),
+            asset_selection=[dg.AssetKey("podcasts")],
+        )
+
+
+@dg.schedule(
+    name="close_the_family_day",
+    job=family_job,
+    cron_schedule="30 0 * * *",
+    execution_timezone="UTC",
+    default_status=RUNNING,
+    description="Every night the day that has ended once more, in full: what failed is tried "
+    "again, what is up to date costs nothing, and its checks say whether the day is whole.",
+)
+def close_the_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """One run of all steps over yesterday."""
+    yesterday = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+    return dg.RunRequest(run_key=f"close-{yesterday}", partition_key=yesterday)
+
+
+weekly_interview_prompts = dg.build_schedule_from_partitioned_job(
+    interview_prompts_job,
+    name="weekly_interview_prompts",
+    hour_of_day=6,
+    default_status=RUNNING,
+    description="Every Monday a few questions to ask each family next.",
+)

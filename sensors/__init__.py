@@ -1,0 +1,1 @@
+"""When work starts by itself: on new records and on what has become due again."""

@@ -1,0 +1,6 @@
+"""The family line's sensor."""
+
+from assets.family.line import FAMILY, family_job
+from sensors.line_sensor import line_sensor
+
+new_responses = line_sensor(FAMILY, job_name=family_job.name)

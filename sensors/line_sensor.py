@@ -1,0 +1,88 @@
+"""A sensor that sees a line's due records and asks for one run a day that has some.
+
+It waits inside its tick for work to come, since Dagster starts ticks at least five seconds apart:
+so a new record is seen within half a second. What is due is read from the ledger by an index, new
+records, put-off ones and retried ones alike; a run that dies needs no extra care, its records
+are simply still due.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from assets.line_assets import LineConfig
+from keepsake.ledger import DueDay, due_days
+from keepsake.line import Line
+from keepsake.settings import load_settings
+from resources.database import DatabaseResource
+
+POLL_SECONDS = 0.5
+TICK_SECONDS = 20.0  # of waiting; Dagster allows a tick 60
+RUNS_A_TICK = 5
+ACTIVE = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def line_sensor(line: Line, *, job_name: str) -> dg.SensorDefinition:
+    """The sensor of a line; `job_name` is the job that materialises its multi-asset."""
+
+    @dg.sensor(
+        name=f"new_{line.name}_records",
+        job_name=job_name,
+        minimum_interval_seconds=1,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Starts a run for each day that has due {line.name} records: new, put-off and "
+        "retried ones. Urgent and newest days first.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, database: DatabaseResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        settings = load_settings()
+        steps = [s.name for s in line.steps if s.name not in settings.scheduled_steps]
+        days = _wait_for_days(context.instance, database, line, job_name, steps)
+        if not days:
+            yield dg.SkipReason("nothing is due")
+        for day in days:
+            config = LineConfig(take="due", max_records=settings.max_records_per_run)
+            # Without a run_key: the ledger says what is due, and a failed run's key would keep
+            # its records from ever being asked for again.
+            yield dg.RunRequest(
+                partition_key=day.day.isoformat(),
+                asset_selection=[dg.AssetKey(step) for step in steps],
+                run_config=dg.RunConfig({line.name: config}),
+                tags={"dagster/priority": str(day.priority), "keepsake/line": line.name},
+            )
+
+    return sensor
+
+
+def _wait_for_days(
+    instance: dg.DagsterInstance,
+    database: DatabaseResource,
+    line: Line,
+    job: str,
+    steps: Sequence[str],
+) -> list[DueDay]:
+    """The first few days with due work and no run of their own; waits until there is one."""
+    deadline = time.monotonic() + TICK_SECONDS
+    with database.connect() as connection:
+        while True:
+            if days := due_days(connection, line.name, steps):
+                busy = _busy_days(instance, job)
+                if free := [day for day in days if day.day.isoformat() not in busy]:
+                    return free[:RUNS_A_TICK]
+            if time.monotonic() + POLL_SECONDS > deadline:
+                return []
+            time.sleep(POLL_SECONDS)
+
+
+def _busy_days(instance: dg.DagsterInstance, job: str) -> set[str]:
+    """Partitions that a run has in its hands: it takes what comes in while it lasts."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=ACTIVE))
+    return {run.tags["dagster/partition"] for run in runs if "dagster/partition" in run.tags}
