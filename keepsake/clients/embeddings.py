@@ -1,0 +1,231 @@
+"""The embeddings role: texts in, vectors out, with the texts of all callers gathered into batches.
+
+Steps ask for the few texts of one record; a call costs nearly the same for a hundred. So texts wait
+a few milliseconds for company. What a vector means and where it is kept is the steps' business.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from keepsake import usage
+from keepsake.clients.connection import Connection
+from keepsake.clients.failures import malformed
+from keepsake.errors import EndpointDown, PermanentError, StepError
+from keepsake.limits import Gate
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float32]
+
+WAIT_SECONDS = 0.015
+MOST_TEXTS = 128
+# OpenAI takes 300,000 tokens a request, and a token is at least one byte.
+MOST_BYTES = 300_000
+REMEMBERED_TEXTS = 2048
+REMEMBERED_CHARS = 64
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """A vector and its share of what the batch cost."""
+
+    vector: "Vector"
+    calls: int
+    tokens: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Wish:
+    """One text of one caller, waiting to be embedded."""
+
+    text: str
+    answer: "asyncio.Future[_Embedded]" = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        return len(self.text.encode("utf-8", "surrogatepass"))
+
+
+class Embeddings:
+    """The embeddings model of the settings.
+
+    Short texts, such as the names of tags, come again and again: their vectors are remembered.
+    """
+
+    def __init__(self, connection: Connection, *, dimensions: int, ask_dimensions: bool) -> None:
+        """Embed over `connection`.
+
+        Args:
+            connection: the endpoint of the role.
+            dimensions: the length that every vector must have.
+            ask_dimensions: whether to ask the model for that length, where it can be asked.
+        """
+        self.model: str = connection.endpoint.model
+        self.gate: Gate = connection.gate
+        self.dimensions = dimensions
+        self._asks = ask_dimensions and self.model.startswith("text-embedding-3")
+        self._connection = connection
+        self._waiting: list[_Wish] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._batches: set[asyncio.Task[None]] = set()
+        self._remembered: OrderedDict[str, Vector] = OrderedDict()
+
+    async def embed(self, texts: Sequence[str]) -> "list[Vector]":
+        """The vectors of `texts`, in their order, as the model gives them. Do not change them.
+
+        Raises:
+            ValueError: a text is blank.
+            PermanentError: the endpoint refuses one of these texts.
+            StepError: the call failed; see `keepsake.clients.failures`.
+        """
+        if not all(text.strip() for text in texts):
+            raise ValueError("a blank text has no embedding")
+        vectors: dict[str, Vector] = {}
+        for text in texts:
+            if text in self._remembered:
+                self._remembered.move_to_end(text)
+                vectors[text] = self._remembered[text]
+        new = [text for text in dict.fromkeys(texts) if text not in vectors]
+        if new:
+            embedded = await asyncio.gather(*self._wish(new))
+            # Counted here, in the context of the caller, and not in that of the batch.
+            usage.record(
+                self.model,
+                calls=sum(each.calls for each in embedded),
+                tokens_in=sum(each.tokens for each in embedded),
+            )
+            vectors.update(zip(new, (each.vector for each in embedded), strict=True))
+            self._remember(new, vectors)
+        return [vectors[text] for text in texts]
+
+    async def close(self) -> None:
+        """Give up what is still waiting or under way."""
+        if self._timer:
+            self._timer.cancel()
+        for batch in self._batches:
+            batch.cancel()
+        await asyncio.gather(*self._batches, return_exceptions=True)
+
+    def _wish(self, texts: Sequence[str]) -> "list[asyncio.Future[_Embedded]]":
+        loop = asyncio.get_running_loop()
+        wishes = [_Wish(text, loop.create_future()) for text in texts]
+        self._waiting += wishes
+        if len(self._waiting) >= MOST_TEXTS:
+            self._send_waiting()
+        elif self._timer is None:
+            self._timer = loop.call_later(WAIT_SECONDS, self._send_waiting)
+        return [wish.answer for wish in wishes]
+
+    def _send_waiting(self) -> None:
+        """Start a call for every batch of what waits, leaving out callers that were cancelled."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, []
+        for batch in _batches([wish for wish in waiting if not wish.answer.done()]):
+            # An empty context: the batch belongs to no caller, least of all to the first.
+            task = asyncio.get_running_loop().create_task(self._send(batch), context=Context())
+            self._batches.add(task)
+            task.add_done_callback(self._batches.discard)
+
+    async def _send(self, batch: Sequence[_Wish]) -> None:
+        """Embed a batch and answer its callers; a refused one is halved until the bad text is."""
+        try:
+            vectors, tokens = await self._call([wish.text for wish in batch])
+        except PermanentError as error:
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            half = len(batch) // 2
+            await asyncio.gather(self._send(batch[:half]), self._send(batch[half:]))
+        except StepError as error:
+            _fail(batch, error)
+        except BaseException:
+            for wish in batch:
+                wish.answer.cancel()
+            raise
+        else:
+            _answer(batch, vectors, tokens)
+
+    async def _call(self, texts: list[str]) -> "tuple[list[Vector], int]":
+        """One request: the vectors of `texts` in their order, and the tokens it cost."""
+        from openai import omit
+
+        endpoint = self._connection.endpoint
+        async with self._connection.call() as client:
+            # The raw answer: the SDK would look at each of its numbers.
+            raw = await client.embeddings.with_raw_response.create(
+                model=endpoint.model,
+                input=texts,
+                encoding_format="float",  # the SDK's own choice, base64, is unknown to many
+                dimensions=self.dimensions if self._asks else omit,
+            )
+            answer = raw.http_response.json()
+            try:
+                rows = sorted(answer["data"], key=lambda row: row["index"])
+                vectors = [self._vector(row["embedding"]) for row in rows]
+                tokens = (answer.get("usage") or {}).get("prompt_tokens") or 0
+            except (LookupError, TypeError, AttributeError):
+                raise malformed(endpoint, "no vectors") from None
+            if len(vectors) != len(texts):
+                raise malformed(endpoint, f"{len(vectors)} vectors for {len(texts)} texts")
+            return vectors, tokens
+
+    def _vector(self, numbers: list[Any]) -> "Vector":
+        import numpy as np
+
+        if len(numbers) != self.dimensions:
+            raise EndpointDown(
+                f"the embeddings endpoint gives vectors of {len(numbers)} numbers, not "
+                f"{self.dimensions}: set EMBEDDINGS_DIMENSIONS to what EMBEDDINGS_MODEL gives",
+                role="embeddings",
+            )
+        vector = np.asarray(numbers, dtype=np.float32)
+        if not np.isfinite(vector).all():
+            raise PermanentError("the embeddings endpoint gave a vector with NaN or infinity in it")
+        vector.flags.writeable = False  # callers may share it
+        return vector
+
+    def _remember(self, texts: Sequence[str], vectors: "dict[str, Vector]") -> None:
+        for text in texts:
+            if len(text) <= REMEMBERED_CHARS:
+                self._remembered[text] = vectors[text]
+        while len(self._remembered) > REMEMBERED_TEXTS:
+            self._remembered.popitem(last=False)
+
+
+def _batches(wishes: Sequence[_Wish]) -> list[list[_Wish]]:
+    """Cut `wishes` into batches that one request may hold. A huge text goes alone."""
+    batches: list[list[_Wish]] = []
+    room = 0
+    for wish in wishes:
+        if not batches or len(batches[-1]) == MOST_TEXTS or wish.size > room:
+            batches.append([])
+            room = MOST_BYTES
+        batches[-1].append(wish)
+        room -= wish.size
+    return batches
+
+
+def _answer(batch: Sequence[_Wish], vectors: "Sequence[Vector]", tokens: int) -> None:
+    """Give each caller its vector and its share of the tokens; the shares add up."""
+    whole = sum(wish.size for wish in batch)
+    seen = given = 0
+    for number, (wish, vector) in enumerate(zip(batch, vectors, strict=True)):
+        seen += wish.size
+        share = tokens * seen // whole - given
+        given += share
+        if not wish.answer.done():
+            wish.answer.set_result(_Embedded(vector, calls=int(number == 0), tokens=share))
+
+
+def _fail(batch: Sequence[_Wish], error: StepError) -> None:
+    for wish in batch:
+        if not wish.answer.done():
+            wish.answer.set_exception(error)

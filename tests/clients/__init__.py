@@ -1,0 +1,1 @@
+"""The clients, against doubles of the providers that speak their protocols over loopback HTTP."""

@@ -1,0 +1,69 @@
+"""Notifications: delivered through apprise, told apart, and no address ever repeated."""
+
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from keepsake.clients.notifications import notify, urls_for
+from keepsake.errors import SettingsError
+from keepsake.settings import Settings
+from tests.doubles.server import Double, serving
+
+
+class Inbox(Double):
+    """Takes every message."""
+
+    async def answer(self, request: Request) -> Response:
+        return Response("ok")
+
+
+async def test_message_reaches_every_address() -> None:
+    inbox = Inbox()
+    with serving(inbox) as address:
+        urls = [f"json://{address[7:]}/one", f"json://{address[7:]}/two"]
+        delivery = await notify(urls, title="Today", body="Bread rises <slowly>.")
+    assert delivery.sent
+    assert delivery.detail == "2 of 2 addresses took it"
+    assert sorted(seen.path for seen in inbox.seen) == ["/one", "/two"]
+    assert {seen.json["message"] for seen in inbox.seen} == {"Bread rises <slowly>."}
+
+
+async def test_failed_address_is_counted_but_not_named() -> None:
+    inbox = Inbox()
+    with serving(inbox) as address:
+        inbox.next(Response("no", 403))
+        failed = await notify([f"json://user:pass@{address[7:]}/"], title="T", body="b")
+        urls = [f"json://{address[7:]}/one", "slack://bad", "nonsense"]
+        partly = await notify(urls, title="T", body="b")
+    assert not failed.sent
+    assert failed.detail == "0 of 1 addresses took it; failed: JSON"
+    assert partly.sent
+    assert partly.detail.startswith("1 of 3 addresses took it; 2 cannot be read")
+    assert "pass" not in failed.detail
+
+
+async def test_nobody_to_tell_is_said() -> None:
+    assert not (await notify([], title="T", body="b")).sent
+    assert not (await notify(["nonsense"], title="T", body="b")).sent
+
+
+def test_family_gets_the_common_addresses_and_its_own(tmp_path: Path) -> None:
+    config = tmp_path / "apprise.yml"
+    config.write_text(
+        "urls:\n  - json://host.test/ours:\n      tag: garcia\n"
+        "  - json://host.test/theirs:\n      tag: smith\n"
+    )
+    settings = Settings.model_validate(
+        {"notify_urls": "json://host.test/all", "notify_config": str(config)}
+    )
+    urls = urls_for(settings, "garcia")
+    assert urls[0] == "json://host.test/all"
+    assert [url.partition("?")[0].rstrip("/") for url in urls[1:]] == ["json://host.test/ours"]
+
+
+def test_unreadable_configuration_names_the_variable(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"notify_config": str(tmp_path / "none.yml")})
+    with pytest.raises(SettingsError, match="NOTIFY_CONFIG"):
+        urls_for(settings, "garcia")

@@ -1,0 +1,136 @@
+"""Object stores: one set of promises, kept by the folder and by S3 (moto's server) alike."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from keepsake.clients.objects import FolderStore, ObjectStore, S3Store, open_objects
+from keepsake.errors import EndpointDown, PermanentError, RetryableError
+from keepsake.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def _s3(endpoint: str, bucket: str = "family") -> S3Store:
+    keys = {"s3_access_key": "key", "s3_secret_key": "secret"}
+    store = open_objects(
+        Settings.model_validate({"s3_endpoint": endpoint, "s3_bucket": bucket} | keys)
+    )
+    assert isinstance(store, S3Store)
+    return store
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return open_objects(Settings.model_validate({"keepsake_home": tmp_path / "home"}))
+    s3 = _s3(request.getfixturevalue("s3_endpoint"))
+    s3._client.create_bucket(Bucket="family")
+    return s3
+
+
+async def test_bytes_come_back(store: ObjectStore) -> None:
+    await store.put_bytes("clips/1/a.mp3", b"old", "audio/mpeg")
+    await store.put_bytes("clips/1/a.mp3", b"sound", "audio/mpeg")
+    assert await store.get_bytes("clips/1/a.mp3") == b"sound"
+    assert await store.size("clips/1/a.mp3") == 5
+    assert await store.exists("clips/1/a.mp3")
+
+
+async def test_files_come_back(store: ObjectStore, tmp_path: Path) -> None:
+    original, copy = tmp_path / "a.wav", tmp_path / "b.wav"
+    original.write_bytes(os.urandom(3_000_000))
+    await store.put_file("audio/a.wav", original, "audio/wav")
+    await store.get_file("audio/a.wav", copy)
+    assert copy.read_bytes() == original.read_bytes()
+    assert not [name for name in _files(tmp_path) if name.endswith(".part")]
+
+
+async def test_missing_object_is_named(store: ObjectStore, tmp_path: Path) -> None:
+    assert not await store.exists("clips/none.mp3")
+    copy = tmp_path / "copy"
+    for call in (
+        store.get_bytes("clips/none.mp3"),
+        store.size("clips/none.mp3"),
+        store.get_file("clips/none.mp3", copy),
+    ):
+        with pytest.raises(PermanentError, match=r"no object clips/none\.mp3"):
+            await call
+    assert not copy.exists()
+
+
+async def test_deleting_twice_is_no_failure(store: ObjectStore) -> None:
+    await store.put_bytes("gone.txt", b"x")
+    await store.delete("gone.txt")
+    await store.delete("gone.txt")
+    assert not await store.exists("gone.txt")
+
+
+@pytest.mark.parametrize("key", ["", "/etc/passwd", "a/../b", "..", "a//b", "a/", "a\x00b", "a\\b"])
+async def test_key_that_leads_elsewhere_is_refused(store: ObjectStore, key: str) -> None:
+    with pytest.raises(PermanentError, match="not an object key"):
+        await store.put_bytes(key, b"x")
+    with pytest.raises(PermanentError, match="not an object key"):
+        await store.get_bytes(key)
+
+
+async def test_check_leaves_nothing_behind(store: ObjectStore, tmp_path: Path) -> None:
+    await store.check()
+    if isinstance(store, FolderStore):
+        assert _files(tmp_path) == set()
+
+
+async def test_address_can_be_shown(store: ObjectStore, tmp_path: Path) -> None:
+    expected = str(tmp_path / "home/objects/clips/a.mp3")
+    assert store.url("clips/a.mp3") in (expected, "s3://family/clips/a.mp3")
+
+
+async def test_full_disk_leaves_the_old_object_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    await store.put_bytes("a.txt", b"old")
+
+    def no_space(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(RetryableError, match=r"disk is full: no room for a\.txt"):
+        await store.put_bytes("a.txt", b"new")
+    assert _files(tmp_path) == {"a.txt"}
+    assert await store.get_bytes("a.txt") == b"old"
+
+
+async def test_missing_source_is_not_mistaken_for_a_missing_object(tmp_path: Path) -> None:
+    with pytest.raises(RetryableError, match="No such file"):
+        await FolderStore(tmp_path / "objects").put_file("a.wav", tmp_path / "none.wav")
+
+
+async def test_missing_bucket_names_the_variable(s3_endpoint: str, tmp_path: Path) -> None:
+    source = tmp_path / "a"
+    source.write_bytes(b"x")
+    with pytest.raises(EndpointDown, match="S3_BUCKET"):
+        await _s3(s3_endpoint, "nowhere").check()
+    with pytest.raises(EndpointDown, match="S3_BUCKET"):
+        await _s3(s3_endpoint, "nowhere").put_file("a", source)
+
+
+async def test_store_that_is_not_there_names_the_variable() -> None:
+    with pytest.raises(RetryableError, match="S3_ENDPOINT"):
+        await _s3("http://127.0.0.1:9").get_bytes("a")
