@@ -288,8 +288,8 @@ def _find_question(connection: Connection, family: Family, prompt_id: int | None
 async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Response]:
     """The sources of some records, each with its family's vocabulary."""
     async with connection.cursor(row_factory=class_row(Response)) as cursor:
-     await cursor.execute(
-        """
+        await cursor.execute(
+            """
         SELECT r.record_id, r.family_id, o.name AS family, m.name AS member, f.language,
                recorded_at, p.question, r.text, r.audio_key, r.audio_name, content_hash,
                ARRAY(SELECT value FROM vocabulary v WHERE v.family_id = r.family_id ORDER BY value)
@@ -302,8 +302,8 @@ async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> d
         LEFT JOIN interview_prompts p ON p.id = r.prompt_id
         WHERE r.record_id = ANY(%s)
         """,
-        (list(ids),),
-    )
+            (list(ids),),
+        )
         return {response.record_id: response async for response in cursor}
 
 

@@ -160,8 +160,14 @@ class _Item:
     record_id: int
     source: Any
     entries: Mapping[str, Entry]
+    likely: list[Step] = field(default_factory=list)  # what will be made, as far as we can tell
     results: dict[str, Any] = field(default_factory=dict)
     remade: dict[str, str | None] = field(default_factory=dict)  # output fingerprints of this run
+
+    @property
+    def suspect(self) -> bool:
+        """Whether one more run that dies would count as this record's fault."""
+        return any(entry.died >= ledger.CRASHES_ALLOWED - 1 for entry in self.entries.values())
 
     def output(self, step: str) -> str | None:
         """Fingerprint of the step's result as it is now."""
@@ -231,7 +237,10 @@ class _Run:
         self.report = Report({step.name: StepReport() for step in self.steps})
         self.writer = _Writer(line, pool, order)
         self.places = asyncio.Semaphore(RECORDS_IN_MEMORY)
+        self.one_suspect = asyncio.Lock()
         self.finished: list[int] = []
+        self.seen: list[int] = []  # when it takes what is due
+        self.after: tuple[int, int] | None = None  # when it takes all
 
     async def run(self) -> Report:
         started = time.monotonic()
@@ -280,29 +289,42 @@ class _Run:
     async def _items(self, locks: AsyncConnection) -> AsyncGenerator[_Item]:
         """Locked, loaded records that have work, never more than fit the window."""
         async for page in self._pages():
-            for _ in page:
-                await self.places.acquire()
             finished, self.finished = self.finished, []
             await ledger.unlock_records(locks, finished)
             taken = await ledger.lock_records(locks, page)
             self.report.busy += len(page) - len(taken)
             items = await self._load(taken)
-            for _ in range(len(page) - len(items)):
-                self.places.release()
+            self._free(len(page) - len(items))
             for item in items:
                 yield item
 
     async def _pages(self) -> AsyncIterator[list[int]]:
-        pages = self._due_pages() if self.order.take == "due" else self._all_pages()
+        """Ids of records to look at. Each page is asked for when the window has room for it."""
+        next_page = self._due_page if self.order.take == "due" else self._all_page
         self.report.expected = await self._expected()
         left = self.order.max_records
-        async for page in pages:
-            if left is not None:
-                page = page[:left]
-                left -= len(page)
+        while left != 0:
+            room = await self._room(RECORDS_A_PAGE if left is None else min(RECORDS_A_PAGE, left))
+            page = await next_page(room)
+            self._free(room - len(page))
             if not page:
                 return
+            if left is not None:
+                left -= len(page)
             yield page
+
+    async def _room(self, at_most: int) -> int:
+        """Take the places that are free, at least one."""
+        await self.places.acquire()
+        room = 1
+        while room < at_most and not self.places.locked():
+            await self.places.acquire()
+            room += 1
+        return room
+
+    def _free(self, places: int) -> None:
+        for _ in range(places):
+            self.places.release()
 
     async def _expected(self) -> int:
         async with self.pool.connection() as connection:
@@ -312,35 +334,24 @@ class _Run:
                 connection, self.order.window, self.order.steps, at_most=self.order.max_records
             )
 
-    async def _due_pages(self) -> AsyncIterator[list[int]]:
+    async def _due_page(self, limit: int) -> list[int]:
         # Asked anew for each page, so that an urgent record which arrives now is next. What this
         # run has seen is left out: it may still look due because its outcome is being written.
-        seen: list[int] = []
-        while True:
-            async with self.pool.connection() as connection:
-                page = await ledger.due_records(
-                    connection,
-                    self.order.window,
-                    self.order.steps,
-                    limit=RECORDS_A_PAGE,
-                    without=seen,
-                )
-            if not page:
-                return
-            seen += page
-            yield page
+        async with self.pool.connection() as connection:
+            page = await ledger.due_records(
+                connection, self.order.window, self.order.steps, limit=limit, without=self.seen
+            )
+        self.seen += page
+        return page
 
-    async def _all_pages(self) -> AsyncIterator[list[int]]:
-        after: tuple[int, int] | None = None
-        while True:
-            async with self.pool.connection() as connection:
-                page = await ledger.all_records(
-                    connection, self.order.window, limit=RECORDS_A_PAGE, after=after
-                )
-            if not page:
-                return
-            after = page[-1]
-            yield [record_id for _, record_id in page]
+    async def _all_page(self, limit: int) -> list[int]:
+        async with self.pool.connection() as connection:
+            page = await ledger.all_records(
+                connection, self.order.window, limit=limit, after=self.after
+            )
+        if page:
+            self.after = page[-1]
+        return [record_id for _, record_id in page]
 
     async def _load(self, ids: Sequence[int]) -> list[_Item]:
         """Those of the records that have work, with what their steps need.
@@ -354,12 +365,16 @@ class _Run:
             entries = await ledger.entries(connection, ids)
             sources = await self.line.load(connection, ids)
             items = [_Item(i, sources[i], entries[i]) for i in ids if i in sources]
-            likely = {item.record_id: self._likely(item) for item in items}
-            await self._preload(connection, items, likely)
-            todo = [(record_id, step.name) for record_id, steps in likely.items() for step in steps]
-            if todo:
-                await ledger.mark_running(connection, todo, run_id=self.order.run_id)
+            for item in items:
+                item.likely = self._likely(item)
+            await self._preload(connection, items)
+            await self._mark_running(connection, [item for item in items if not item.suspect])
         return [item for item in items if not self._settled(item)]
+
+    async def _mark_running(self, connection: AsyncConnection, items: Sequence[_Item]) -> None:
+        todo = [(item.record_id, step.name) for item in items for step in item.likely]
+        if todo:
+            await ledger.mark_running(connection, todo, run_id=self.order.run_id)
 
     def _settled(self, item: _Item) -> bool:
         """Whether every step is up to date; then there is no need to carry the record anywhere."""
@@ -380,20 +395,18 @@ class _Run:
                 likely[step.name] = step
         return list(likely.values())
 
-    async def _preload(
-        self, connection: AsyncConnection, items: list[_Item], likely: Mapping[int, list[Step]]
-    ) -> None:
+    async def _preload(self, connection: AsyncConnection, items: Sequence[_Item]) -> None:
         """Read the stored results that these steps are made from, one query a step."""
         takers: dict[str, list[_Item]] = {}
         for item in items:
-            making = likely[item.record_id]
-            needs = {need for step in making for need in step.needs}
-            for need in needs - {step.name for step in making}:
+            needs = {need for step in item.likely for need in step.needs}
+            for need in needs - {step.name for step in item.likely}:
                 takers.setdefault(need, []).append(item)
         for need, wanting in takers.items():
             results = await self._stored(connection, need, [item.record_id for item in wanting])
             for item in wanting:
-                item.results[need] = results[item.record_id]
+                if item.record_id in results:  # or it was deleted a moment ago
+                    item.results[need] = results[item.record_id]
 
     async def _stored(
         self, connection: AsyncConnection, step: str, ids: Sequence[int]
@@ -406,15 +419,32 @@ class _Run:
     # -- one record through its steps -----------------------------------------------------------
 
     async def _carry(self, item: _Item) -> None:
+        if item.suspect:
+            await self._carry_alone(item)
+        else:
+            await self._take_steps(item)
+        self.report.records += 1
+        self.finished.append(item.record_id)
+        self._free(1)
+
+    async def _carry_alone(self, item: _Item) -> None:
+        """Carry a record that was there when runs died: one such at a time.
+
+        Only now the ledger says that we have it, so that if it kills this run too, those which
+        were merely near it are not blamed.
+        """
+        async with self.one_suspect:
+            async with self.pool.connection() as connection:
+                await self._mark_running(connection, [item])
+            await self._take_steps(item)
+
+    async def _take_steps(self, item: _Item) -> None:
         tasks: dict[str, asyncio.Task[Outcome | None]] = {}
         async with asyncio.TaskGroup() as group:
             for step in self.steps:
                 needs = {name: tasks[name] for name in step.needs if name in tasks}
                 tasks[step.name] = group.create_task(self._take(step, item, needs))
         await self.writer.written(item.record_id)
-        self.report.records += 1
-        self.finished.append(item.record_id)
-        self.places.release()
 
     async def _take(
         self, step: Step, item: _Item, needs: Mapping[str, asyncio.Task[Outcome | None]]
@@ -436,7 +466,8 @@ class _Run:
             item.results[step.name] = outcome.result
             item.remade[step.name] = outcome.output_fingerprint
         elif (entry := item.entries.get(step.name)) and entry.status == "succeeded":
-            # The earlier result stands; it stays stale, so the next backfill tries again.
+            # The earlier result stands. If the remake failed it stays stale, so that the next
+            # backfill tries again; if it was put off it is due then.
             outcome = replace(outcome, **_as_it_was(entry))
         await self.writer.put(outcome)
         return outcome
@@ -509,7 +540,8 @@ class _Run:
                     inputs = [await self._result(need, item) for need in step.needs]
                     result = await step.make(item.source, *inputs, self.tools)
                     ending = _succeeded(result, self._input(step, item), step.essence(result))
-                except Exception as error:
+                except Exception as caught:
+                    error = _blamed(caught)
                     attempts += not isinstance(error, EndpointDown)
                     delay = _delay(error, attempts)
                     if delay is not None:
@@ -536,15 +568,23 @@ class _Run:
         return item.results[need]
 
 
+def _blamed(error: Exception) -> Exception:
+    """A database that does not answer is no record's fault, and no fault of ours."""
+    if isinstance(error, psycopg.OperationalError):
+        reason = f"the database does not answer ({type(error).__name__})"
+        return EndpointDown(reason, role="database")
+    return error
+
+
 def _delay(error: Exception, attempts: int) -> float | None:
-    """Seconds before the next attempt: 1 doubling up to 10, with jitter. None: no next attempt.
+    """Seconds before the next attempt: from 1 doubling up to 10, with jitter. None: no next one.
 
     A provider that asks for more patience than a run should have gets it from the ledger instead.
     """
     if not isinstance(error, RetryableError) or attempts >= ATTEMPTS:
         return None
-    delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
-    delay = max(delay * random.uniform(0.5, 1.0), error.retry_after or 0.0)  # noqa: S311
+    delay = FIRST_DELAY * 2 ** (attempts - 1) * random.uniform(1.0, 2.0)  # noqa: S311
+    delay = max(min(LONGEST_DELAY, delay), error.retry_after or 0.0)
     return delay if delay <= LONGEST_PATIENCE else None
 
 
@@ -572,7 +612,7 @@ def _ended_by(error: Exception, deferrals: int) -> dict[str, Any]:
 def _message(error: Exception) -> str:
     """What people read. The text of an error nobody foresaw may quote a person: leave it out."""
     if isinstance(error, StepError):
-        return str(error)[:1000]
+        return "".join(c if c.isprintable() else " " for c in str(error)[:1000])
     return (
         f"unexpected {type(error).__name__}: a fault of Keepsake itself, "
         "its place in the code is in the run's log"
@@ -589,7 +629,6 @@ def _log_bug(step: Step, item: _Item, error: Exception) -> None:
 def _as_it_was(entry: Entry) -> dict[str, Any]:
     return {
         "status": "succeeded",
-        "due_at": None,
         "input_fingerprint": entry.input_fingerprint,
         "output_fingerprint": entry.output_fingerprint,
     }
@@ -639,8 +678,10 @@ class _Writer:
     async def run(self) -> None:
         """Write for as long as the run lasts."""
         while True:
+            # Not wait_for(): before Python 3.12 it can swallow the cancellation that ends us.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.enough.wait(), FLUSH_SECONDS)
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self.enough.wait()
             # A cancelled run lets the write it is in come to its end.
             await asyncio.shield(self.flush())
 
@@ -675,6 +716,8 @@ class _Writer:
                     pause,
                 )
                 await asyncio.sleep(pause)
+                # An outage breaks every connection of the pool, and it hands them out unseen.
+                await self.pool.check()
 
     async def _write(self, outcomes: list[Outcome]) -> None:
         try:
@@ -682,16 +725,20 @@ class _Writer:
                 await self._write_together(connection, outcomes)
         except psycopg.OperationalError:
             raise
-        except psycopg.Error as error:
-            # One result that the database refuses must not take the others with it.
+        except Exception as error:
+            # One result that cannot be stored must not take the others with it. Not every such
+            # error is the database's: text may hold what UTF-8 has no bytes for.
             if len(outcomes) > 1:
                 middle = len(outcomes) // 2
                 await self._write(outcomes[:middle])
                 await self._write(outcomes[middle:])
             elif outcomes[0].result is not None:
                 await self._write([_unstorable(outcomes[0], error)])
-            else:  # its record was deleted while we worked on it
+            elif isinstance(error, psycopg.errors.ForeignKeyViolation):
+                # It was deleted while we worked on it.
                 log.info("record %s is gone; its result is dropped", outcomes[0].record_id)
+            else:
+                raise
 
     async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
         wakes = set(self.order.wakes)
@@ -710,7 +757,7 @@ class _Writer:
         await ledger.write(connection, self.line.name, outcomes, run_id=self.order.run_id)
 
 
-def _unstorable(outcome: Outcome, error: psycopg.Error) -> Outcome:
+def _unstorable(outcome: Outcome, error: Exception) -> Outcome:
     return replace(
         outcome,
         status="failed",
@@ -718,6 +765,6 @@ def _unstorable(outcome: Outcome, error: psycopg.Error) -> Outcome:
         input_fingerprint=None,
         output_fingerprint=None,
         error_type="Unstorable",
-        error_message=f"the database refused the result of {outcome.step} (SQLSTATE "
-        f"{error.sqlstate}): a fault of Keepsake itself, please report it",
+        error_message=f"the database refused the result of {outcome.step} "
+        f"({type(error).__name__}): a fault of Keepsake itself, please report it",
     )

@@ -90,7 +90,7 @@ def models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     with (home / "models.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "keepsake.local.models", "--home", home, "--port", str(port)],
+            [sys.executable, "-m", "keepsake.local.models", "--port", str(port)],
             stdout=log,
             stderr=subprocess.STDOUT,
         )
