@@ -147,21 +147,25 @@ class OpenAIChat:
                 continue  # ends: there are three modes and two names of the limit
 
     async def _once(self, system: str, user: str, form: Form[Any], max_tokens: int) -> Reply:
+        from httpx2 import Response
         from openai import BadRequestError, UnprocessableEntityError
 
         endpoint = self._connection.endpoint
         async with self._connection.call() as client:
             mode, limit = self._mode, self._limit
-            request = _request(mode, system, user, form) | {limit: max_tokens}
+            # Posted as it is: the SDK's own method walks the schema first, at 0.5 ms of CPU a call.
+            body = {"model": endpoint.model, limit: max_tokens}
             try:
-                raw = await client.chat.completions.with_raw_response.create(
-                    model=endpoint.model, **request
+                response = await client.post(
+                    "/chat/completions",
+                    cast_to=Response,
+                    body=body | _request(mode, system, user, form),
                 )
             except (BadRequestError, UnprocessableEntityError) as error:
                 if self._learns(error, mode, limit):
                     raise _Relearned("the server does not know this way of asking") from None
                 raise
-            answer = raw.http_response.json()
+            answer = response.json()
             try:
                 reply = _reply(answer)
             except (LookupError, TypeError, AttributeError):
