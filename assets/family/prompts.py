@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from assets.family.transcripts import Transcript
 from keepsake.family import Response
-from keepsake.text import Span, chunks, word_count
+from keepsake.text import Span, chunks, sentences, word_count
 from resources.tools import Tools
 
 RULES = (
@@ -34,7 +34,7 @@ def portions(transcript: Transcript, tools: Tools) -> list[Span]:
     return chunks(transcript.text, words=tools.settings.chat_words)
 
 
-def sentence_type(transcript: Transcript, portion: Span, tools: Tools) -> Any:
+def sentence_type(words: str, tools: Tools) -> Any:
     """The type of an answer's field that repeats what was said.
 
     Where the endpoint enforces the schema, a weak model is held to the sentences there are; a
@@ -42,11 +42,7 @@ def sentence_type(transcript: Transcript, portion: Span, tools: Tools) -> Any:
     """
     if not tools.models.chat.enforces_schema:
         return str
-    said = (
-        transcript.text[span.start : span.end]
-        for span in transcript.spoken.sentences
-        if portion.start <= span.start and span.end <= portion.end
-    )
+    said = (words[span.start : span.end] for span in sentences(words))
     return one_of(text for text in said if word_count(text) in SENTENCE_WORDS)
 
 

@@ -70,16 +70,16 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Quot
     found: dict[Span, None] = {}
     offered = refused = 0
     for portion in portions(transcript, tools):
-        shape = _answer_shape(sentence_type(transcript, portion, tools))
         words = transcript.text[portion.start : portion.end]
+        shape = _answer_shape(sentence_type(words, tools))
         answer = await tools.models.chat.ask(
             shape, system=SYSTEM, user=told(response, words), max_tokens=400
         )
         named: list[str] = answer.quotes  # type: ignore[attr-defined]
-        for words in named:
+        for quote in named:
             offered += 1
-            span = transcript.spoken.find(words)
-            if span is None or not FEWEST_WORDS <= word_count(words) <= MOST_WORDS:
+            span = transcript.spoken.find(quote)
+            if span is None or not FEWEST_WORDS <= word_count(quote) <= MOST_WORDS:
                 refused += 1
             elif not any(_overlap(span, other) for other in found):
                 found[span] = None

@@ -7,11 +7,12 @@ model's; a summary with a name or number that nobody mentioned is refused.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator
 
-from assets.family.prompts import RULES, told
+from assets.family.prompts import RULES, sentence_type, told
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
 from keepsake.database import AsyncConnection, replace_rows
@@ -29,7 +30,7 @@ SYSTEM = (
 class Headline(BaseModel):
     """The model's answer. Validated with what was said as context."""
 
-    title: Annotated[str, Field(min_length=2, max_length=90)]
+    title: Annotated[str, Field(min_length=2, max_length=80)]
     summary: Annotated[str, Field(min_length=10, max_length=240)]
 
     @field_validator("title", "summary")
@@ -43,6 +44,14 @@ class Headline(BaseModel):
         if names := invented(summary, str(info.context)):
             raise ValueError(f"these names or numbers are not in the words: {', '.join(names)}")
         return summary
+
+
+@lru_cache(maxsize=64)
+def _answer_shape(sentence: Any) -> type[Headline]:
+    """The shape of the answer; where sentences are given, the summary is one of them."""
+    if sentence is str:
+        return Headline
+    return create_model("Headline", __base__=Headline, summary=(sentence, ...))
 
 
 @dataclass(frozen=True)
@@ -60,23 +69,27 @@ async def write(response: Response, transcript: Transcript, tools: Tools) -> Sto
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
-    headline = await _headline(response, await _condensed(response, transcript, tools), tools)
+    words = await _condensed(response, transcript.text, tools)
+    headline = await _headline(response, words, tools)
     return Story(headline.title, headline.summary, paragraphs(clean_speech(transcript.text)))
 
 
-async def _condensed(response: Response, transcript: Transcript, tools: Tools) -> str:
+async def _condensed(response: Response, words: str, tools: Tools) -> str:
     """The words, if one call holds them; else what their parts are about, part by part."""
-    text = transcript.text
-    while len(parts := chunks(text, words=tools.settings.chat_words)) > 1:
-        headlines = [await _headline(response, text[p.start : p.end], tools) for p in parts]
-        text = "\n".join(headline.summary for headline in headlines)
-    return text
+    while len(parts := chunks(words, words=tools.settings.chat_words)) > 1:
+        headlines = [await _headline(response, words[p.start : p.end], tools) for p in parts]
+        words = "\n\n".join(headline.summary for headline in headlines)
+    return words
 
 
 async def _headline(response: Response, words: str, tools: Tools) -> Headline:
     known = f"{words} {response.member} {response.family} {response.question or ''}"
     return await tools.models.chat.ask(
-        Headline, system=SYSTEM, user=told(response, words), max_tokens=200, context=known
+        _answer_shape(sentence_type(words, tools)),
+        system=SYSTEM,
+        user=told(response, words),
+        max_tokens=200,
+        context=known,
     )
 
 

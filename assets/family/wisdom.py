@@ -6,7 +6,7 @@ transcript is refused and counted.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
@@ -26,12 +26,17 @@ LIFE_AREAS = (
     "everyday life",
 )  # fmt: skip
 LifeArea = Literal[LIFE_AREAS]  # type: ignore[valid-type]
+AUDIENCES = (
+    "everyone", "children", "young people", "parents", "grandparents", "couples", "friends",
+    "people at work", "people who are ill", "people who grieve",
+)  # fmt: skip
+Audience = Literal[AUDIENCES]  # type: ignore[valid-type]
 
 SYSTEM = (
     "You find the advice in family memories: what a listener could do or think differently. For "
-    "each piece of advice give the speaker's own words that it rests on, copied exactly; the part "
-    "of life it belongs to; who may use it, in a few words; and the advice in one short sentence. "
-    "Words that hold no advice give an empty list. " + RULES
+    "each piece of advice give the speaker's own words that it rests on, copied exactly; the "
+    "advice in one short sentence; the part of life it belongs to; and who may use it. Words that "
+    "hold no advice give an empty list. " + RULES
 )
 
 
@@ -56,13 +61,15 @@ class Wisdom:
     refused: int
 
 
-def _answer_shape(sentence: type) -> type[BaseModel]:
+def _answer_shape(sentence: Any) -> type[BaseModel]:
+    """The shape of the answer; where sentences are given, the advice is one of them, as said."""
+    own_words = Annotated[str, Field(min_length=5, max_length=240)]
     piece = create_model(
         "Advice",
         support=(sentence, ...),
+        advice=(own_words if sentence is str else sentence, ...),
         life_area=(LifeArea, ...),
-        audience=(Annotated[str, Field(min_length=2, max_length=60)], ...),
-        advice=(Annotated[str, Field(min_length=5, max_length=240)], ...),
+        audience=(Audience, ...),
     )
     return create_model("Wisdom", wisdom=(list[piece], Field(max_length=3)))  # type: ignore[valid-type]
 
@@ -76,8 +83,8 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisd
     kept: dict[Span, Advice] = {}
     offered = 0
     for portion in portions(transcript, tools):
-        shape = _answer_shape(sentence_type(transcript, portion, tools))
         words = transcript.text[portion.start : portion.end]
+        shape = _answer_shape(sentence_type(words, tools))
         answer = await tools.models.chat.ask(
             shape, system=SYSTEM, user=told(response, words), max_tokens=500
         )
@@ -94,7 +101,7 @@ def _advice(piece: BaseModel, span: Span, transcript: Transcript) -> Advice:
     fields = piece.model_dump()
     return Advice(
         advice=" ".join(fields["advice"].split()),
-        audience=" ".join(fields["audience"].split()),
+        audience=fields["audience"],
         life_area=fields["life_area"],
         support=transcript.text[span.start : span.end],
         starts_at=time.start if time else None,
