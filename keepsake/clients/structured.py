@@ -86,7 +86,7 @@ def read_answer(form: Form[T], text: str, context: Any = None) -> T:
     except (ValueError, RecursionError):
         raise Unfit(hint="its JSON was broken or cut off", kinds="broken JSON") from None
     try:
-        return form.shape.model_validate(without_nul(found))
+        return form.shape.model_validate(without_nul(found), context=context)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
         raise Unfit(
