@@ -70,6 +70,8 @@ async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
         max_size=size,
         open=False,
         timeout=30,
+        # A server that was restarted leaves broken connections here; do not hand those out.
+        check=AsyncConnectionPool.check_connection,
     )
     await pool.open(wait=True, timeout=30)
     try:
