@@ -239,6 +239,8 @@ class _Run:
         self.places = asyncio.Semaphore(RECORDS_IN_MEMORY)
         self.one_suspect = asyncio.Lock()
         self.finished: list[int] = []
+        self.seen: list[int] = []  # when it takes what is due
+        self.after: tuple[int, int] | None = None  # when it takes all
 
     async def run(self) -> Report:
         started = time.monotonic()
@@ -287,29 +289,42 @@ class _Run:
     async def _items(self, locks: AsyncConnection) -> AsyncGenerator[_Item]:
         """Locked, loaded records that have work, never more than fit the window."""
         async for page in self._pages():
-            for _ in page:
-                await self.places.acquire()
             finished, self.finished = self.finished, []
             await ledger.unlock_records(locks, finished)
             taken = await ledger.lock_records(locks, page)
             self.report.busy += len(page) - len(taken)
             items = await self._load(taken)
-            for _ in range(len(page) - len(items)):
-                self.places.release()
+            self._free(len(page) - len(items))
             for item in items:
                 yield item
 
     async def _pages(self) -> AsyncIterator[list[int]]:
-        pages = self._due_pages() if self.order.take == "due" else self._all_pages()
+        """Ids of records to look at. Each page is asked for when the window has room for it."""
+        next_page = self._due_page if self.order.take == "due" else self._all_page
         self.report.expected = await self._expected()
         left = self.order.max_records
-        async for page in pages:
-            if left is not None:
-                page = page[:left]
-                left -= len(page)
+        while left != 0:
+            room = await self._room(RECORDS_A_PAGE if left is None else min(RECORDS_A_PAGE, left))
+            page = await next_page(room)
+            self._free(room - len(page))
             if not page:
                 return
+            if left is not None:
+                left -= len(page)
             yield page
+
+    async def _room(self, at_most: int) -> int:
+        """Take the places that are free, at least one."""
+        await self.places.acquire()
+        room = 1
+        while room < at_most and not self.places.locked():
+            await self.places.acquire()
+            room += 1
+        return room
+
+    def _free(self, places: int) -> None:
+        for _ in range(places):
+            self.places.release()
 
     async def _expected(self) -> int:
         async with self.pool.connection() as connection:
@@ -319,35 +334,24 @@ class _Run:
                 connection, self.order.window, self.order.steps, at_most=self.order.max_records
             )
 
-    async def _due_pages(self) -> AsyncIterator[list[int]]:
+    async def _due_page(self, limit: int) -> list[int]:
         # Asked anew for each page, so that an urgent record which arrives now is next. What this
         # run has seen is left out: it may still look due because its outcome is being written.
-        seen: list[int] = []
-        while True:
-            async with self.pool.connection() as connection:
-                page = await ledger.due_records(
-                    connection,
-                    self.order.window,
-                    self.order.steps,
-                    limit=RECORDS_A_PAGE,
-                    without=seen,
-                )
-            if not page:
-                return
-            seen += page
-            yield page
+        async with self.pool.connection() as connection:
+            page = await ledger.due_records(
+                connection, self.order.window, self.order.steps, limit=limit, without=self.seen
+            )
+        self.seen += page
+        return page
 
-    async def _all_pages(self) -> AsyncIterator[list[int]]:
-        after: tuple[int, int] | None = None
-        while True:
-            async with self.pool.connection() as connection:
-                page = await ledger.all_records(
-                    connection, self.order.window, limit=RECORDS_A_PAGE, after=after
-                )
-            if not page:
-                return
-            after = page[-1]
-            yield [record_id for _, record_id in page]
+    async def _all_page(self, limit: int) -> list[int]:
+        async with self.pool.connection() as connection:
+            page = await ledger.all_records(
+                connection, self.order.window, limit=limit, after=self.after
+            )
+        if page:
+            self.after = page[-1]
+        return [record_id for _, record_id in page]
 
     async def _load(self, ids: Sequence[int]) -> list[_Item]:
         """Those of the records that have work, with what their steps need.
@@ -421,7 +425,7 @@ class _Run:
             await self._take_steps(item)
         self.report.records += 1
         self.finished.append(item.record_id)
-        self.places.release()
+        self._free(1)
 
     async def _carry_alone(self, item: _Item) -> None:
         """Carry a record that was there when runs died: one such at a time.
