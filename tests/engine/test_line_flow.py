@@ -1,0 +1,185 @@
+"""Records flow through a line without a barrier, in order of need, within bounds."""
+
+import asyncio
+import json
+import re
+from dataclasses import asdict, replace
+
+import pytest
+
+from keepsake import line, usage
+from keepsake.line import Report
+
+from .toy import NOON, STEPS, TOY, Source, World, toy_step
+
+
+async def test_every_step_of_every_record_is_made_and_stored(world: World) -> None:
+    world.add("x", "y")
+    report = await world.run()
+    assert world.results("x") == {
+        "hear": "hear(x)",
+        "tell": "tell(hear(x))",
+        "tag": "tag(hear(x))",
+        "bind": "bind(tell(hear(x)),tag(hear(x)))",
+    }
+    assert world.statuses("y") == dict.fromkeys(STEPS, "succeeded")
+    assert (report.records, report.expected, report.busy) == (2, 2, 0)
+    assert {name: step.made for name, step in report.steps.items()} == dict.fromkeys(STEPS, 2)
+
+
+async def test_a_fast_record_is_finished_while_another_is_in_its_first_step(world: World) -> None:
+    world.add("slow", "fast")
+    fast_is_bound = asyncio.Event()
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        if source.text == "slow":
+            await fast_is_bound.wait()
+
+    @world.stage.act("bind")
+    async def bind(source: Source) -> None:
+        fast_is_bound.set()
+
+    await world.run()
+    assert world.calls.index(("bind", "fast")) < world.calls.index(("tell", "slow"))
+
+
+async def test_independent_steps_of_a_record_run_side_by_side(world: World) -> None:
+    world.add("x")
+    both = asyncio.Barrier(2)
+
+    @world.stage.act("tell", "tag")
+    async def meet(source: Source) -> None:
+        await both.wait()
+
+    report = await world.run()
+    assert report.steps["bind"].made == 1
+
+
+async def test_results_arrive_in_the_order_of_the_needs(world: World) -> None:
+    world.add("x")
+    world.line = replace(TOY, steps=(*TOY.steps[:3], toy_step("bind", "tag", "hear", "tell")))
+    await world.run()
+    assert world.results("x")["bind"] == "bind(tag(hear(x)),hear(x),tell(hear(x)))"
+
+
+async def test_a_step_alone_is_made_from_what_is_stored(world: World) -> None:
+    world.add("x")
+    await world.run("hear", "tell", "tag")
+    await world.run("bind")
+    assert world.results("x")["bind"] == "bind(tell(hear(x)),tag(hear(x)))"
+
+
+@pytest.mark.parametrize("take", ["due", "all"])
+async def test_urgent_records_come_first_then_the_newest(
+    world: World, take: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "RECORDS_IN_MEMORY", 1)
+    world.add("old")
+    world.add("urgent", priority="urgent")
+    world.add("later", priority="low")
+    world.add("new")
+    await world.run("hear", take=take)
+    assert [text for _, text in world.calls] == ["urgent", "new", "old", "later"]
+
+
+async def test_an_urgent_record_that_arrives_meanwhile_is_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "RECORDS_IN_MEMORY", 2)
+    world.add(*"abcdef")
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        if source.text == "f":
+            world.add("urgent", priority="urgent")
+
+    await world.run("hear", take="due")
+    assert [text for _, text in world.calls] == ["f", "e", "urgent", "d", "c", "b", "a"]
+
+
+async def test_the_window_bounds_the_records_in_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "RECORDS_IN_MEMORY", 6)
+    monkeypatch.setattr(line, "RECORDS_A_PAGE", 4)
+    world.add(*map(str, range(18)))
+    window_is_full = asyncio.Barrier(6)
+    most = 0
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        nonlocal most
+        begun = {text for _, text in world.calls}
+        finished = world.db.execute("SELECT count(*) FROM toy WHERE step = 'bind'").fetchone()
+        most = max(most, len(begun) - (finished or (0,))[0])
+        await window_is_full.wait()
+
+    report = await world.run()
+    assert report.steps["bind"].made == 18
+    assert most == 6
+
+
+async def test_a_run_takes_no_more_records_than_it_may(world: World) -> None:
+    world.add(*"abc")
+    report = await world.run("hear", take="due", max_records=2)
+    assert [text for _, text in world.calls] == ["c", "b"]
+    assert (report.records, report.expected) == (2, 2)
+
+
+async def test_a_run_keeps_to_its_window(world: World) -> None:
+    world.add("before", at=NOON.replace(day=3))
+    world.add("in")
+    world.add("at its end", at=NOON.replace(day=5, hour=0))
+    for take in ("due", "all"):
+        await world.run("hear", take=take)
+    assert world.calls == [("hear", "in")]
+
+
+async def test_what_a_step_used_is_counted_in_the_ledger(world: World) -> None:
+    world.add("x", "y")
+
+    @world.stage.act("tell")
+    async def tell(source: Source) -> None:
+        usage.record("big", tokens_in=100, tokens_out=10)
+        await asyncio.to_thread(usage.record, "small", tokens_in=5, audio_seconds=2.5)
+
+    report = await world.run()
+    row = world.rows("x")["tell"]
+    assert (row["calls"], row["tokens_in"], row["tokens_out"]) == (2, 105, 10)
+    assert (row["models"], row["audio_seconds"]) == (["big", "small"], 2.5)
+    assert world.rows("x")["tag"]["calls"] == 0
+    assert report.steps["tell"].usage.tokens_in == 210
+
+
+async def test_a_report_holds_counts_and_nothing_of_the_records(world: World) -> None:
+    world.add("a-very-private-word")
+    report = await world.run()
+    assert "private" not in json.dumps(asdict(report)) + report.line()
+
+
+async def test_progress_is_shown_during_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "PROGRESS_SECONDS", 0.005)
+    world.add("slow", "fast")
+    shown: list[str] = []
+    fast_was_shown = asyncio.Event()
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        if source.text == "slow":
+            await fast_was_shown.wait()
+
+    def show(report: Report) -> None:
+        shown.append(report.line())
+        if report.records:
+            fast_was_shown.set()
+
+    await world.run("hear", on_progress=show)
+    assert any(re.fullmatch(r"1 of 2 records in \d+ s: hear 1 made", text) for text in shown)
+
+
+def test_a_step_cannot_stand_before_one_it_needs() -> None:
+    with pytest.raises(ValueError, match=r"step tell stands before \['hear'\]"):
+        replace(TOY, steps=(TOY.step("tell"), TOY.step("hear")))
