@@ -62,7 +62,10 @@ class Wisdom:
 
 
 def _answer_shape(sentence: Any) -> type[BaseModel]:
-    """The shape of the answer; where sentences are given, the advice is one of them, as said."""
+    """The shape of the answer; where sentences are given, the advice is one of them, as said.
+
+    A weak model, which needs them, fills whatever list it is given: so it gets a short one.
+    """
     own_words = Annotated[str, Field(min_length=5, max_length=240)]
     piece = create_model(
         "Advice",
@@ -71,7 +74,9 @@ def _answer_shape(sentence: Any) -> type[BaseModel]:
         life_area=(LifeArea, ...),
         audience=(Audience, ...),
     )
-    return create_model("Wisdom", wisdom=(list[piece], Field(max_length=3)))  # type: ignore[valid-type]
+    return create_model(
+        "Wisdom", wisdom=(list[piece], Field(max_length=3 if sentence is str else 1))
+    )  # type: ignore[valid-type]
 
 
 async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisdom:

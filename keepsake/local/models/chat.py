@@ -23,6 +23,7 @@ class Chat:
         parameters.n_parallel = AT_ONCE
         parameters.n_ctx = AT_ONCE * _CONTEXT
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = compute_threads()
+        parameters.sampling.temp = 0.0  # the same words get the same answer, unless asked otherwise
         parameters.cache_ram_mib = 0  # prompts differ: keeping them would only take memory
         parameters.endpoint_slots = False  # its own HTTP port tells no one what is being answered
         parameters.verbosity = -1
