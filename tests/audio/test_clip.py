@@ -1,0 +1,122 @@
+"""A clip of the original: the right words, to the sample, whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keepsake.audio.clip import cut
+from keepsake.audio.media import open_source, probe
+from keepsake.errors import PermanentError
+
+from .conftest import SPEECH_RATE, Encode, Sound
+
+RATE = 16_000
+
+
+def _decoded(path: Path) -> Sound:
+    with open_source(path) as source:
+        return np.concatenate([block[0] for block in source.blocks(rate=RATE, channels=1)])
+
+
+def _where(part: Sound, whole: Sound) -> float:
+    """Seconds into `whole` at which `part` fits best."""
+    size = len(part) + len(whole)
+    spectrum = np.fft.rfft(whole, size) * np.conj(np.fft.rfft(part, size))
+    return int(np.argmax(np.fft.irfft(spectrum)[: len(whole)])) / RATE
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "channels"),
+    [
+        ("a.wav", "pcm_s16le", 8_000, 1),
+        ("a.mp3", "libmp3lame", 44_100, 2),
+        ("a.m4a", "aac", 48_000, 2),
+        ("a.ogg", "libopus", 48_000, 1),
+        ("a.webm", "libopus", 48_000, 1),
+        ("a.flac", "flac", 44_100, 1),
+    ],
+)
+def test_a_clip_starts_where_the_transcript_says(
+    speech: Sound,
+    encode: Encode,
+    tmp_path: Path,
+    name: str,
+    codec: str,
+    rate: int,
+    channels: int,
+) -> None:
+    path = encode(speech, name, codec=codec, rate=rate, channels=channels)
+
+    seconds = cut(path, 10.0, 12.0, tmp_path / "clip.mp3")
+
+    assert seconds == pytest.approx(2.3, abs=0.05)  # 0.15 s more on both sides
+    clip = _decoded(tmp_path / "clip.mp3")
+    assert _where(clip, _decoded(path)) == pytest.approx(10.0 - 0.15, abs=0.002)
+    assert probe(tmp_path / "clip.mp3").channels == channels
+
+
+def test_a_variable_bit_rate_mp3_is_cut_as_exactly(
+    speech: Sound, encode: Encode, tmp_path: Path
+) -> None:
+    """Its byte position tells nothing of the time: seeking has to count frames."""
+    sound = np.concatenate((speech * 0, speech, speech[::-1] * 0.5, speech))
+    path = encode(sound, "a.mp3", codec="libmp3lame", options={"abr": "1"})
+
+    cut(path, 68.0, 70.0, tmp_path / "clip.mp3", pad=0)
+
+    assert _where(_decoded(tmp_path / "clip.mp3"), _decoded(path)) == pytest.approx(68, abs=0.002)
+
+
+def test_a_clip_at_the_edges_stays_inside_the_recording(
+    speech: Sound, encode: Encode, tmp_path: Path
+) -> None:
+    path = encode(speech, "a.flac", codec="flac")
+    end = len(speech) / SPEECH_RATE
+
+    assert cut(path, 0, 1, tmp_path / "first.mp3") == pytest.approx(1.15, abs=0.05)
+    assert cut(path, end - 2, end, tmp_path / "last.mp3") == pytest.approx(2.15, abs=0.05)
+
+
+def test_a_clip_does_not_click(encode: Encode, tmp_path: Path) -> None:
+    """A tone cut in full swing fades in and out."""
+    tone = (0.5 * np.sin(np.arange(5 * SPEECH_RATE) / 10)).astype(np.float32)
+    path = encode(tone, "a.flac", codec="flac")
+
+    cut(path, 1, 2, tmp_path / "clip.mp3", fade=0.05)
+
+    clip = np.abs(_decoded(tmp_path / "clip.mp3"))
+    edge = RATE // 200  # 5 ms, a tenth of the fade
+    assert clip[:edge].max() < 0.1
+    assert clip[-edge:].max() < 0.1
+    assert clip[RATE // 4 : -RATE // 4].max() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "reason"),
+    [(2.0, 1.0, "not a span"), (18.0, 30.0, "ends before"), (100.0, 101.0, "ends before")],
+)
+def test_times_outside_the_recording_are_refused(
+    speech: Sound, encode: Encode, tmp_path: Path, start: float, end: float, reason: str
+) -> None:
+    path = encode(speech, "a.mp3", codec="libmp3lame")
+
+    with pytest.raises(PermanentError, match=reason):
+        cut(path, start, end, tmp_path / "clip.mp3")
+
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp3"]
+
+
+def test_a_silent_clip_is_refused_and_leaves_the_old_one(
+    speech: Sound, encode: Encode, tmp_path: Path
+) -> None:
+    path = encode(np.concatenate((speech, speech * 0)), "a.flac", codec="flac")
+    clip = tmp_path / "clip.mp3"
+    cut(path, 1, 3, clip)
+    before = clip.read_bytes()
+
+    with pytest.raises(PermanentError, match="silent"):
+        cut(path, 25, 27, clip)
+
+    assert clip.read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.flac", "clip.mp3"]
