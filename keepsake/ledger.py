@@ -387,7 +387,10 @@ def retry(
     record_id: int | None = None,
     step: str | None = None,
 ) -> int:
-    """Make what failed due again, with what waits for it. Returns how many records that is."""
+    """Make what failed due again, with what waits for it. Returns how many records that is.
+
+    What is left to a schedule stays so.
+    """
     rows = connection.execute(
         """
         WITH failed AS (
@@ -401,7 +404,7 @@ def retry(
         FROM failed
         WHERE l.record_id = failed.record_id
           AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
-               OR l.status = 'pending' AND l.due_at IS NULL)
+               OR l.status = 'pending' AND l.due_at IS NULL AND l.error_type = 'Waiting')
         RETURNING l.record_id
         """,
         {"line": line, "record_id": record_id, "step": step},
@@ -415,6 +418,9 @@ def redo(connection: Connection, record_id: int, step: str) -> bool:
     Returns False if there is no such row.
     """
     cursor = connection.execute(
-        "UPDATE ledger SET due_at = now() WHERE record_id = %s AND step = %s", (record_id, step)
+        "UPDATE ledger SET due_at = now(),"
+        " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
+        " WHERE record_id = %s AND step = %s",
+        (record_id, step),
     )
     return cursor.rowcount == 1
