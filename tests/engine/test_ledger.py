@@ -1,0 +1,210 @@
+"""The ledger answers who is due, what failed, and what people may ask to be done again."""
+
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from keepsake import ledger
+from keepsake.errors import PermanentError
+from keepsake.ledger import DueDay
+
+from .toy import DAY, NOON, STEPS, Source, World
+
+
+def set_rows(world: World, rows: str) -> None:
+    """Write the rows of every record: a letter a step, d(ue), o(ff), w(aits), r, s, f."""
+    states = {
+        "d": ("pending", "now()"),
+        "o": ("pending", "now() + interval '1 minute'"),  # put off
+        "w": ("pending", "NULL"),
+        "r": ("running", "now()"),
+        "s": ("succeeded", "NULL"),
+        "f": ("failed", "NULL"),
+    }
+    for step, letter in zip(STEPS, rows, strict=True):
+        status, due_at = states[letter]
+        error = "Waiting" if letter == "w" else None
+        world.db.execute(
+            f"UPDATE ledger SET status = %s, due_at = {due_at}, error_type = %s WHERE step = %s",
+            (status, error, step),
+        )
+
+
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [
+        ("dddd", "PENDING"),
+        ("oooo", "PENDING"),  # its endpoint is down: nothing is made of it yet
+        ("rrrr", "PROCESSING"),
+        ("sddd", "PROCESSING"),
+        ("sosd", "PROCESSING"),
+        ("ssss", "COMPLETED"),
+        ("sssw", "COMPLETED"),  # one step is left to a schedule
+        ("sfsw", "PARTIAL_SUCCESS"),
+        ("fwww", "FAILED"),
+        ("fdww", "PROCESSING"),
+        ("wwww", "PENDING"),
+    ],
+)
+def test_a_records_status_is_what_its_rows_say(world: World, rows: str, status: str) -> None:
+    world.add("x")
+    set_rows(world, rows)
+    assert world.record_status("x") == status
+    assert ledger.status(world.db, "toy") == [{"line": "toy", "status": status, "records": 1}]
+
+
+def test_steps_are_counted_by_status(world: World) -> None:
+    world.add("x", "y")
+    set_rows(world, "srdf")
+    assert [
+        (row["step"], row["pending"], row["running"], row["succeeded"], row["failed"])
+        for row in sorted(ledger.steps_status(world.db, "toy"), key=lambda row: row["step"])
+    ] == [("bind", 0, 0, 0, 2), ("hear", 0, 0, 2, 0), ("tag", 2, 0, 0, 0), ("tell", 0, 2, 0, 0)]
+
+
+def test_failures_are_counted_and_some_are_named(world: World) -> None:
+    ids = [world.add(text) for text in "abc"]
+    set_rows(world, "fwww")
+    world.add("d")
+    assert ledger.failures(world.db, DAY, "hear", sample=2) == (3, ids[:2])
+    assert ledger.failures(world.db, DAY, "tell") == (0, [])
+
+
+# -- what people ask to be done again --------------------------------------------------------------
+
+
+async def test_a_retry_makes_the_failed_and_what_waits_for_it_due(world: World) -> None:
+    world.add("x")
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        if world.stage.count("hear") == 1:
+            raise PermanentError("no audio")
+
+    await world.run(take="due")
+    assert world.record_status("x") == "FAILED"
+    assert ledger.retry(world.db, line="toy") == 1
+    assert all(row["due"] for row in world.rows("x").values())
+    assert world.rows("x")["hear"]["attempts"] == 0
+    await world.run(take="due")
+    assert world.record_status("x") == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "retried"),
+    [({}, 2), ({"line": "toy"}, 2), ({"line": "other"}, 0), ({"step": "tell"}, 0)],
+)
+def test_a_retry_can_be_narrowed(world: World, narrowed: Any, retried: int) -> None:
+    world.add("x", "y")
+    set_rows(world, "fwww")
+    assert ledger.retry(world.db, **narrowed) == retried
+
+
+def test_a_retry_of_one_record_or_step_leaves_the_others(world: World) -> None:
+    world.add("x")
+    record = world.add("y")
+    set_rows(world, "sffw")
+    assert ledger.retry(world.db, record_id=record, step="tag") == 1
+    assert world.statuses("x")["tag"] == "failed"
+    assert world.statuses("y") == {
+        "hear": "succeeded",
+        "tell": "failed",
+        "tag": "pending",
+        "bind": "pending",
+    }
+    assert world.rows("y")["bind"]["due"]
+
+
+def test_a_retry_leaves_what_waits_for_a_schedule(world: World) -> None:
+    world.add("x")
+    set_rows(world, "fwww")
+    world.db.execute("UPDATE ledger SET error_type = NULL WHERE step = 'bind'")
+    ledger.retry(world.db)
+    assert world.rows("x")["tell"]["due"]
+    assert world.rows("x")["bind"]["due_at"] is None
+
+
+@pytest.mark.parametrize("status", ["s", "f", "w", "o"])
+async def test_a_step_can_be_made_anew_whatever_became_of_it(world: World, status: str) -> None:
+    record = world.add("x")
+    await world.run()
+    set_rows(world, f"ss{status}s")
+    world.calls.clear()
+    assert ledger.redo(world.db, record, "tag")
+    assert "tag" in world.results("x")  # it stands until then
+    await world.run(take="due")
+    assert world.calls == [("tag", "x")]
+
+
+def test_a_step_that_is_not_there_cannot_be_made_anew(world: World) -> None:
+    assert not ledger.redo(world.db, 404, "tag")
+
+
+# -- what a sensor asks ----------------------------------------------------------------------------
+
+
+def test_days_with_due_work_come_urgent_first_then_newest(world: World) -> None:
+    world.add("a", "b", at=NOON - timedelta(days=3))
+    world.add("c", at=NOON - timedelta(days=9), priority="urgent")
+    world.add("d", at=NOON)
+    assert ledger.due_days(world.db, "toy", STEPS) == [
+        DueDay(NOON.date() - timedelta(days=9), 1, 10),
+        DueDay(NOON.date(), 1, 0),
+        DueDay(NOON.date() - timedelta(days=3), 2, 0),
+    ]
+
+
+def test_only_what_is_due_now_in_the_asked_steps_counts(world: World) -> None:
+    world.add("x")
+    set_rows(world, "sdow")
+    assert len(ledger.due_days(world.db, "toy", ["tell"])) == 1
+    assert ledger.due_days(world.db, "toy", ["hear", "tag", "bind"]) == []
+    assert ledger.due_days(world.db, "other", STEPS) == []
+
+
+def test_a_day_is_a_day_of_utc(world: World) -> None:
+    world.db.execute("SET timezone = 'Pacific/Auckland'")
+    world.add("x", at=NOON.replace(hour=23))
+    assert [day.day for day in ledger.due_days(world.db, "toy", STEPS)] == [NOON.date()]
+
+
+def test_a_flood_does_not_hide_what_comes_after_it(world: World) -> None:
+    world.add(*map(str, range(20)), at=NOON - timedelta(days=30))
+    world.add("new")
+    days = ledger.due_days(world.db, "toy", ["hear"], at_most=5)
+    assert [(day.day, day.records) for day in days] == [
+        (NOON.date(), 1),
+        (NOON.date() - timedelta(days=30), 4),
+    ]
+
+
+class Noting(psycopg.Cursor[Any]):
+    """A cursor that keeps what it was asked."""
+
+    asked: tuple[Any, Any]
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> "Noting":
+        type(self).asked = (query, params)
+        super().execute(query, params, **options)
+        return self
+
+
+def test_a_tick_reads_the_index_of_what_is_open_alone(world: World) -> None:
+    world.db.execute(
+        "WITH added AS (INSERT INTO records (line, owner_id, external_id, recorded_at,"
+        "   content_hash) SELECT 'toy', 1, n, now(), n FROM generate_series(1, 3000) n"
+        "   RETURNING id)"
+        " INSERT INTO ledger (record_id, step, line, status, due_at)"
+        " SELECT id, s.name, 'toy', CASE WHEN id % 100 = 0 THEN 'pending' ELSE 'succeeded' END,"
+        "   CASE WHEN id % 100 = 0 THEN now() END FROM added, steps s WHERE s.line = 'toy'"
+    )
+    world.db.execute("ANALYZE")
+    world.db.cursor_factory = Noting
+    assert [day.records for day in ledger.due_days(world.db, "toy", STEPS)] == [30]
+    query, params = Noting.asked
+    world.db.cursor_factory = psycopg.Cursor
+    plan = "\n".join(row[0] for row in world.db.execute(f"EXPLAIN {query}", params))
+    assert "using ledger_due on ledger" in plan
+    assert "Seq Scan on ledger" not in plan
