@@ -37,14 +37,6 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Token:
-    """One word as it is compared: without case, accents folded to one form."""
-
-    key: str
-    span: Span
-
-
-@dataclass(frozen=True)
 class Timed:
     """A stretch of a recording, in seconds."""
 
@@ -52,13 +44,15 @@ class Timed:
     end: float
 
 
-def tokens(text: str) -> list[Token]:
-    """The words of `text` as they are compared, with where they stand."""
-    return [Token(word_key(m[0]), Span(*m.span())) for m in _WORD.finditer(text)]
+def word_keys(text: str) -> list[str]:
+    """The words of `text` as they are compared."""
+    return [word_key(word) for word in _WORD.findall(text)]
 
 
 def word_key(word: str) -> str:
     """A word without case, typographic apostrophes and compatibility forms."""
+    if word.isascii():
+        return word.lower()
     return unicodedata.normalize("NFKC", word).casefold().replace("’", "'")
 
 
@@ -69,7 +63,7 @@ def word_count(text: str) -> int:
 
 def text_key(text: str) -> str:
     """`text` without case and punctuation: equal for texts that say the same words."""
-    return " ".join(token.key for token in tokens(text))
+    return " ".join(word_keys(text))
 
 
 def sentences(text: str) -> list[Span]:
@@ -118,8 +112,8 @@ def chunks(text: str, *, words: int) -> list[Span]:
 def _bounded(text: str, spans: Iterable[Span], words: int) -> Iterator[Span]:
     """The spans, those longer than `words` cut between words."""
     for span in spans:
-        found = tokens(text[span.start : span.end])
-        cuts = [span.start + t.span.start for t in found[words::words]]
+        starts = [match.start() for match in _WORD.finditer(text, span.start, span.end)]
+        cuts = starts[words::words]
         for start, end in zip([span.start, *cuts], [*cuts, span.end], strict=True):
             if piece := _trim(text, start, end):
                 yield piece
@@ -184,11 +178,6 @@ class Spoken:
             self._times.append(Timed(start, end))
 
     @cached_property
-    def tokens(self) -> list[Token]:
-        """The words as they are compared."""
-        return tokens(self.text)
-
-    @cached_property
     def sentences(self) -> list[Span]:
         """The sentences in order."""
         return sentences(self.text)
@@ -207,20 +196,24 @@ class Spoken:
         Case, punctuation and typographic forms do not count. The span takes the closing
         punctuation along.
         """
-        wanted = [token.key for token in tokens(quote)]
-        keys = self._keys
+        wanted = word_keys(quote)
         if not wanted:
             return None
         for at in self._where.get(wanted[0], ()):
-            if keys[at : at + len(wanted)] == wanted:
-                start = self.tokens[at].span.start
-                end = self.tokens[at + len(wanted) - 1].span.end
+            if self._keys[at : at + len(wanted)] == wanted:
+                start, _ = self._places[at]
+                _, end = self._places[at + len(wanted) - 1]
                 return Span(start, self._with_punctuation(end))
         return None
 
     @cached_property
     def _keys(self) -> list[str]:
-        return [token.key for token in self.tokens]
+        return word_keys(self.text)
+
+    @cached_property
+    def _places(self) -> list[tuple[int, int]]:
+        """Where the word of each key stands."""
+        return [match.span() for match in _WORD.finditer(self.text)]
 
     @cached_property
     def _where(self) -> dict[str, list[int]]:
@@ -305,11 +298,11 @@ def invented(text: str, source: str) -> list[str]:
     A name is a capitalised word that does not begin a sentence. A cheap test for facts that a
     model made up; it finds what can be found by comparing, not every falsehood.
     """
-    known = {token.key for token in tokens(source)}
+    known = set(word_keys(source))
     return [
         match[0]
         for match in _PROPER.finditer(text)
-        if not all(_known(token.key, known) for token in tokens(match[0]))
+        if not all(_known(key, known) for key in word_keys(match[0]))
     ]
 
 

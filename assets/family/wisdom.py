@@ -6,6 +6,7 @@ transcript is refused and counted.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
@@ -61,6 +62,7 @@ class Wisdom:
     refused: int
 
 
+@lru_cache(maxsize=64)
 def _answer_shape(sentence: Any) -> type[BaseModel]:
     """The shape of the answer; where sentences are given, the advice is one of them, as said.
 
@@ -75,8 +77,9 @@ def _answer_shape(sentence: Any) -> type[BaseModel]:
         audience=(Audience, ...),
     )
     return create_model(
-        "Wisdom", wisdom=(list[piece], Field(max_length=3 if sentence is str else 1))
-    )  # type: ignore[valid-type]
+        "Wisdom",
+        wisdom=(list[piece], Field(max_length=3 if sentence is str else 1)),  # type: ignore[valid-type]
+    )
 
 
 async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisdom:
