@@ -155,10 +155,9 @@ def pending(connection: Connection, *, to: int | None = None) -> list[Migration]
     Raises:
         DatabaseError: an applied migration's file has changed, or the schema is newer than us.
     """
-    if connection.execute("SELECT to_regclass('keepsake.migrations')").fetchone() == (None,):
-        return migrations()
-    rows = connection.execute("SELECT number, checksum FROM migrations").fetchall()
-    applied: dict[int, str] = dict(rows)
+    applied: dict[int, str] = {}
+    if connection.execute("SELECT to_regclass('keepsake.migrations')").fetchone() != (None,):
+        applied.update(connection.execute("SELECT number, checksum FROM migrations").fetchall())
     known = {m.number: m for m in migrations()}
     for number, checksum in applied.items():
         if number not in known:
