@@ -50,7 +50,9 @@ class Settings(BaseSettings):
 
     keepsake_home: Path = Field(Path(".keepsake"), description="Folder of the embedded default.")
     database_url: str = Field(
-        "", description="PostgreSQL 15+ with pgvector 0.8.4+. Empty: the embedded one."
+        "",
+        description="PostgreSQL 15+ with pgvector 0.8.4+. Empty: the embedded one.",
+        repr=False,  # it holds a password
     )
     dagster_port: int = Field(3000, description="Port of the Dagster UI on 127.0.0.1.")
 
