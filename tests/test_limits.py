@@ -1,0 +1,119 @@
+"""A gate bounds the calls of a model role and notices when its endpoint is down."""
+
+import asyncio
+
+import pytest
+
+from keepsake.errors import EndpointDown, PermanentError, RateLimited, RetryableError
+from keepsake.limits import FAILURES_IN_A_ROW, Gate
+
+
+async def call(gate: Gate, error: Exception | None = None) -> None:
+    async with gate:
+        if error is not None:
+            raise error
+
+
+async def fail(gate: Gate, times: int = FAILURES_IN_A_ROW - 1) -> None:
+    for _ in range(times):
+        with pytest.raises(RetryableError):
+            await call(gate, RetryableError("502"))
+
+
+async def test_no_more_calls_at_once_than_its_limit() -> None:
+    gate = Gate("chat", 3)
+    full = asyncio.Barrier(3)
+    inside = most = 0
+
+    async def enter() -> None:
+        nonlocal inside, most
+        async with gate:
+            inside += 1
+            most = max(most, inside)
+            await full.wait()
+            inside -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(12):
+            group.create_task(enter())
+    assert most == 3
+
+
+async def test_five_failures_in_a_row_close_it() -> None:
+    gate = Gate("chat", 2)
+    await fail(gate)
+    with pytest.raises(EndpointDown, match="chat: 5 calls in a row failed, the last with: 502"):
+        await call(gate, RetryableError("502", retry_after=30.0))
+    with pytest.raises(EndpointDown) as refused:
+        await call(gate)
+    assert (refused.value.role, refused.value.retry_after) == ("chat", 30.0)
+
+
+@pytest.mark.parametrize("answer", [None, PermanentError("no audio"), RateLimited("429")])
+async def test_an_endpoint_that_answers_between_failures_is_not_down(
+    answer: Exception | None,
+) -> None:
+    gate = Gate("chat", 2)
+    await fail(gate)
+    if answer is None:
+        await call(gate)
+    else:
+        with pytest.raises(type(answer)):
+            await call(gate, answer)
+    await fail(gate)
+    await call(gate)
+
+
+async def test_too_many_requests_never_close_it() -> None:
+    gate = Gate("chat", 2)
+    for _ in range(3 * FAILURES_IN_A_ROW):
+        with pytest.raises(RateLimited):
+            await call(gate, RateLimited("429"))
+    await call(gate)
+
+
+async def test_one_refused_key_closes_it() -> None:
+    gate = Gate("chat", 2)
+    with pytest.raises(EndpointDown):
+        await call(gate, EndpointDown("401: the key is refused", role="chat"))
+    with pytest.raises(EndpointDown, match="401: the key is refused"):
+        await call(gate)
+
+
+async def test_those_who_stood_before_it_when_it_closed_are_refused_too() -> None:
+    gate = Gate("chat", 1)
+    made = 0
+
+    async def enter() -> None:
+        nonlocal made
+        async with gate:
+            made += 1
+            raise EndpointDown("unreachable", role="chat")
+
+    outcomes = await asyncio.gather(*(enter() for _ in range(9)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {EndpointDown}
+    assert made == 1
+
+
+async def test_an_error_of_ours_says_nothing_of_the_endpoint_and_frees_its_place() -> None:
+    gate = Gate("chat", 1)
+    for _ in range(2 * FAILURES_IN_A_ROW):
+        with pytest.raises(KeyError):
+            await call(gate, KeyError("x"))
+    await call(gate)
+
+
+async def test_a_cancelled_call_frees_its_place() -> None:
+    gate = Gate("chat", 1)
+    inside = asyncio.Event()
+
+    async def stay() -> None:
+        async with gate:
+            inside.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(stay())
+    await inside.wait()
+    task.cancel()
+    async with asyncio.timeout(1):
+        await call(gate)

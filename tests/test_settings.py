@@ -1,0 +1,177 @@
+"""Settings come from the environment, say by name what is wrong, and keep secrets to themselves."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from keepsake.errors import SettingsError
+from keepsake.settings import LOCAL_MODELS, ROLES, Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting but those of the test."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        for known in [key for key in os.environ if key.lower() == name]:
+            monkeypatch.delenv(known)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def test_nothing_set_is_the_embedded_default(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert (settings.database_url, settings.s3_bucket) == ("", "")
+    assert settings.objects_folder == tmp_path / ".keepsake/objects"
+    assert (settings.embeds_dimensions, settings.chat_words) == (256, 900)
+    for role in ROLES:
+        endpoint = settings.endpoint(role)
+        assert (endpoint.embedded, endpoint.model) == (True, LOCAL_MODELS[role])
+        assert endpoint.concurrency in (1, 2)
+
+
+def test_a_dot_env_file_is_read_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("QUOTE_HOUR=7\nDAGSTER_PORT=4000\nSOMEONE_ELSES=1\n")
+    settings = load(monkeypatch, DAGSTER_PORT="5000")
+    assert (settings.quote_hour, settings.dagster_port) == (7, 5000)
+
+
+def test_an_empty_value_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = load_settings()
+    assert load(monkeypatch, CHAT_CONCURRENCY="", DATABASE_URL="") == default
+
+
+def test_embedded_models_are_where_up_says_they_are(tmp_path: Path) -> None:
+    assert load_settings().endpoint("chat").base_url == "http://127.0.0.1:9/v1"  # nobody is there
+    state = load_settings().state_file
+    state.parent.mkdir()
+    state.write_text(json.dumps({"models_url": "http://127.0.0.1:4711/v1"}))
+    assert load_settings().endpoint("chat").base_url == "http://127.0.0.1:4711/v1"
+
+
+def test_an_openai_compatible_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(
+        monkeypatch,
+        CHAT_BASE_URL="http://127.0.0.1:1234/v1/",
+        CHAT_MODEL="qwen3",
+        CHAT_TIMEOUT="30",
+        OPENAI_API_KEY="shared",
+    )
+    endpoint = settings.endpoint("chat")
+    assert (endpoint.base_url, endpoint.model) == ("http://127.0.0.1:1234/v1", "qwen3")
+    assert (endpoint.concurrency, endpoint.timeout, endpoint.embedded) == (16, 30.0, False)
+    assert endpoint.api_key == SecretStr("shared")
+    assert settings.chat_words == 6000
+    assert settings.endpoint("speech").embedded
+
+
+def test_a_roles_own_key_wins_over_the_shared_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, OPENAI_API_KEY="shared", EMBEDDINGS_API_KEY="own")
+    assert settings.endpoint("embeddings").api_key == SecretStr("own")
+    assert settings.endpoint("chat").api_key == SecretStr("shared")
+
+
+@pytest.mark.parametrize("role", ["transcription", "speech"])
+def test_cartesia(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    settings = load(
+        monkeypatch,
+        **{
+            f"{role.upper()}_PROVIDER": "cartesia",
+            f"{role.upper()}_MODEL": "ink-or-sonic",
+            "SPEECH_VOICE": "a-voice",
+            "CARTESIA_API_KEY": "sk-car",
+            "OPENAI_API_KEY": "sk-openai",
+        },
+    )
+    endpoint = settings.endpoint("speech" if role == "speech" else "transcription")
+    assert (endpoint.provider, endpoint.base_url) == ("cartesia", "https://api.cartesia.ai")
+    assert (endpoint.api_key, endpoint.embedded) == (SecretStr("sk-car"), False)
+
+
+def test_bedrock(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(
+        monkeypatch,
+        CHAT_PROVIDER="bedrock",
+        CHAT_MODEL="claude",
+        AWS_REGION="eu-central-1",
+        AWS_BEARER_TOKEN_BEDROCK="bearer",
+    )
+    endpoint = settings.endpoint("chat")
+    assert endpoint.base_url == "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    assert (endpoint.api_key, endpoint.concurrency) == (SecretStr("bearer"), 16)
+
+
+def test_vectors_elsewhere_are_longer_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = {"EMBEDDINGS_BASE_URL": "http://127.0.0.1:1/v1", "EMBEDDINGS_MODEL": "m"}
+    assert load(monkeypatch, **remote).embeds_dimensions == 1536
+    assert load(monkeypatch, EMBEDDINGS_DIMENSIONS="768").embeds_dimensions == 768
+
+
+def test_steps_left_to_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, STEPS_ON_SCHEDULE=" podcasts, stories,,")
+    assert settings.scheduled_steps == {"podcasts", "stories"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "problem"),
+    [
+        ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL: must start with postgresql://"),
+        ({"CHAT_CONCURRENCY": "many"}, "CHAT_CONCURRENCY: Input should be a valid integer"),
+        ({"CHAT_CONCURRENCY": "-1"}, "CHAT_CONCURRENCY: Input should be greater than or equal"),
+        ({"CHAT_TIMEOUT": "0"}, "CHAT_TIMEOUT: Input should be greater than 0"),
+        ({"CHAT_PROVIDER": "cartesia"}, "CHAT_PROVIDER: Input should be 'openai' or 'bedrock'"),
+        ({"SPEECH_PROVIDER": "bedrock"}, "SPEECH_PROVIDER: Input should be 'openai' or 'cartesia'"),
+        ({"EMBEDDINGS_DIMENSIONS": "4001"}, "EMBEDDINGS_DIMENSIONS: Input should be less than"),
+        ({"FIRST_DAY": "long ago"}, "FIRST_DAY: Input should be a valid date"),
+        ({"QUOTE_HOUR": "24"}, "QUOTE_HOUR: Input should be less than or equal to 23"),
+        ({"AUDIO_CONCURRENCY": "0"}, "AUDIO_CONCURRENCY: Input should be greater than or equal"),
+        ({"CHAT_BASE_URL": "http://h/v1"}, "CHAT_MODEL is empty, but chat is not the embedded"),
+        ({"CHAT_PROVIDER": "bedrock"}, "CHAT_MODEL is empty"),
+        ({"EMBEDDINGS_BASE_URL": "http://h/v1"}, "EMBEDDINGS_MODEL is empty"),
+        ({"TRANSCRIPTION_PROVIDER": "cartesia"}, "TRANSCRIPTION_MODEL is empty"),
+        ({"SPEECH_PROVIDER": "cartesia", "SPEECH_MODEL": "m"}, "SPEECH_VOICE is empty"),
+        ({"S3_ACCESS_KEY": "only"}, "set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither"),
+        ({"S3_SECRET_KEY": "only"}, "set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither"),
+    ],
+)
+def test_what_is_wrong_is_said_by_name(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{re.escape(problem)}"):
+        load(monkeypatch, **environment)
+
+
+def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"DAGSTER_PORT: .*; QUOTE_HOUR: "):
+        load(monkeypatch, DAGSTER_PORT="x", QUOTE_HOUR="99")
+
+
+def test_no_secret_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        name.upper(): "SeCrEt"
+        for name, field in Settings.model_fields.items()
+        if field.annotation is SecretStr
+    }
+    settings = load(monkeypatch, **secrets, DATABASE_URL="postgresql://keepsake:SeCrEt@db/keepsake")
+    assert len(secrets) >= 10
+    assert "SeCrEt" not in repr(settings) + str(settings) + repr(settings.endpoint("chat"))
+
+
+def test_no_secret_is_shown_in_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(monkeypatch, DATABASE_URL="mysql://u:SeCrEt@h/d", S3_ACCESS_KEY="SeCrEt")
+    with pytest.raises(SettingsError) as incomplete:
+        load(monkeypatch, DATABASE_URL="", S3_ACCESS_KEY="SeCrEt")
+    for error in (refused.value, incomplete.value):
+        assert "SeCrEt" not in f"{error!r} {error.__cause__!r}"
+        assert error.__suppress_context__
