@@ -45,8 +45,10 @@ class ValueTags:
 
 @lru_cache(maxsize=128)
 def _answer_shape(vocabulary: tuple[str, ...], enforced: bool) -> type[BaseModel]:
+    """The shape of the answer. A weak model fills whatever list it is given: a short one then."""
     value: Any = one_of(vocabulary) if enforced else str
-    return create_model("Values", values=(list[value], Field(min_length=1, max_length=MOST)))
+    longest = 2 if enforced else MOST
+    return create_model("Values", values=(list[value], Field(min_length=1, max_length=longest)))
 
 
 async def tag(response: Response, transcript: Transcript, tools: Tools) -> ValueTags:

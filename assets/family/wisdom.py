@@ -69,7 +69,7 @@ def _answer_shape(sentence: Any) -> type[BaseModel]:
     A weak model, which needs them, fills whatever list it is given: so it gets a short one.
     """
     own_words = Annotated[str, Field(min_length=5, max_length=240)]
-    piece = create_model(
+    piece: Any = create_model(
         "Advice",
         support=(sentence, ...),
         advice=(own_words if sentence is str else sentence, ...),
@@ -77,8 +77,7 @@ def _answer_shape(sentence: Any) -> type[BaseModel]:
         audience=(Audience, ...),
     )
     return create_model(
-        "Wisdom",
-        wisdom=(list[piece], Field(max_length=3 if sentence is str else 1)),  # type: ignore[valid-type]
+        "Wisdom", wisdom=(list[piece], Field(max_length=3 if sentence is str else 1))
     )
 
 
