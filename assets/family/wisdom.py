@@ -88,7 +88,7 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisd
         PermanentError: the model's answer did not fit after one repair.
     """
     kept: dict[Span, Advice] = {}
-    offered = 0
+    offered = refused = 0
     for portion in portions(transcript, tools):
         words = transcript.text[portion.start : portion.end]
         shape = _answer_shape(sentence_type(words, tools))
@@ -98,9 +98,11 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisd
         for piece in answer.wisdom:  # type: ignore[attr-defined]
             offered += 1
             span = transcript.spoken.find(piece.support)
-            if span is not None:
+            if span is None:
+                refused += 1
+            else:
                 kept.setdefault(span, _advice(piece, span, transcript))
-    return Wisdom(tuple(list(kept.values())[:MOST]), offered, offered - len(kept))
+    return Wisdom(tuple(list(kept.values())[:MOST]), offered, refused)
 
 
 def _advice(piece: BaseModel, span: Span, transcript: Transcript) -> Advice:
