@@ -23,7 +23,6 @@ from resources.tools import open_tools
 
 RECORDS_CHECK = "every_record_succeeded"
 OWNERS = ["team:keepsake"]
-ONE_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,6 @@ def line_multi_asset(
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
-        op_tags={"dagster/max_runtime": ONE_HOUR},
     )
     def materialize(
         context: dg.AssetExecutionContext,
