@@ -10,19 +10,19 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 # One CJK character counts as a word; elsewhere a word is a run of letters, digits and apostrophes.
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}_]+(?:['’][^\W{_CJK}_]+)*")
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”]*|\n\s*\n|$")
+_SENTENCE_END = re.compile(r"[.!?…؟۔।]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”]*|\n\s*\n|$")
 _ABBREVIATIONS = frozenset(
     ["mr", "mrs", "ms", "dr", "st", "prof", "sr", "jr", "vs", "capt", "lt", "rev", "e.g", "i.e"]
 )
-_FILLERS = re.compile(
-    r"(?<![\w'’-])(?:um+|uh+|erm*|hm+|mhm|äh+|ähm+|öh+|euh+)(?![\w'’-])[,.…]*\s*", re.IGNORECASE
-)
-_STUTTER = re.compile(r"\b(\w+)(?:,?\s+\1\b){2,}", re.IGNORECASE)
+# A hesitation of one language is a word of another: German and Dutch say er, Portuguese says um.
+_HESITATIONS = "[Uu]h+|[Hh]m+|[Mm]hm|[Ää]h+m*|[Öö]h+|[Ee]uh+"
+_ENGLISH_HESITATIONS = f"{_HESITATIONS}|[Uu]m+|[Ee]rm*"
+_STUTTER = re.compile(r"\b([^\W\d]\w*)(?:,?\s+\1\b){2,}", re.IGNORECASE)
 _SMALL_STUTTER = re.compile(
     r"\b(I|a|an|the|and|but|to|of|in|we|he|she|it|they|my|so)\s+\1\b", re.IGNORECASE
 )
@@ -73,6 +73,8 @@ def sentences(text: str) -> list[Span]:
     for match in _SENTENCE_END.finditer(text):
         if match[0].startswith(".") and _is_abbreviation(text, start, match.start()):
             continue
+        if match[0].endswith(("..", "…")) and text[match.end() + 1 : match.end() + 2].islower():
+            continue  # it trails off and goes on
         span = _trim(text, start, match.end())
         if span is not None:
             found.append(span)
@@ -223,7 +225,7 @@ class Spoken:
         return where
 
     def _with_punctuation(self, end: int) -> int:
-        while end < len(self.text) and self.text[end] in '.!?…。！？"”’»':
+        while end < len(self.text) and self.text[end] in '.!?…؟۔।。！？"”’»':
             end += 1
         return end
 
@@ -268,20 +270,37 @@ def _loop_at(keys: list[str], at: int, longest: int, at_least: int) -> Loop | No
     return None
 
 
-def clean_speech(text: str) -> str:
+def clean_speech(text: str, language: str | None = None) -> str:
     """Spoken text made readable without a single word that was not said.
 
-    Takes out hesitations (um, uh, ...) and stutters, mends spacing and capitals at sentence starts.
-    By rule, not by a model: what only removes cannot add a fact.
+    Takes out hesitations (uh, hm, in English also um) and stutters, mends spacing and capitals at
+    sentence starts. By rule, not by a model: what only removes cannot add a fact. `language` is an
+    ISO 639 code, None where it is not known.
     """
-    text = _FILLERS.sub("", text)
-    text = _STUTTER.sub(r"\1", text)
-    text = _SMALL_STUTTER.sub(r"\1", text)
-    text = re.sub(r"[ \t]+", " ", text)
-    text = re.sub(r"\s+([,.;:!?…])", r"\1", text)
-    text = re.sub(r"^[\s,;:]+", "", text)
-    text = re.sub(r",(\s*[.!?])", r"\1", text)
-    return re.sub(r"(^|[.!?…]\s+)([a-zà-ÿ])", lambda m: m[1] + m[2].upper(), text.strip())
+    hesitation = _hesitation(_ENGLISH_HESITATIONS if language == "en" else _HESITATIONS)
+    clean = hesitation.sub("", text)
+    clean = _STUTTER.sub(r"\1", clean)
+    clean = _SMALL_STUTTER.sub(r"\1", clean)
+    clean = re.sub(r"[ \t]+", " ", clean)
+    clean = re.sub(r"\s+([,.;:!?…])", r"\1", clean)
+    clean = re.sub(r"^[\s,;:]+", "", clean)
+    clean = re.sub(r",(\s*[.!?])", r"\1", clean)
+    # Who said nothing but "um" is left with it.
+    return _with_capitals(clean.strip() if _WORD.search(clean) else text.strip())
+
+
+@cache
+def _hesitation(words: str) -> re.Pattern[str]:
+    """Finds them with the pause behind them; the end of a sentence stays, unless it is all hm."""
+    word = rf"(?<![\w'’-])(?:{words})(?![\w'’-])"
+    return re.compile(
+        rf"(?:^|(?<=[.!?…]\s)|(?<=\n)){word}[,.…]*[ \t]*|{word}(?:,|…|\.{{2,}})*[ \t]*"
+    )
+
+
+def _with_capitals(text: str) -> str:
+    starts = {span.start for span in sentences(text)}
+    return "".join(c.upper() if at in starts else c for at, c in enumerate(text))
 
 
 def paragraphs(text: str, *, words: int = 90) -> str:

@@ -71,7 +71,8 @@ async def write(response: Response, transcript: Transcript, tools: Tools) -> Sto
     """
     words = await _condensed(response, transcript.text, tools)
     headline = await _headline(response, words, tools)
-    return Story(headline.title, headline.summary, paragraphs(clean_speech(transcript.text)))
+    clean = clean_speech(transcript.text, transcript.language)
+    return Story(headline.title, headline.summary, paragraphs(clean))
 
 
 async def _condensed(response: Response, words: str, tools: Tools) -> str:
