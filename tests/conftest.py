@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 from keepsake.database import migrate
 from keepsake.local import postgres
 from keepsake.local.ports import free_port
+from keepsake.settings import Settings
 
 _TEMPLATE = "template_for_tests"
 _numbers = count(1)
@@ -26,6 +27,16 @@ _numbers = count(1)
 def prepare_template(url: str) -> None:
     """Bring the database that every test's database is cloned from into shape."""
     migrate(url)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_this_machine() -> Iterator[None]:
+    """Tests start from the defaults, whatever the environment and `.env` of a developer say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Settings.model_config, "env_file", None)
+        for name in Settings.model_fields:
+            patch.delenv(name.upper(), raising=False)
+        yield
 
 
 @pytest.fixture

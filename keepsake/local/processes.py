@@ -1,5 +1,6 @@
 """Telling whether processes live, and ending them: also those that are not our children."""
 
+import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -30,12 +31,19 @@ def has_ended(process: psutil.Process, timeout: float) -> bool:
     return True
 
 
-def family(process: psutil.Process) -> list[psutil.Process]:
-    """The process and all it started, itself first; empty when it is gone."""
+def session(leader: int) -> list[psutil.Process]:
+    """The processes of the session that process `leader` opened, also when it is gone itself.
+
+    Process ids are used again, but not those of a session that still has members.
+    """
+    return [process for process in psutil.process_iter() if _session_of(process.pid) == leader]
+
+
+def _session_of(pid: int) -> int | None:
     try:
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
 def end(processes: Iterable[psutil.Process], timeout: float) -> None:

@@ -1,0 +1,374 @@
+"""`keepsake up`: PostgreSQL, the local models and Dagster, started together and kept running.
+
+    with started(settings, prepare=migrate) as addresses:
+        ...
+
+One `up` per data folder. What it runs stands in `up.json` there, so that other processes find the
+addresses and the next `up` finds what a killed one left behind.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]  # its stubs are a package of their own
+import httpx
+import psutil
+
+from keepsake.errors import KeepsakeError, SettingsError
+from keepsake.local import postgres, runs
+from keepsake.local.dagster_home import (
+    create_dagster_schema,
+    dagster_environment,
+    write_dagster_home,
+)
+from keepsake.local.parts import Part, Parts, end_sessions
+from keepsake.local.ports import free_port, is_free
+from keepsake.local.processes import is_alive
+from keepsake.settings import ROLES, Settings
+
+ROOT = Path(__file__).parents[2]
+_START_TIMEOUT = 120.0  # seconds for a part to become ready: a slow disk, a cold cache
+_END_TIMEOUT = 15.0  # seconds for a part to end by itself
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts are reached."""
+
+    pid: int
+    dagster_url: str
+    models_url: str | None
+    database_url: str
+    logs: Path
+
+    def __str__(self) -> str:
+        lines = [f"Dagster   {self.dagster_url}"]
+        if self.models_url:
+            lines.append(f"Models    {self.models_url}")
+        return "\n".join([*lines, f"Logs      {self.logs}"])
+
+
+class AlreadyRunning(KeepsakeError):
+    """Another `keepsake up` has this data folder.
+
+    Attributes:
+        addresses: of its parts; None while it is still starting.
+    """
+
+    def __init__(self, addresses: Addresses | None) -> None:
+        self.addresses = addresses
+        super().__init__(
+            f"already running (process {addresses.pid}), see {addresses.dagster_url}"
+            if addresses
+            else "already starting: wait until it is up"
+        )
+
+
+@contextmanager
+def started(
+    settings: Settings,
+    *,
+    prepare: Callable[[str], None],
+    dagster_port: int | None = None,
+    root: Path = ROOT,
+    say: Callable[[str], None] = _log.info,
+) -> Iterator[Addresses]:
+    """Start everything, keep it running inside the block, and end it all afterwards.
+
+    SIGTERM ends the block like Ctrl-C, by KeyboardInterrupt, when called in the main thread.
+
+    Args:
+        settings: in force.
+        prepare: called with the URL of the database before anything uses it: the migrations.
+        dagster_port: of the Dagster UI. None: the one of the settings.
+        root: folder of `definitions.py` and `dagster.yaml`.
+        say: called with a line for people when something happens to a part.
+
+    Raises:
+        AlreadyRunning: another process has started everything on this data folder.
+        SettingsError: DAGSTER_PORT is taken, or DATABASE_URL cannot be reached.
+        PartFailed: a part did not become ready.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_only_one(settings))
+        stack.enter_context(_terminated_like_interrupted())
+        _end_orphans(settings)
+        up = _Up(settings, dagster_port or settings.dagster_port, root, say)
+        # Whatever fails from here on, everything started until then is ended.
+        stack.callback(up.end)
+        yield up.start(prepare)
+
+
+def run_forever(
+    settings: Settings,
+    *,
+    prepare: Callable[[str], None],
+    say: Callable[[str], None],
+    root: Path = ROOT,
+) -> None:
+    """Start everything and stay until Ctrl-C or SIGTERM. Arguments and errors as of `started`."""
+    try:
+        with started(settings, prepare=prepare, root=root, say=say) as addresses:
+            say(f"Keepsake is up. Ctrl-C stops it.\n{addresses}")
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        say("Keepsake has stopped.")
+
+
+def running(settings: Settings) -> Addresses | None:
+    """Where the parts of a running `up` are; None when there is none or it is still starting."""
+    state = _read_state(settings)
+    if "dagster_url" not in state or not _is_process(state["pid"], state["created"]):
+        return None
+    return Addresses(
+        pid=state["pid"],
+        dagster_url=state["dagster_url"],
+        models_url=state["models_url"],
+        database_url=settings.database_url or state["database_url"],
+        logs=_logs(settings),
+    )
+
+
+class _Up:
+    """One life of the parts."""
+
+    def __init__(
+        self, settings: Settings, dagster_port: int, root: Path, say: Callable[[str], None]
+    ) -> None:
+        if not is_free(dagster_port):
+            raise SettingsError(
+                f"DAGSTER_PORT: port {dagster_port} of 127.0.0.1 is taken, choose another"
+            )
+        self._settings, self._root, self._say = settings, root, say
+        self._dagster_url = f"http://127.0.0.1:{dagster_port}"
+        self._models_port = free_port() if _has_embedded_models(settings) else None
+        self._code_port = free_port()
+        self._state: dict[str, Any] = {
+            "pid": os.getpid(),
+            "created": psutil.Process().create_time(),
+        }
+        self._parts: Parts | None = None
+
+    def start(self, prepare: Callable[[str], None]) -> Addresses:
+        """Start the parts in the order in which they need each other."""
+        settings = self._settings
+        database_url = settings.database_url or postgres.ensure_running(settings.home)
+        create_dagster_schema(database_url)
+        prepare(database_url)
+        workspace = write_dagster_home(self._root, settings, code_port=self._code_port)
+        # The code server reads the addresses of the models from here.
+        self._note(
+            models_url=f"http://127.0.0.1:{self._models_port}/v1" if self._models_port else None,
+            # One of the user's may hold a password, and is in the settings anyway.
+            database_url=None if settings.database_url else database_url,
+        )
+        _logs(settings).mkdir(exist_ok=True)
+        self._parts = parts = Parts(
+            folder=self._root,
+            environment=_environment(settings, database_url),
+            logs=_logs(settings),
+            on_change=self._note_parts,
+            say=self._say,
+        )
+        if self._models_port:
+            parts.start(_model_server(self._models_port))
+        parts.start(_code_server(self._root, self._code_port))
+        parts.wait_until_healthy(_START_TIMEOUT)
+        parts.start(_webserver(self._dagster_url, workspace))
+        parts.wait_until_healthy(_START_TIMEOUT)
+        if not settings.database_url:
+            # Nothing else uses this Dagster: runs that are under way there lost their process.
+            runs.give_up(self._dagster_url)
+        parts.start(_daemon(self._dagster_url, workspace))
+        parts.wait_until_healthy(_START_TIMEOUT)
+        parts.watch(self._revive_postgres)
+        self._note(dagster_url=self._dagster_url)
+        return Addresses(
+            pid=os.getpid(),
+            dagster_url=self._dagster_url,
+            models_url=self._state["models_url"],
+            database_url=database_url,
+            logs=_logs(settings),
+        )
+
+    def end(self) -> None:
+        """Cancel the runs under way and end all parts, PostgreSQL last."""
+        with _undisturbed():
+            if self._parts is not None:
+                self._parts.stop_watching()
+                if "dagster_url" in self._state:
+                    runs.cancel(self._dagster_url, timeout=_END_TIMEOUT)
+                self._parts.end(_END_TIMEOUT)
+            if not self._settings.database_url:
+                postgres.stop(self._settings.home)
+            self._settings.state_file.unlink(missing_ok=True)
+
+    def _revive_postgres(self) -> None:
+        if not self._settings.database_url and not postgres.running_url(self._settings.home):
+            self._say("PostgreSQL ended; starting it again.")
+            postgres.ensure_running(self._settings.home)
+
+    def _note_parts(self) -> None:
+        if self._parts is not None:
+            self._note(parts=self._parts.processes, sessions=self._parts.sessions)
+
+    def _note(self, **facts: Any) -> None:
+        """Add to the state file, which is whole at any moment."""
+        self._state |= facts
+        file = self._settings.state_file
+        new = file.with_suffix(".new")
+        new.write_text(json.dumps(self._state, indent=2))
+        new.replace(file)
+
+
+def _model_server(port: int) -> Part:
+    return Part(
+        "model server",
+        [sys.executable, "-m", "keepsake.local.models", "--port", str(port)],
+        lambda: _answers(f"http://127.0.0.1:{port}/health"),
+    )
+
+
+def _code_server(root: Path, port: int) -> Part:
+    # `api grpc` rather than `code-server start`: one process, which ends when its code does not
+    # load and is started again when it dies. The other keeps a second process behind a first.
+    command = [
+        *_dagster("dagster", "api", "grpc", "--location-name", "keepsake"),
+        *("--module-name", "definitions", "--working-directory", str(root)),
+        *("--host", "127.0.0.1", "--port", str(port)),
+    ]
+    return Part("code server", command, lambda: _serves_grpc(port))
+
+
+def _webserver(url: str, workspace: Path) -> Part:
+    host, port = url.removeprefix("http://").split(":")
+    command = [
+        *_dagster("dagster_webserver", "--workspace", str(workspace)),
+        *("--host", host, "--port", port),
+    ]
+    return Part("Dagster webserver", command, lambda: _answers(f"{url}/server_info"))
+
+
+def _daemon(url: str, workspace: Path) -> Part:
+    command = _dagster("dagster._daemon", "run", "--workspace", str(workspace))
+    now = time.time()
+    return Part("Dagster daemon", command, lambda: runs.sensors_are_evaluated(url, since=now))
+
+
+def _dagster(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _serves_grpc(port: int) -> bool:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            # The empty message asks for the health of the server as a whole.
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=5)
+        except grpc.RpcError:
+            return False
+        return True
+
+
+def _environment(settings: Settings, database_url: str) -> dict[str, str]:
+    """Ours, the settings in force (wherever they came from), and what Dagster needs."""
+    chosen = {name.upper(): _as_text(getattr(settings, name)) for name in settings.model_fields_set}
+    return {
+        **os.environ,
+        **chosen,
+        **dagster_environment(settings, database_url),
+        "KEEPSAKE_HOME": str(settings.home),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _as_text(value: Any) -> str:
+    return str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
+
+
+def _has_embedded_models(settings: Settings) -> bool:
+    return any(settings.endpoint(role).embedded for role in ROLES)
+
+
+def _logs(settings: Settings) -> Path:
+    return settings.home / "logs"
+
+
+@contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    """Hold the data folder's lock, which the system drops however we end."""
+    with (settings.home / "up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(running(settings)) from None
+        yield
+
+
+def _end_orphans(settings: Settings) -> None:
+    """End what an `up` that was killed has left behind. We hold its lock, so it is gone."""
+    sessions = _read_state(settings).get("sessions", {})
+    end_sessions({int(pid): created for pid, created in sessions.items()}, _END_TIMEOUT)
+    settings.state_file.unlink(missing_ok=True)
+
+
+def _read_state(settings: Settings) -> Mapping[str, Any]:
+    try:
+        state: Mapping[str, Any] = json.loads(settings.state_file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return state
+
+
+def _is_process(pid: int, created: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return is_alive(process) and abs(process.create_time() - created) < 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    with _signals({signal.SIGTERM: signal.default_int_handler}):
+        yield
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let an impatient second Ctrl-C not leave processes behind."""
+    with _signals({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+        yield
+
+
+@contextmanager
+def _signals(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals, and only it may say what they do
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
