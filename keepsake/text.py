@@ -58,7 +58,7 @@ def word_key(word: str) -> str:
 
 def word_count(text: str) -> int:
     """Words in `text`; a CJK character counts as one."""
-    return sum(1 for _ in _WORD.finditer(text))
+    return len(_WORD.findall(text))
 
 
 def text_key(text: str) -> str:
@@ -107,6 +107,9 @@ def passages(text: str, *, words: int = 150) -> list[Span]:
 
 def chunks(text: str, *, words: int) -> list[Span]:
     """`text` cut at sentence ends into spans of at most `words` words: what fits one model call."""
+    if word_count(text) <= words:  # as nearly every response does, for each of its steps
+        whole = _trim(text, 0, len(text))
+        return [whole] if whole else []
     pieces = _bounded(text, sentences(text), words)
     return list(_filled(text, pieces, words))
 
