@@ -6,7 +6,7 @@ Nothing here knows what the parts are; `up.py` says that.
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,14 +131,24 @@ class Parts:
         if self._watcher is not None:
             self._watcher.join()
 
+    def end_one(self, name: str, timeout: float) -> None:
+        """End the part of this name, and what it started."""
+        leaders = [running.process.pid for running in self._running if running.part.name == name]
+        self._end(leaders, timeout)
+
     def end(self, timeout: float) -> None:
-        """End all parts, the last started first, and whatever they started."""
+        """End all parts at once, and whatever they or those that died have started."""
         self.stop_watching()
-        for running in reversed(self._running):
-            if running.process.poll() is None:
-                end([psutil.Process(running.process.pid)], timeout)
-                running.process.wait()
-        end_sessions(self._sessions, timeout)
+        self._end(self._sessions, timeout)
+
+    def _end(self, leaders: Collection[int], timeout: float) -> None:
+        chosen = [running for running in self._running if running.process.pid in leaders]
+        # The leaders first: they may want to end by themselves what they have started.
+        alive = [running.process.pid for running in chosen if running.process.poll() is None]
+        end(map(psutil.Process, alive), timeout)
+        for running in chosen:
+            running.process.wait()
+        end_sessions({leader: self._sessions[leader] for leader in leaders}, timeout)
 
     def _watch(self, also: Callable[[], None]) -> None:
         while not self._ending.wait(_WATCH):

@@ -39,7 +39,11 @@ from keepsake.settings import ROLES, Settings
 
 ROOT = Path(__file__).parents[2]
 _START_TIMEOUT = 120.0  # seconds for a part to become ready: a slow disk, a cold cache
-_END_TIMEOUT = 15.0  # seconds for a part to end by itself
+# Seconds for a run to end by itself, keeping what it has finished.
+_CANCEL_TIMEOUT = 20.0
+# And for a part. They hold nothing; the code server would wait a minute for a sensor's tick.
+_END_TIMEOUT = 5.0
+_DAEMON = "Dagster daemon"
 
 _log = logging.getLogger(__name__)
 
@@ -211,7 +215,9 @@ class _Up:
             if self._parts is not None:
                 self._parts.stop_watching()
                 if "dagster_url" in self._state:
-                    runs.cancel(self._dagster_url, timeout=_END_TIMEOUT)
+                    # First the one that starts runs, then the runs.
+                    self._parts.end_one(_DAEMON, _END_TIMEOUT)
+                    runs.cancel(self._dagster_url, timeout=_CANCEL_TIMEOUT)
                 self._parts.end(_END_TIMEOUT)
             if not self._settings.database_url:
                 postgres.stop(self._settings.home)
@@ -266,7 +272,7 @@ def _webserver(url: str, workspace: Path) -> Part:
 def _daemon(url: str, workspace: Path) -> Part:
     command = _dagster("dagster._daemon", "run", "--workspace", str(workspace))
     now = time.time()
-    return Part("Dagster daemon", command, lambda: runs.sensors_are_evaluated(url, since=now))
+    return Part(_DAEMON, command, lambda: runs.sensors_are_evaluated(url, since=now))
 
 
 def _dagster(module: str, *arguments: str) -> list[str]:
