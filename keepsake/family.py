@@ -5,6 +5,7 @@ it, in `assets/family/`.
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -220,14 +221,16 @@ async def add_response(
 
 
 def check_text(text: str, settings: Settings) -> str:
-    """A written response as it is stored.
+    """A written response as it is stored: letters with accents in one form, whoever wrote them.
 
     Raises:
         InvalidInput: it is empty, too long, or has characters that no text has.
     """
     if "\x00" in text:
         raise InvalidInput("the text has NUL characters: it is not a text file")
-    text = text.strip().removeprefix("\ufeff").strip()
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise InvalidInput("the text has characters that are no text: save it as UTF-8")
+    text = unicodedata.normalize("NFC", text.strip().removeprefix("\ufeff").strip())
     if not any(c.isalnum() for c in text):
         raise InvalidInput("the text is empty: it has not one letter or digit")
     if len(text) > settings.max_text_chars:
