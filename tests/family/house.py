@@ -1,0 +1,135 @@
+"""A family with a data folder and a database of its own, and the line that carries what it tells.
+
+Everything is real: the engine, the steps, the database, the object store, and the models unless a
+test names another endpoint.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg.rows import dict_row
+from starlette.requests import Request
+from starlette.responses import Response
+
+from assets.family.line import FAMILY
+from keepsake.clients.objects import open_objects
+from keepsake.database import connect
+from keepsake.family import Family, NewResponse, add_family, add_member, add_response
+from keepsake.ledger import Window
+from keepsake.line import Order, Report, run_line
+from keepsake.settings import Settings, load_settings
+from resources.database import DatabaseResource
+from resources.models import ModelsResource
+from resources.objects import objects_resource
+from resources.tools import open_tools
+from tests.doubles.openai_api import OpenAI
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+STEPS = tuple(step.name for step in FAMILY.steps)
+
+
+@dataclass(frozen=True)
+class House:
+    """The family, and where its things are."""
+
+    settings: Settings
+    url: str
+    family: Family
+
+    async def add(self, **response: Any) -> int:
+        """Hand in a response, at noon unless told otherwise; the id of its record."""
+        new = NewResponse(**{"member": "Rose", "recorded_at": NOON, **response})
+        with connect(self.url) as db:
+            objects = open_objects(self.settings)
+            return (await add_response(db, objects, self.settings, self.family, new)).record_id
+
+    async def run(self, *steps: str, days: int = 1, **order: Any) -> Report:
+        """Carry what was handed in through these steps, or all, as a run does."""
+        window = Window("family", NOON - timedelta(hours=12), NOON + timedelta(days=days - 0.5))
+        models = ModelsResource.of(self.settings)
+        asked = Order(**{"window": window, "steps": steps or STEPS, "run_id": "a run", **order})
+        objects: Any = objects_resource(self.settings)
+        async with open_tools(DatabaseResource(), objects, models) as tools:
+            return await run_line(FAMILY, asked, tools, pool=tools.pool, models=models.names())
+
+    def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
+        """What a query gives."""
+        with connect(self.url) as db, db.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query.encode(), parameters).fetchall()
+
+    def of(self, table: str, record_id: int) -> list[dict[str, Any]]:
+        """What a step has stored of a record, in order."""
+        order = "position" if table in ("passages", "quotes", "wisdom") else "record_id"
+        return self.rows(f"SELECT * FROM {table} WHERE record_id = %s ORDER BY {order}", record_id)
+
+    def change(self, statement: str, *parameters: Any) -> None:
+        """Change the database by hand."""
+        with connect(self.url) as db:
+            db.execute(statement.encode(), parameters)
+
+    def ledger(self, record_id: int) -> dict[str, dict[str, Any]]:
+        """What the ledger says of a record, by step."""
+        rows = self.rows("SELECT * FROM ledger WHERE record_id = %s", record_id)
+        return {row["step"]: row for row in rows}
+
+    def error(self, record_id: int, step: str) -> tuple[str, str]:
+        """Type and message of what went wrong in a step."""
+        row = self.ledger(record_id)[step]
+        return row["error_type"], row["error_message"]
+
+    def file(self, key: str) -> Path:
+        """The file of an object."""
+        return self.settings.objects_folder / key
+
+
+@contextmanager
+def open_house(
+    url: str, home: Path, models_url: str, settings: Mapping[str, str] | None = None
+) -> Iterator[House]:
+    """A house on an empty database, with `settings` in force for the length of the block."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "up.json").write_text(json.dumps({"models_url": models_url}))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("KEEPSAKE_HOME", str(home))
+        environment.setenv("DATABASE_URL", url)
+        for name, value in (settings or {}).items():
+            environment.setenv(name, value)
+        with connect(url) as db:
+            family = add_family(db, "The Marlows", time_zone="America/New_York")
+            for member in ("Rose", "Sam"):
+                add_member(db, family, member)
+        yield House(load_settings(), url, family)
+
+
+class Storyteller(OpenAI):
+    """A chat model that says what a test has it say, by the kind of answer it is asked for.
+
+    Of several things it says one after the other, and the last from then on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: dict[str, list[Any]] = {}
+
+    def will(self, kind: str, *answers: Any) -> None:
+        """Answer so, when asked for this kind (`Quotes`, `Values`, `Wisdom`, `Headline`)."""
+        self.answers[kind] = list(answers)
+
+    async def answer(self, request: Request) -> Response:
+        if request.url.path.endswith("/chat/completions"):
+            kind = (await request.json())["response_format"]["json_schema"]["name"]
+            answers = self.answers[kind]
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.says = [answer if isinstance(answer, str) else json.dumps(answer)]
+        return await super().answer(request)
+
+    @property
+    def prompts(self) -> list[str]:
+        """What it was asked as the user, in order."""
+        return [seen.json["messages"][-1]["content"] for seen in self.seen]
