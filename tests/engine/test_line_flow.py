@@ -98,6 +98,24 @@ async def test_an_urgent_record_that_arrives_meanwhile_is_next(
     assert [text for _, text in world.calls] == ["f", "e", "urgent", "d", "c", "b", "a"]
 
 
+async def test_a_slow_record_is_not_taken_again_while_others_pass_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "RECORDS_IN_MEMORY", 2)
+    world.add("last", "b", "c", "d", "slow")
+    last_is_heard = asyncio.Event()
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        if source.text == "last":
+            last_is_heard.set()
+        elif source.text == "slow":
+            await last_is_heard.wait()
+
+    await world.run("hear", take="due")
+    assert [text for _, text in world.calls] == ["slow", "d", "c", "b", "last"]
+
+
 async def test_the_window_bounds_the_records_in_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
