@@ -214,17 +214,21 @@ def _run(command: str, *arguments: object) -> None:
         account = pwd.getpwnam(_USER_FOR_ROOT)
         user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         _let_through(_binaries() / command)
+    program = _binaries() / command
     # A file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
     with tempfile.TemporaryFile() as output:
-        done = subprocess.run(  # noqa: S603  # a program of the wheel, arguments of our own
-            [str(_binaries() / command), *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            check=False,
-            **user,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603  # a program of the wheel, arguments of our own
+                [str(program), *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                check=False,
+                **user,
+            )
+        except OSError as error:
+            raise PostgresError(f"{program} cannot be run: {error.strerror}") from None
         output.seek(0)
         said = output.read().decode(errors="replace").strip().splitlines()
     if done.returncode:
