@@ -95,6 +95,24 @@ async def test_those_who_stood_before_it_when_it_closed_are_refused_too() -> Non
     assert made == 1
 
 
+async def test_a_call_that_fails_after_it_closed_is_not_its_records_fault() -> None:
+    gate = Gate("chat", 2)
+    closed = asyncio.Event()
+
+    async def late() -> None:
+        async with gate:
+            await closed.wait()
+            raise RetryableError("connection reset")
+
+    task = asyncio.create_task(late())
+    await asyncio.sleep(0)
+    with pytest.raises(EndpointDown):
+        await call(gate, EndpointDown("unreachable", role="chat"))
+    closed.set()
+    with pytest.raises(EndpointDown):
+        await task
+
+
 async def test_an_error_of_ours_says_nothing_of_the_endpoint_and_frees_its_place() -> None:
     gate = Gate("chat", 1)
     for _ in range(2 * FAILURES_IN_A_ROW):

@@ -110,6 +110,25 @@ async def test_a_cancelled_run_keeps_what_is_finished_and_puts_back_the_rest(
     assert world.stage.count("hear") == 1
 
 
+async def test_what_a_cancelled_backfill_had_begun_is_due(world: World) -> None:
+    world.add("x")
+    world.db.execute("UPDATE ledger SET status = 'failed', due_at = NULL")
+    in_hear = asyncio.Event()
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        in_hear.set()
+        await asyncio.Event().wait()
+
+    run = asyncio.create_task(world.run(take="all"))
+    await in_hear.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    rows = world.rows("x").values()
+    assert {(row["status"], row["due"]) for row in rows} == {("pending", True)}
+
+
 async def test_a_cancelled_run_ends_even_while_much_is_being_written(world: World) -> None:
     # wait_for() of Python 3.11 forgets a cancellation that comes in this very moment.
     writer = line._Writer(world.line, world.pool, line.Order(DAY, STEPS, "run"))

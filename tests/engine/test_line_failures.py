@@ -303,13 +303,16 @@ async def test_a_failed_remake_keeps_the_earlier_result(world: World) -> None:
     world.add("x")
     await world.run()
     before = world.results("x")
+    statuses: list[str] = []
     world.line = with_step(TOY, "tell", version="2")
 
     @world.stage.act("tell")
     async def tell(source: Source) -> None:
+        statuses.append(world.statuses("x")["tell"])
         raise PermanentError("the answer stays wrong")
 
     report = await world.run()
+    assert statuses == ["succeeded"]  # meanwhile, too
     assert world.results("x") == before
     assert world.statuses("x") == dict.fromkeys(STEPS, "succeeded")
     assert report.steps["tell"].failed == 1

@@ -170,6 +170,19 @@ async def test_what_a_step_used_is_counted_in_the_ledger(world: World) -> None:
     assert report.steps["tell"].usage.tokens_in == 210
 
 
+async def test_use_adds_up_over_runs(world: World) -> None:
+    world.add("x")
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        usage.record("model", tokens_in=100, tokens_out=10)
+
+    await world.run("hear")
+    await world.run("hear", redo=True)
+    row = world.rows("x")["hear"]
+    assert (row["calls"], row["tokens_in"], row["tokens_out"]) == (2, 200, 20)
+
+
 async def test_a_report_holds_counts_and_nothing_of_the_records(world: World) -> None:
     world.add("a-very-private-word")
     report = await world.run()
