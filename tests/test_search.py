@@ -1,0 +1,183 @@
+"""Search within one family, on a real PostgreSQL with pgvector."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from keepsake import family, records
+from keepsake.database import Connection, connect
+from keepsake.search import Hit, ensure_vector_index, index_name, search
+
+NORTH, EAST, SOUTH = [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]
+MODEL = "compass"
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Connection]:
+    with connect(database_url) as connection:
+        yield connection
+
+
+class House:
+    """A family with one member and passages, each the only one of its record."""
+
+    def __init__(self, db: Connection, name: str) -> None:
+        self.db = db
+        self.family = family.add_family(db, name)
+        self.member = family.add_member(db, self.family, "Rose")
+        self.count = 0
+
+    def say(self, text: str, vector: Sequence[float], *, model: str = MODEL) -> int:
+        self.count += 1
+        record_id = records.add_record(
+            self.db,
+            line=family.LINE,
+            owner_id=self.family.id,
+            external_id=str(self.count),
+            recorded_at=datetime(2026, 11, 1, tzinfo=UTC),
+            content_hash="",
+            priority=0,
+        ).record_id
+        self.db.execute(
+            "INSERT INTO responses (record_id, family_id, member_id, text) VALUES (%s, %s, %s, %s)",
+            (record_id, self.family.id, self.member, text),
+        )
+        self.db.execute(
+            "INSERT INTO passages (record_id, position, family_id, text, model, dimensions,"
+            " embedding) VALUES (%s, 0, %s, %s, %s, %s, %s::text::halfvec)",
+            (record_id, self.family.id, text, model, len(vector), str(list(vector))),
+        )
+        return record_id
+
+    def search(
+        self, vector: Sequence[float], query: str = "nothing like it", *, model: str = MODEL
+    ) -> list[Hit]:
+        return search(
+            self.db, vector, query=query, family_id=self.family.id, model=model,
+            dimensions=len(vector),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def marlows(db: Connection) -> House:
+    return House(db, "The Marlows")
+
+
+def test_the_nearest_in_meaning_comes_first(marlows: House) -> None:
+    away = marlows.say("We sailed south.", SOUTH)
+    near = marlows.say("We sailed north.", NORTH)
+    assert [hit.record_id for hit in marlows.search(NORTH)] == [near, away]
+
+
+def test_words_count_beside_meaning(marlows: House) -> None:
+    marlows.say("We sailed north.", NORTH)
+    named = marlows.say("Joseph built the bench.", [0.6, 0.8, 0.0, 0.0])
+    first, second = marlows.search(NORTH, "joseph bench")
+    assert first.record_id == named
+    assert first.score > second.score
+
+
+def test_a_hit_tells_who_said_it_and_when(marlows: House) -> None:
+    record_id = marlows.say("We sailed north.", NORTH)
+    marlows.db.execute(
+        "UPDATE passages SET starts_at = 3.5, ends_at = 9 WHERE record_id = %s", (record_id,)
+    )
+    (hit,) = marlows.search(NORTH)
+    assert (hit.member, hit.title, hit.starts_at, hit.ends_at) == ("Rose", None, 3.5, 9.0)
+    assert hit.recorded_at == datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def test_another_familys_passages_are_never_found(db: Connection, marlows: House) -> None:
+    other = House(db, "The Others")
+    other.say("We sailed north.", NORTH)
+    assert marlows.search(NORTH, "sailed north") == []
+
+
+def test_passages_of_another_model_are_never_found(marlows: House) -> None:
+    old = marlows.say("We sailed north.", NORTH, model="old")
+    marlows.say("We sailed north again.", [1.0, 0.0], model=MODEL)
+    new = marlows.say("We sailed south.", SOUTH)
+    assert [hit.record_id for hit in marlows.search(NORTH, "sailed")] == [new]
+    assert [hit.record_id for hit in marlows.search(NORTH, "sailed", model="old")] == [old]
+
+
+@pytest.mark.parametrize("query", ["", "'", '"unclosed', "a:* & !(", "100%", "👵🏽", "שלום"])
+def test_any_words_may_be_asked(marlows: House, query: str) -> None:
+    record_id = marlows.say("We sailed north.", NORTH)
+    assert [hit.record_id for hit in marlows.search(NORTH, query)] == [record_id]
+
+
+class TestTheVectorIndex:
+    """One partial index a model."""
+
+    def test_is_made_once(self, db: Connection) -> None:
+        first = ensure_vector_index(db, "text-embedding-3-small", 1536)
+        assert ensure_vector_index(db, "text-embedding-3-small", 1536) == first
+        assert indexes(db) == [first]
+
+    def test_is_one_for_each_model_and_length(self, db: Connection) -> None:
+        names = {
+            ensure_vector_index(db, model, dimensions)
+            for model, dimensions in [("a", 4), ("a", 8), ("b's 100%", 4)]
+        }
+        assert sorted(names) == indexes(db)
+
+    def test_a_broken_one_is_made_anew(self, db: Connection) -> None:
+        name = ensure_vector_index(db, MODEL, 4)
+        db.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", (name,)
+        )
+        ensure_vector_index(db, MODEL, 4)
+        assert db.execute(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", (name,)
+        ).fetchone() == (True,)
+
+    def test_is_what_a_search_among_thousands_reads(self, db: Connection, marlows: House) -> None:
+        crowd(marlows, 4000)
+        name = ensure_vector_index(db, MODEL, 32)
+        db.execute("ANALYZE passages")
+        assert scans(db, name) == 0
+        marlows.search(np.ones(32).tolist())
+        assert scans(db, name) == 1
+
+    def test_gives_a_small_family_all_its_passages(self, db: Connection, marlows: House) -> None:
+        crowd(House(db, "The Crowd"), 4000)
+        mine = {marlows.say(f"Passage {i}", (np.ones(32) * -i).tolist()) for i in range(1, 5)}
+        ensure_vector_index(db, MODEL, 32)
+        db.execute("ANALYZE passages")
+        db.execute("SET enable_sort = off")  # with so few the planner would sort instead
+        assert {hit.record_id for hit in marlows.search(np.ones(32).tolist())} == mine
+        assert scans(db, index_name(MODEL, 32)) == 1
+
+
+def crowd(house: House, passages: int) -> None:
+    """Give one record of `house` thousands of passages with random vectors."""
+    record_id = house.say("The first.", NORTH, model="none")
+    numbers = np.random.default_rng(0).normal(size=(passages, 32)).round(3)
+    with house.db.cursor() as cursor, cursor.copy(
+        "COPY passages (record_id, position, family_id, text, model, dimensions, embedding)"
+        " FROM STDIN"
+    ) as copy:  # fmt: skip
+        for position, vector in enumerate(numbers.tolist(), start=1):
+            copy.write_row(
+                (record_id, position, house.family.id, "One of many.", MODEL, 32, str(vector))
+            )
+
+
+def indexes(db: Connection) -> list[str]:
+    rows = db.execute(
+        "SELECT indexname FROM pg_indexes WHERE indexname LIKE 'passages_vectors%' ORDER BY 1"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def scans(db: Connection, index: str) -> int:
+    """How often the index was read."""
+    db.execute("SELECT pg_stat_force_next_flush()")
+    row = db.execute(
+        "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = %s", (index,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
