@@ -1,0 +1,149 @@
+"""`keepsake add`: families, members and responses."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keepsake.cli.shell import Json, open_database, print_json
+from keepsake.errors import InvalidInput
+
+app = typer.Typer(no_args_is_help=True, help="Add a family, a member or a response.")
+
+Family = Annotated[str, typer.Argument(help="Name, short name or id of the family.")]
+
+
+@app.command()
+def family(
+    name: Annotated[str, typer.Argument(help="Its name, such as `Familie Müller`.")],
+    time_zone: Annotated[
+        str, typer.Option(help="IANA time zone: when its quote of the day is sent.")
+    ] = "UTC",
+    language: Annotated[
+        str, typer.Option(help="What its members speak, as a code: en, de.")
+    ] = "en",
+    value: Annotated[
+        list[str] | None, typer.Option(help="A value of its own to tag by. Give it several times.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add a family, with a vocabulary of values to tag by."""
+    from keepsake.family import add_family
+    from keepsake.settings import load_settings
+
+    with open_database(load_settings()) as connection:
+        added = add_family(
+            connection, name, time_zone=time_zone, language=language, values=value or ()
+        )
+    if json:
+        print_json(added)
+    else:
+        typer.echo(f"Added {added.name}: address it as {added.slug}.")
+
+
+@app.command()
+def member(
+    family: Family,
+    name: Annotated[str, typer.Argument(help="The member's name, as it stands in stories.")],
+    json: Json = False,
+) -> None:
+    """Add a member to a family."""
+    from keepsake.family import add_member, find_family
+    from keepsake.settings import load_settings
+
+    with open_database(load_settings()) as connection:
+        home = find_family(connection, family)
+        member_id = add_member(connection, home, name)
+    if json:
+        print_json({"id": member_id, "family": home.slug, "name": name})
+    else:
+        typer.echo(f"Added {name} to {home.name}.")
+
+
+@app.command()
+def response(
+    family: Family,
+    member: Annotated[str, typer.Argument(help="Name or id of the member who speaks.")],
+    text: Annotated[str | None, typer.Option(help="What was written.")] = None,
+    file: Annotated[
+        typer.FileBinaryRead | None, typer.Option(help="A UTF-8 text file; - reads it from stdin.")
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A recording, in any format FFmpeg reads."),
+    ] = None,
+    recorded_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ISO",
+            help="When, such as 2026-10-04T19:30; in the family's time zone if it "
+            "names none. Default: now.",
+        ),
+    ] = None,
+    question: Annotated[
+        int | None, typer.Option(metavar="ID", help="The interview prompt it answers.")
+    ] = None,
+    priority: Annotated[str, typer.Option(help="low, normal or urgent.")] = "normal",
+    external_id: Annotated[
+        str | None,
+        typer.Option(
+            "--id", help="Your own id for it: adding it twice adds it once. Default: its content."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add what a member said (--audio) or wrote (--text, --file)."""
+    from keepsake.clients.objects import open_objects
+    from keepsake.family import NewResponse, add_response, find_family
+    from keepsake.settings import load_settings
+
+    if text is not None and file is not None:
+        raise InvalidInput("give --text or --file, not both")
+    settings = load_settings()
+    with open_database(settings) as connection:
+        home = find_family(connection, family)
+        new = NewResponse(
+            member=member,
+            recorded_at=_moment(recorded_at, home.time_zone),
+            text=text if file is None else _decoded(file.read()),
+            audio=audio,
+            prompt_id=question,
+            priority=priority,
+            external_id=external_id,
+        )
+        added = asyncio.run(add_response(connection, open_objects(settings), settings, home, new))
+    if json:
+        print_json(added)
+    elif added.new:
+        typer.echo(
+            f"Added record {added.record_id}. Follow it: `keepsake status {added.record_id}`."
+        )
+    else:
+        typer.echo(f"Already there as record {added.record_id}; nothing was added.")
+
+
+def _moment(text: str | None, time_zone: str) -> datetime:
+    """The moment that `text` names; without a zone of its own, in `time_zone`."""
+    from zoneinfo import ZoneInfo
+
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            f"--recorded-at {text!r} is no time: write it like 2026-10-04T19:30"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"--file is not UTF-8 text (byte {error.start} of {len(data):,}): convert it first, or "
+            "give a recording as --audio"
+        ) from None

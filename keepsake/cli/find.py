@@ -1,0 +1,50 @@
+"""`keepsake search`."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keepsake.cli.shell import Json, console, open_database, print_json
+from keepsake.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from keepsake.search import Hit
+
+
+def search(
+    family: Annotated[str, typer.Argument(help="Name, short name or id of the family.")],
+    query: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
+    limit: Annotated[int, typer.Option(min=1, max=50, help="Most hits.")] = 5,
+    json: Json = False,
+) -> None:
+    """Search a family's memories, by meaning and by words."""
+    from keepsake.family import find_family
+    from keepsake.search import ask
+    from keepsake.settings import load_settings
+
+    if not query.strip():
+        raise InvalidInput("the query is empty")
+    settings = load_settings()
+    with open_database(settings) as connection:
+        home = find_family(connection, family)
+        hits = asyncio.run(ask(connection, settings, query, family_id=home.id, limit=limit))
+    if json:
+        print_json(hits)
+    elif not hits:
+        typer.echo(f"{home.name} has no memories to search yet.")
+    for hit in [] if json else hits:
+        _print(hit)
+
+
+def _print(hit: "Hit") -> None:
+    out = console()
+    at = (
+        ""
+        if hit.starts_at is None
+        else f", at {hit.starts_at // 60:.0f}:{hit.starts_at % 60:02.0f}"
+    )
+    title = hit.title or f"Record {hit.record_id}"
+    out.print(title, style="bold")
+    out.print(f"{hit.member}, {hit.recorded_at:%Y-%m-%d}{at} (record {hit.record_id})", style="dim")
+    out.print(f"{hit.text}\n", soft_wrap=False)

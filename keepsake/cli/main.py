@@ -1,0 +1,29 @@
+"""The command and its groups, put together."""
+
+import typer
+
+from keepsake.cli import add, find, run, status
+from keepsake.cli.shell import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with local variables would print what people said.
+    pretty_exceptions_enable=False,
+    help="Keepsake turns what people record into things worth keeping: a voice message becomes a "
+    "transcript, tagged wisdom, a quote in the speaker's own voice, a story and a podcast episode.",
+    epilog="Settings come from the environment or .env; docs/settings.md lists them. "
+    "Start with `keepsake demo`, then `keepsake up`.",
+)
+
+app.add_typer(add.app, name="add", rich_help_panel="Records")
+app.command("status", rich_help_panel="Records")(status.status)
+app.command("search", rich_help_panel="Records")(find.search)
+app.command("tag", rich_help_panel="Records")(status.tag)
+app.command("retry", rich_help_panel="Records")(status.retry)
+app.command("redo", rich_help_panel="Records")(status.redo)
+app.command("up", rich_help_panel="Running it")(run.up)
+app.command("demo", rich_help_panel="Running it")(run.demo)
+app.command("doctor", rich_help_panel="Running it")(run.doctor)
+app.add_typer(run.db, name="db", rich_help_panel="Running it")

@@ -1,0 +1,167 @@
+"""Following the demo's records through the steps, until nothing is open."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+from psycopg.rows import class_row
+
+from keepsake.database import Connection
+from keepsake.errors import KeepsakeError
+from keepsake.local.up import Addresses
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+POLL_SECONDS = 0.25
+PATIENCE_SECONDS = 180.0  # without any progress
+LAST_RUNS_SECONDS = 30.0  # that runs get to tell Dagster what they made
+LABELS = {
+    "transcripts": "speech to text, with the time of each word",
+    "passages": "passages, embedded for search",
+    "value_tags": "the values a story is about",
+    "wisdom": "advice, and who may use it",
+    "stories": "title, summary, readable text",
+    "quotes": "word for word, in the speaker's voice",
+    "podcasts": "the episode",
+}
+RUNS_UNDER_WAY = """
+{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
+    ... on Runs { results { runId } } } }
+"""
+
+
+class NothingMoves(KeepsakeError):
+    """No record has moved for minutes. The message says where to look."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the demo's records are in one step. `working` names whose are in hand."""
+
+    step: str
+    done: int
+    total: int
+    failed: int
+    open: int  # due now or later
+    working: tuple[str, ...]
+
+
+def watch(
+    connection: Connection, ids: Sequence[int], addresses: Addresses, console: "Console"
+) -> None:
+    """Show progress until nothing is open: a live table on a terminal, lines elsewhere.
+
+    Raises:
+        NothingMoves: it has not changed for three minutes.
+    """
+    from rich.live import Live
+
+    looks = _looks(connection, ids, addresses)
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            for seconds, rows in looks:
+                live.update(_table(seconds, rows), refresh=True)
+        return
+    said = ""
+    for seconds, rows in looks:
+        counts = ", ".join(_count(row) for row in rows)
+        if counts != said:
+            console.print(f"{seconds:5.1f} s  {counts}")
+            said = counts
+
+
+def _count(row: Progress) -> str:
+    failed = f" ({row.failed} failed)" if row.failed else ""
+    return f"{row.step} {row.done}/{row.total}{failed}"
+
+
+def progress(connection: Connection, ids: Sequence[int]) -> list[Progress]:
+    """How far these records are, a row a step, in the order in which steps stand in `LABELS`."""
+    with connection.cursor(row_factory=class_row(Progress)) as cursor:
+        rows = cursor.execute(
+            """
+            SELECT l.step, count(*) AS total,
+                   count(*) FILTER (WHERE l.status = 'succeeded') AS done,
+                   count(*) FILTER (WHERE l.status = 'failed') AS failed,
+                   count(*) FILTER (WHERE l.due_at IS NOT NULL) AS open,
+                   coalesce(array_agg(DISTINCT m.name) FILTER (WHERE l.status = 'running'), '{}')
+                   AS working
+            FROM ledger l
+            JOIN responses f USING (record_id)
+            JOIN members m ON m.id = f.member_id
+            WHERE l.record_id = ANY(%s)
+            GROUP BY l.step
+            """,
+            (list(ids),),
+        ).fetchall()
+    order = list(LABELS)
+    return sorted(rows, key=lambda row: order.index(row.step) if row.step in order else len(order))
+
+
+def _looks(
+    connection: Connection, ids: Sequence[int], addresses: Addresses
+) -> Iterator[tuple[float, list[Progress]]]:
+    """The seconds gone by and how far the records are, again and again until nothing is open.
+
+    Raises:
+        NothingMoves: it has not changed for three minutes.
+    """
+    began = changed = time.monotonic()
+    seen: list[Progress] = []
+    rows = progress(connection, ids)
+    while any(row.open for row in rows):
+        now = time.monotonic()
+        if rows != seen:
+            seen, changed = rows, now
+        if now - changed > PATIENCE_SECONDS:
+            raise NothingMoves(
+                f"nothing has moved for {PATIENCE_SECONDS:.0f} s: see the runs at "
+                f"{addresses.dagster_url}/runs, the logs in {addresses.logs}, and `keepsake doctor`"
+            )
+        yield now - began, rows
+        time.sleep(POLL_SECONDS)
+        rows = progress(connection, ids)
+    if seen:  # else all was done by an earlier demo
+        yield time.monotonic() - began, rows
+
+
+def _table(seconds: float, rows: Sequence[Progress]) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, caption=f"{seconds:.0f} s", caption_justify="left")
+    for name in ("step", "done", "failed", "in hand", ""):
+        table.add_column(name)
+    for row in rows:
+        style = "red" if row.failed else "green" if row.done == row.total else None
+        table.add_row(
+            row.step,
+            f"{row.done}/{row.total}",
+            str(row.failed or ""),
+            ", ".join(row.working),
+            LABELS.get(row.step, ""),
+            style=style,
+        )
+    return table
+
+
+def wait_for_runs(addresses: Addresses) -> None:
+    """Let the runs end that still tell Dagster what they made; they have the results stored."""
+    deadline = time.monotonic() + LAST_RUNS_SECONDS
+    with suppress(httpx.HTTPError):  # then nobody is there to be told
+        while _runs_under_way(addresses) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+
+def _runs_under_way(addresses: Addresses) -> bool:
+    answer = httpx.post(
+        f"{addresses.dagster_url}/graphql",
+        json={"query": RUNS_UNDER_WAY},
+        timeout=LAST_RUNS_SECONDS,
+        trust_env=False,
+    )
+    return bool(answer.raise_for_status().json()["data"]["runsOrError"].get("results"))

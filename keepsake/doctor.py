@@ -1,0 +1,264 @@
+"""`keepsake doctor`: tries every part that the settings name, and says how to mend what is wrong.
+
+Each check does the real thing once, as small as it can be: a probe object, one question, one word.
+All run side by side, each within its own time. Nothing is started and nothing is changed.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from keepsake.errors import KeepsakeError, SettingsError
+from keepsake.settings import ROLES, Endpoint, Settings, load_settings
+
+if TYPE_CHECKING:
+    from keepsake.clients.chat import Chat
+    from keepsake.clients.embeddings import Embeddings
+    from keepsake.clients.speech import Speech
+    from keepsake.clients.transcription import Transcription
+    from keepsake.database import Connection
+
+SECONDS = 30.0  # a check may take; a model that needs longer is no use to the line either
+MINIMUM_POSTGRES = 15
+SPOKEN = "Good morning."
+START = "start everything with `keepsake up`"
+DAEMONS = """
+{ instance { daemonHealth { allDaemonStatuses {
+    daemonType required healthy lastHeartbeatErrors { message } } } } }
+"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found; `mend` says what to do when it is not `ok`."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str | None = None
+
+
+class Trouble(KeepsakeError):
+    """A check found something wrong. `mend` where it knows better than the check's own advice."""
+
+    def __init__(self, detail: str, *, mend: str | None = None) -> None:
+        super().__init__(detail)
+        self.mend = mend
+
+
+def examine() -> list[Check]:
+    """Read the settings and check all they name; wrong settings are one failed check."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        mend = "correct the variable in the environment or in .env; docs/settings.md lists all"
+        return [Check("settings", False, str(error), mend)]
+    return asyncio.run(check_all(settings))
+
+
+async def check_all(settings: Settings) -> list[Check]:
+    """Check every part that `settings` name, side by side."""
+    from keepsake.clients.models import open_models
+
+    ends = {role: settings.endpoint(role) for role in ROLES}
+    async with open_models(settings) as models:
+        spoken = asyncio.create_task(_speak(models.speech))
+        checks = await asyncio.gather(
+            _checked(
+                "database",
+                asyncio.to_thread(_database, settings),
+                mend="check DATABASE_URL, and that the server is up and lets us in",
+            ),
+            _checked("objects", _objects(settings), mend=_objects_mend(settings)),
+            _checked("chat", _chat(models.chat), mend=_role_mend(ends["chat"])),
+            _checked(
+                "embeddings", _embeddings(models.embeddings), mend=_role_mend(ends["embeddings"])
+            ),
+            _checked("speech", _speech(models.speech, spoken), mend=_role_mend(ends["speech"])),
+            _checked(
+                "transcription",
+                _transcription(models.transcription, spoken),
+                mend=_role_mend(ends["transcription"]),
+            ),
+            _checked("dagster", _dagster(settings), mend=START),
+        )
+        spoken.cancel()
+    return [Check("settings", True, _in_force(settings)), *checks]
+
+
+async def _checked(name: str, work: Awaitable[str], *, mend: str) -> Check:
+    """The check of that name: what `work` says when it ends well, what stopped it otherwise."""
+    import httpx
+    import psycopg
+
+    try:
+        async with asyncio.timeout(SECONDS):
+            return Check(name, True, await work)
+    except TimeoutError:
+        return Check(name, False, f"no answer within {SECONDS:.0f} s", mend)
+    except Trouble as trouble:
+        return Check(name, False, str(trouble), trouble.mend or mend)
+    except (KeepsakeError, psycopg.Error, httpx.HTTPError, OSError) as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
+        return Check(name, False, detail, mend)
+
+
+def _in_force(settings: Settings) -> str:
+    parts = [f"data in {settings.home}"]
+    elsewhere = [role for role in ROLES if not settings.endpoint(role).embedded]
+    embedded: list[str] = [role for role in ROLES if role not in elsewhere]
+    if not settings.database_url:
+        embedded.insert(0, "database")
+    if embedded:
+        parts.append("embedded: " + ", ".join(embedded))
+    return "; ".join(parts)
+
+
+def _database(settings: Settings) -> str:
+    """Runs in a thread."""
+    from keepsake.database import connect, pending
+    from keepsake.local.postgres import running_url
+
+    url = settings.database_url or running_url(settings.home)
+    if url is None:
+        raise Trouble("the embedded PostgreSQL is not running", mend=START)
+    with connect(url) as connection:
+        version = connection.info.server_version
+        if version < MINIMUM_POSTGRES * 10_000:
+            raise Trouble(
+                f"PostgreSQL {version // 10_000} is too old",
+                mend=f"point DATABASE_URL to PostgreSQL {MINIMUM_POSTGRES} or newer",
+            )
+        pgvector = _pgvector(connection)
+        if missing := pending(connection):
+            raise Trouble(
+                f"{len(missing)} migrations are not applied, the first is {missing[0].name}",
+                mend="apply them: `keepsake db migrate`",
+            )
+    return f"PostgreSQL {version // 10_000}.{version % 10_000}, pgvector {pgvector}, schema current"
+
+
+def _pgvector(connection: "Connection") -> str:
+    from keepsake.database import MINIMUM_PGVECTOR
+
+    row = connection.execute(
+        "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions"
+        " WHERE name = 'vector'"
+    ).fetchone()
+    version = str(row[0]) if row else "missing"
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < MINIMUM_PGVECTOR:
+        needed = ".".join(map(str, MINIMUM_PGVECTOR))
+        raise Trouble(
+            f"pgvector is {version}, and {needed} is the first whose indexes are sound",
+            mend=f"install pgvector {needed} or newer on the server that DATABASE_URL names",
+        )
+    return version
+
+
+async def _objects(settings: Settings) -> str:
+    from keepsake.clients.objects import open_objects
+
+    await open_objects(settings).check()
+    where = f"bucket {settings.s3_bucket}" if settings.s3_bucket else settings.objects_folder
+    return f"{where}: written, read, deleted"
+
+
+def _objects_mend(settings: Settings) -> str:
+    if settings.s3_bucket:
+        return "check S3_ENDPOINT, S3_BUCKET, S3_REGION, S3_ACCESS_KEY and S3_SECRET_KEY"
+    return "check KEEPSAKE_HOME: the folder must be writable and its disk not full"
+
+
+class _Colour(BaseModel):
+    colour: str
+
+
+async def _chat(chat: "Chat") -> str:
+    await chat.ask(
+        _Colour, system="Answer in one word.", user="Which colour has snow?", max_tokens=200
+    )
+    return f"{chat.model} answers in the shape it is asked for"
+
+
+async def _embeddings(embeddings: "Embeddings") -> str:
+    await embeddings.embed(["bread"])
+    return f"{embeddings.model} gives vectors of {embeddings.dimensions} numbers"
+
+
+async def _speak(speech: "Speech") -> bytes:
+    return await speech.say(SPOKEN)
+
+
+async def _speech(speech: "Speech", spoken: "asyncio.Task[bytes]") -> str:
+    sound = await asyncio.shield(spoken)
+    return f"{speech.model} speaks: {len(sound) / 1000:.0f} kB of sound"
+
+
+async def _transcription(transcription: "Transcription", spoken: "asyncio.Task[bytes]") -> str:
+    """Has what the speech role said written down; needs that role, therefore."""
+    from keepsake.text import text_key
+
+    try:
+        sound = await asyncio.shield(spoken)
+    except KeepsakeError:
+        raise Trouble(
+            "not tried: it is to write down what the speech model says", mend="mend speech first"
+        ) from None
+    heard = await transcription.transcribe(sound, filename="doctor.wav", language="en")
+    if text_key(heard.text) != text_key(SPOKEN):
+        raise Trouble(
+            f"{transcription.model} heard something else than the speech model was to say",
+            mend="check TRANSCRIPTION_MODEL, SPEECH_MODEL and SPEECH_VOICE: both must know English",
+        )
+    end = transcription.capabilities.sunset
+    if end is not None and end < datetime.now(UTC).date():
+        raise Trouble(
+            f"{transcription.model} was to end on {end}",
+            mend="name another model in TRANSCRIPTION_MODEL before it stops answering",
+        )
+    times = "with" if heard.words else "without"
+    until = f"; its provider ends it on {end}: name another in TRANSCRIPTION_MODEL" if end else ""
+    return f"{transcription.model} hears, {times} the times of words{until}"
+
+
+def _role_mend(endpoint: Endpoint) -> str:
+    if endpoint.embedded:
+        return START
+    role = endpoint.role.upper()
+    return f"check {role}_BASE_URL, {role}_API_KEY and {role}_MODEL"
+
+
+async def _dagster(settings: Settings) -> str:
+    """Ask the webserver of the running `keepsake up`, else the one on DAGSTER_PORT."""
+    import httpx
+
+    from keepsake.local.up import running
+
+    up = running(settings)
+    url = up.dagster_url if up else f"http://127.0.0.1:{settings.dagster_port}"
+    async with httpx.AsyncClient(base_url=url, timeout=SECONDS, trust_env=False) as client:
+        try:
+            info = (await client.get("/server_info")).raise_for_status().json()
+        except (httpx.TransportError, httpx.HTTPStatusError, ValueError):
+            raise Trouble(f"no Dagster webserver answers at {url} (DAGSTER_PORT)") from None
+        answer = (await client.post("/graphql", json={"query": DAEMONS})).raise_for_status()
+    _require_daemons(answer.json()["data"])
+    return f"{info['dagster_webserver_version']} at {url}, its daemons run"
+
+
+def _require_daemons(data: dict[str, Any]) -> None:
+    """Raises `Trouble` when a daemon that Dagster needs shows no sign of life."""
+    for daemon in data["instance"]["daemonHealth"]["allDaemonStatuses"]:
+        if daemon["required"] and not daemon["healthy"]:
+            failed = len(daemon["lastHeartbeatErrors"] or [])
+            raise Trouble(
+                f"its daemon {daemon['daemonType']} does not run"
+                + (f": {failed} errors at its last heartbeat" if failed else ""),
+                mend="start `dagster-daemon run` beside the webserver (`keepsake up` does), "
+                "and see its log",
+            )

@@ -1,0 +1,124 @@
+"""`keepsake doctor` on real parts, well and unwell."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from keepsake.cli import app
+from keepsake.doctor import Check, examine
+from keepsake.local.ports import free_port
+from keepsake.local.up import started
+from keepsake.search import prepare
+from keepsake.settings import load_settings
+
+CHECKS = [
+    "settings", "database", "objects", "chat", "embeddings", "speech", "transcription", "dagster",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder where nothing runs yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DAGSTER_PORT", str(free_port()))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def models(folder: Path, models_url: str) -> str:
+    """The real local models, running for this data folder."""
+    folder.mkdir()
+    (folder / "up.json").write_text(json.dumps({"models_url": models_url}))
+    return models_url
+
+
+def checks() -> dict[str, Check]:
+    return {check.name: check for check in examine()}
+
+
+def test_all_is_well_while_everything_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEPSAKE_HOME", str(home))
+    settings = load_settings()
+
+    def bring_up_to_date(url: str) -> None:
+        prepare(url, settings)
+
+    with started(settings, prepare=bring_up_to_date):
+        result = CliRunner().invoke(app, ["doctor", "--json"])
+    found = json.loads(result.stdout)
+    assert [check["name"] for check in found] == CHECKS
+    assert [check for check in found if not check["ok"]] == []
+    assert result.exit_code == 0
+
+
+def test_nothing_runs() -> None:
+    found = checks()
+    assert [name for name, check in found.items() if check.ok] == ["settings", "objects"]
+    for name in ("database", "chat", "embeddings", "speech", "dagster"):
+        assert "keepsake up" in (found[name].mend or "")
+
+
+def test_the_command_says_what_is_wrong_and_how_to_mend_it() -> None:
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "FAILED database" in result.stdout
+    assert "To mend it: start everything with `keepsake up`" in result.stdout
+
+
+def test_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_TIMEOUT", "-1")
+    (check,) = examine()
+    assert (check.name, check.ok) == ("settings", False)
+    assert "CHAT_TIMEOUT" in check.detail
+
+
+def test_a_database_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/keepsake")
+    database = checks()["database"]
+    assert not database.ok
+    assert "DATABASE_URL" in (database.mend or "")
+
+
+def test_a_database_without_the_schema(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    assert "keepsake db migrate" in (checks()["database"].mend or "")
+
+
+def test_a_database_that_is_well(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert checks()["database"].ok
+
+
+def test_objects_that_cannot_be_written(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "objects").write_text("a file where the folder should be")
+    objects = checks()["objects"]
+    assert not objects.ok
+    assert "KEEPSAKE_HOME" in (objects.mend or "")
+
+
+def test_vectors_of_another_length(models: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBEDDINGS_DIMENSIONS", "7")
+    embeddings = checks()["embeddings"]
+    assert not embeddings.ok
+    assert "EMBEDDINGS_DIMENSIONS" in embeddings.detail
+
+
+def test_a_model_that_the_endpoint_does_not_have(
+    models: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_BASE_URL", models)
+    monkeypatch.setenv("CHAT_MODEL", "no-such-model")
+    found = checks()
+    assert "CHAT_MODEL" in (found["chat"].mend or "")
+    assert found["transcription"].ok, "one part that is unwell hides no other"
+
+
+def test_a_model_whose_end_is_announced(models: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRANSCRIPTION_BASE_URL", models)
+    monkeypatch.setenv("TRANSCRIPTION_MODEL", "whisper-1")
+    transcription = checks()["transcription"]
+    assert "TRANSCRIPTION_MODEL" in f"{transcription.detail}{transcription.mend}"
