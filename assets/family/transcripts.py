@@ -92,14 +92,17 @@ async def _listen(
     pieces = recording.chunks()
     places = asyncio.Semaphore(PIECES_AT_ONCE)
     tasks = []
-    async with asyncio.TaskGroup() as group:
-        while True:
-            await places.acquire()
-            async with tools.audio:
-                piece = await asyncio.to_thread(next, pieces, None)
-            if piece is None:
-                break
-            tasks.append(group.create_task(_hear(piece, places, response, tools)))
+    try:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await places.acquire()
+                async with tools.audio:
+                    piece = await asyncio.to_thread(next, pieces, None)
+                if piece is None:
+                    break
+                tasks.append(group.create_task(_hear(piece, places, response, tools)))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None  # the others were cancelled for its sake
     return [task.result() for task in tasks]
 
 
