@@ -88,9 +88,11 @@ async def test_those_who_stood_before_it_when_it_closed_are_refused_too() -> Non
         nonlocal made
         async with gate:
             made += 1
+            await asyncio.sleep(0)  # the others come and wait
             raise EndpointDown("unreachable", role="chat")
 
-    outcomes = await asyncio.gather(*(enter() for _ in range(9)), return_exceptions=True)
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*(enter() for _ in range(9)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {EndpointDown}
     assert made == 1
 

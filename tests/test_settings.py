@@ -1,7 +1,6 @@
 """Settings come from the environment, say by name what is wrong, and keep secrets to themselves."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -13,12 +12,8 @@ from keepsake.settings import LOCAL_MODELS, ROLES, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting but those of the test."""
+def _empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        for known in [key for key in os.environ if key.lower() == name]:
-            monkeypatch.delenv(known)
 
 
 def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
@@ -41,6 +36,7 @@ def test_nothing_set_is_the_embedded_default(tmp_path: Path) -> None:
 def test_a_dot_env_file_is_read_and_the_environment_wins(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setitem(Settings.model_config, "env_file", ".env")
     (tmp_path / ".env").write_text("QUOTE_HOUR=7\nDAGSTER_PORT=4000\nSOMEONE_ELSES=1\n")
     settings = load(monkeypatch, DAGSTER_PORT="5000")
     assert (settings.quote_hour, settings.dagster_port) == (7, 5000)
