@@ -36,7 +36,10 @@ class Headline(BaseModel):
     @field_validator("title", "summary")
     @classmethod
     def _one_line(cls, text: str) -> str:
-        return " ".join(text.strip(" \"'“”*#").split())
+        line = " ".join(text.strip(" \"'“”*#").split())
+        if len(line) < 2:
+            raise ValueError("nothing but ornaments")
+        return line
 
     @field_validator("summary")
     @classmethod
@@ -79,7 +82,10 @@ async def _condensed(response: Response, words: str, tools: Tools) -> str:
     """The words, if one call holds them; else what their parts are about, part by part."""
     while len(parts := chunks(words, words=tools.settings.chat_words)) > 1:
         headlines = [await _headline(response, words[p.start : p.end], tools) for p in parts]
-        words = "\n\n".join(headline.summary for headline in headlines)
+        summaries = "\n\n".join(headline.summary for headline in headlines)
+        if len(summaries) >= len(words):
+            break  # parts so short that nothing is gained by summing them up
+        words = summaries
     return words
 
 
