@@ -7,7 +7,7 @@ test names another endpoint.
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from resources.tools import open_tools
 from tests.doubles.openai_api import OpenAI
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+DAY = Window("family", NOON - timedelta(hours=12), NOON + timedelta(hours=12))
 STEPS = tuple(step.name for step in FAMILY.steps)
 
 
@@ -49,14 +50,19 @@ class House:
             objects = open_objects(self.settings)
             return (await add_response(db, objects, self.settings, self.family, new)).record_id
 
-    async def run(self, *steps: str, days: int = 1, **order: Any) -> Report:
-        """Carry what was handed in through these steps, or all, as a run does."""
-        window = Window("family", NOON - timedelta(hours=12), NOON + timedelta(days=days - 0.5))
+    async def run(self, *steps: str, **order: Any) -> Report:
+        """Carry what was handed in on the day through these steps, or all, as a run does."""
         models = ModelsResource.of(self.settings)
-        asked = Order(**{"window": window, "steps": steps or STEPS, "run_id": "a run", **order})
+        asked = Order(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
         objects: Any = objects_resource(self.settings)
         async with open_tools(DatabaseResource(), objects, models) as tools:
             return await run_line(FAMILY, asked, tools, pool=tools.pool, models=models.names())
+
+    @contextmanager
+    def under(self, **settings: str) -> Iterator["House"]:
+        """The same house under other settings, for the length of the block."""
+        with _environment(settings):
+            yield replace(self, settings=load_settings())
 
     def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
         """What a query gives."""
@@ -95,16 +101,20 @@ def open_house(
     """A house on an empty database, with `settings` in force for the length of the block."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "up.json").write_text(json.dumps({"models_url": models_url}))
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("KEEPSAKE_HOME", str(home))
-        environment.setenv("DATABASE_URL", url)
-        for name, value in (settings or {}).items():
-            environment.setenv(name, value)
+    with _environment({"KEEPSAKE_HOME": str(home), "DATABASE_URL": url, **(settings or {})}):
         with connect(url) as db:
             family = add_family(db, "The Marlows", time_zone="America/New_York")
             for member in ("Rose", "Sam"):
                 add_member(db, family, member)
         yield House(load_settings(), url, family)
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(name, value)
+        yield
 
 
 class Storyteller(OpenAI):
