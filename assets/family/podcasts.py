@@ -17,6 +17,7 @@ from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
 from keepsake.audio.captions import Cue, chapters_json, vtt
 from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.errors import RetryableError
 from keepsake.family import Response
 from keepsake.fingerprint import fingerprint
 from keepsake.ledger import Window
@@ -138,6 +139,7 @@ async def _spoken(
     text: str, speaker: str, folder: Path, tools: Tools, *, chapter: str | None = None
 ) -> _Voice:
     """A text as speech. What was spoken before with this model and voice is not spoken again."""
+    from keepsake.audio.loudness import measure
     from keepsake.audio.media import probe
 
     speech = tools.models.speech
@@ -148,6 +150,8 @@ async def _spoken(
         await tools.objects.get_file(key, path)
     else:
         path.write_bytes(await speech.say(text))
+        if (await asyncio.to_thread(measure, path)).silent:  # and is not kept as if it were speech
+            raise RetryableError("the speech endpoint gave silence: try again, or another voice")
         await tools.objects.put_file(key, path, "audio/wav")
     duration = (await asyncio.to_thread(probe, path)).duration or 0.0
     return _Voice(path, speaker, tuple(_spread(text, duration)), chapter)
@@ -174,7 +178,7 @@ def _assemble(voices: Sequence[_Voice], response: Response, story: Story, out: P
         album=f"{response.family} family stories",
         published=response.recorded_at.date(),
         description=story.summary,
-        language=THREE_LETTERS.get(response.language, response.language),
+        language=_three_letters(response.language),
     )
     last = len(voices) - 1
     parts = [
@@ -182,6 +186,10 @@ def _assemble(voices: Sequence[_Voice], response: Response, story: Story, out: P
         for at, voice in enumerate(voices)
     ]
     return assemble(parts, out, tags=tags, loudness=LOUDNESS)
+
+
+def _three_letters(language: str) -> str:
+    return language if len(language) == 3 else THREE_LETTERS.get(language, "und")
 
 
 def _cues(voices: Sequence[_Voice], episode: "Episode") -> Iterator[Cue]:
