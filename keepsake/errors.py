@@ -5,7 +5,8 @@
     ├── InvalidInput       refused at the border: nothing was stored
     └── StepError          a step could not make its result for one record
         ├── RetryableError     worth another try: 5xx, timeouts, broken connections
-        │   └── RateLimited    429: the endpoint is well, we are too fast
+        │   ├── RateLimited    429: the endpoint is well, we are too fast
+        │   └── Unreachable    nobody took the connection: says nothing about the record
         ├── PermanentError     never will: audio that is no audio, an answer that stays wrong
         └── EndpointDown       not the record's fault: the endpoint itself is unreachable,
                                refuses our key or lacks the model; counts no attempt
@@ -41,6 +42,10 @@ class RetryableError(StepError):
 
 class RateLimited(RetryableError):
     """The provider asks us to slow down. Never a record's fault, nor a sign of a dead endpoint."""
+
+
+class Unreachable(RetryableError):
+    """Nobody took the connection. When it stays so, the record is put off, not failed."""
 
 
 class PermanentError(StepError):

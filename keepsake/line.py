@@ -33,7 +33,7 @@ import psycopg
 
 from keepsake import ledger
 from keepsake.database import AsyncConnection, Pool
-from keepsake.errors import EndpointDown, RateLimited, RetryableError, StepError
+from keepsake.errors import EndpointDown, RateLimited, RetryableError, StepError, Unreachable
 from keepsake.fingerprint import fingerprint
 from keepsake.ledger import Entry, Outcome, Window
 from keepsake.usage import Usage, metered
@@ -601,7 +601,8 @@ def _ended_by(error: Exception, deferrals: int) -> dict[str, Any]:
     """Failed for good, or put off: 1 minute doubling up to 30 while an endpoint cannot take it."""
     ending = {"error_type": type(error).__name__, "error_message": _message(error)}
     patience = getattr(error, "retry_after", None) or 0.0
-    put_off = isinstance(error, EndpointDown | RateLimited) or patience > LONGEST_PATIENCE
+    not_its_fault = isinstance(error, EndpointDown | RateLimited | Unreachable)
+    put_off = not_its_fault or patience > LONGEST_PATIENCE
     if not put_off:
         return {**ending, "status": "failed"}
     wait = min(LONGEST_DEFERRAL, FIRST_DEFERRAL * 2 ** min(deferrals, 10))

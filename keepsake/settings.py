@@ -10,6 +10,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -115,7 +116,7 @@ class Settings(BaseSettings):
     aws_region: str = Field("us-west-2", description="Region of Bedrock.")
     openai_api_key: SecretStr = Field(
         SecretStr(""),
-        description="Key of every role whose own key is not set and whose provider is openai.",
+        description="Key of every role at api.openai.com that has none of its own.",
     )
     cartesia_api_key: SecretStr = Field(
         SecretStr(""), description="Key of transcription and speech with provider cartesia."
@@ -211,7 +212,8 @@ class Settings(BaseSettings):
             }[provider]
         own: SecretStr = getattr(self, f"{role}_api_key")
         shared = {
-            "openai": self.openai_api_key,
+            # Not to whoever else speaks OpenAI's protocol.
+            "openai": self.openai_api_key if _is_openai(base_url) else SecretStr(""),
             "cartesia": self.cartesia_api_key,
             "bedrock": self.aws_bearer_token_bedrock,
         }[provider]
@@ -245,6 +247,11 @@ class Settings(BaseSettings):
             # Port 9 (discard) on loopback: calls fail as "connection refused", and `doctor` and
             # the ledger then say that the embedded models are not running.
             return "http://127.0.0.1:9/v1"
+
+
+def _is_openai(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
 def load_settings() -> Settings:

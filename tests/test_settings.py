@@ -61,20 +61,33 @@ def test_an_openai_compatible_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
         CHAT_BASE_URL="http://127.0.0.1:1234/v1/",
         CHAT_MODEL="qwen3",
         CHAT_TIMEOUT="30",
-        OPENAI_API_KEY="shared",
+        OPENAI_API_KEY="sk-openai",
     )
     endpoint = settings.endpoint("chat")
     assert (endpoint.base_url, endpoint.model) == ("http://127.0.0.1:1234/v1", "qwen3")
     assert (endpoint.concurrency, endpoint.timeout, endpoint.embedded) == (16, 30.0, False)
-    assert endpoint.api_key == SecretStr("shared")
+    assert endpoint.api_key == SecretStr("")  # OpenAI's key is for OpenAI
     assert settings.chat_words == 6000
     assert settings.endpoint("speech").embedded
 
 
-def test_a_roles_own_key_wins_over_the_shared_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load(monkeypatch, OPENAI_API_KEY="shared", EMBEDDINGS_API_KEY="own")
-    assert settings.endpoint("embeddings").api_key == SecretStr("own")
+def test_openais_key_goes_to_openai_unless_a_role_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load(
+        monkeypatch,
+        OPENAI_API_KEY="shared",
+        CHAT_BASE_URL="https://api.openai.com/v1",
+        CHAT_MODEL="a-model",
+        EMBEDDINGS_BASE_URL="https://eu.api.openai.com/v1",
+        EMBEDDINGS_MODEL="another",
+        EMBEDDINGS_API_KEY="own",
+        SPEECH_BASE_URL="https://api.openai.com.example.org/v1",
+        SPEECH_MODEL="a-third",
+    )
     assert settings.endpoint("chat").api_key == SecretStr("shared")
+    assert settings.endpoint("embeddings").api_key == SecretStr("own")
+    assert settings.endpoint("speech").api_key == SecretStr("")
 
 
 @pytest.mark.parametrize("role", ["transcription", "speech"])

@@ -18,6 +18,7 @@ from keepsake.errors import (
     RateLimited,
     RetryableError,
     StepError,
+    Unreachable,
 )
 from keepsake.settings import Endpoint
 
@@ -46,7 +47,8 @@ def translate(error: Exception, endpoint: Endpoint) -> StepError:
         error: an `openai.OpenAIError`, a `TimeoutError` or a `ValueError` from reading JSON.
         endpoint: the endpoint that was called.
     """
-    import openai  # loaded already by whoever made the call
+    import httpx2  # both are loaded already by whoever made the call
+    import openai
 
     if isinstance(error, openai.APIStatusError):
         return _refusal(error, endpoint)
@@ -56,7 +58,9 @@ def translate(error: Exception, endpoint: Endpoint) -> StepError:
             f"({endpoint.role.upper()}_TIMEOUT)"
         )
     if isinstance(error, openai.APIConnectionError):
-        return RetryableError(_unreachable(error, endpoint))
+        refused = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+        kind = Unreachable if refused else RetryableError
+        return kind(_unreachable(error, endpoint))
     return malformed(endpoint, "something that is not JSON")
 
 

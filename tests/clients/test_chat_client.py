@@ -9,7 +9,15 @@ import pytest
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from keepsake.errors import EndpointDown, PermanentError, RateLimited, RetryableError, StepError
+from keepsake.errors import (
+    EndpointDown,
+    PermanentError,
+    RateLimited,
+    RetryableError,
+    StepError,
+    Unreachable,
+)
+from keepsake.local.ports import free_port
 from keepsake.usage import metered
 from tests.clients.conftest import Opens
 from tests.doubles.openai_api import OpenAI, plain
@@ -206,6 +214,15 @@ async def test_wait_that_the_provider_asks_for_is_passed_on(models_on: Opens) ->
             else:
                 assert failure.retry_after is not None
                 assert least <= failure.retry_after <= most
+
+
+async def test_a_server_that_is_not_there_is_told_from_one_that_breaks_off(
+    models_on: Opens,
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}/v1"
+    failure = await _failure(models_on, OpenAI(), chat_base_url=nobody)
+    assert type(failure) is Unreachable
+    assert "CHAT_BASE_URL" in str(failure)
 
 
 async def test_slow_server_is_given_up_after_the_timeout(models_on: Opens) -> None:

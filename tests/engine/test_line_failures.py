@@ -9,7 +9,13 @@ import psycopg
 import pytest
 
 from keepsake import ledger, line, usage
-from keepsake.errors import EndpointDown, PermanentError, RateLimited, RetryableError
+from keepsake.errors import (
+    EndpointDown,
+    PermanentError,
+    RateLimited,
+    RetryableError,
+    Unreachable,
+)
 from keepsake.limits import Gate
 
 from .toy import STEPS, TOY, Source, World, with_step
@@ -143,12 +149,15 @@ async def test_a_provider_that_asks_for_too_much_patience_is_put_off(
     assert world.rows("x")["tell"]["due_at"] == row["due_at"]  # what needs it waits as long
 
 
-async def test_too_many_requests_are_put_off_and_never_a_failure(world: World) -> None:
+@pytest.mark.parametrize("error", [RateLimited("429"), Unreachable("nobody there")])
+async def test_what_says_nothing_of_the_record_puts_it_off_and_never_fails_it(
+    world: World, error: RetryableError
+) -> None:
     world.add("x")
 
     @world.stage.act("hear")
     async def hear(source: Source) -> None:
-        raise RateLimited("429")
+        raise error
 
     await world.run()
     row = world.rows("x")["hear"]
