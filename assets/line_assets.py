@@ -121,7 +121,7 @@ def line_multi_asset(
             context.log.info(report.line())
         with database.connect() as connection:
             for name, step in report.steps.items():
-                if not step.down or step.made or step.up_to_date:
+                if step.made or step.up_to_date or not (step.down or step.waiting):
                     yield dg.MaterializeResult(asset_key=name, metadata=_metadata(step, report))
             for key in context.selected_asset_check_keys:
                 asset = key.asset_key.to_user_string()
