@@ -303,7 +303,7 @@ class DueDay:
 def due_days(
     connection: Connection, line: str, steps: Sequence[str], *, at_most: int = 20_000
 ) -> list[DueDay]:
-    """Days (UTC) with due work, the most urgent and newest first.
+    """Days (UTC) with due work that no run has in its hands, the most urgent and newest first.
 
     Reads at most `at_most` rows of the index, those that became due last first, so that a flood
     costs a tick no more than that and cannot hide what came after it.
@@ -316,11 +316,15 @@ def due_days(
             FROM (SELECT DISTINCT record_id FROM (
                       SELECT record_id FROM ledger
                       WHERE line = %s AND due_at <= now() AND step = ANY(%s)
+                        AND %s + record_id <> ALL (ARRAY(
+                            SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
+                            WHERE locktype = 'advisory' AND objsubid = 1 AND database =
+                                (SELECT oid FROM pg_database WHERE datname = current_database())))
                       ORDER BY due_at DESC LIMIT %s) AS newest) AS open
             JOIN records r ON r.id = open.record_id
             GROUP BY day ORDER BY priority DESC, max(r.id) DESC
             """,
-            (line, list(steps), at_most),
+            (line, list(steps), _RECORD_LOCKS, at_most),
         ).fetchall()
 
 

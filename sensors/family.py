@@ -1,6 +1,7 @@
 """The family line's sensor."""
 
 from assets.family.line import FAMILY, family_job
+from assets.partitions import DAYS
 from sensors.line_sensor import line_sensor
 
-new_responses = line_sensor(FAMILY, job_name=family_job.name)
+new_responses = line_sensor(FAMILY, job_name=family_job.name, partitions=DAYS)

@@ -8,6 +8,7 @@ are simply still due.
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import dagster as dg
 
@@ -29,7 +30,9 @@ ACTIVE = [
 ]
 
 
-def line_sensor(line: Line, *, job_name: str) -> dg.SensorDefinition:
+def line_sensor(
+    line: Line, *, job_name: str, partitions: dg.TimeWindowPartitionsDefinition
+) -> dg.SensorDefinition:
     """The sensor of a line; `job_name` is the job that materialises its multi-asset."""
 
     @dg.sensor(
@@ -45,7 +48,7 @@ def line_sensor(line: Line, *, job_name: str) -> dg.SensorDefinition:
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings = load_settings()
         steps = [s.name for s in line.steps if s.name not in settings.scheduled_steps]
-        days = _wait_for_days(context.instance, database, line, job_name, steps)
+        days = _wait_for_days(context.instance, database, line, job_name, steps, partitions)
         if not days:
             yield dg.SkipReason("nothing is due")
         for day in days:
@@ -68,15 +71,21 @@ def _wait_for_days(
     line: Line,
     job: str,
     steps: Sequence[str],
+    partitions: dg.TimeWindowPartitionsDefinition,
 ) -> list[DueDay]:
-    """The first few days with due work and no run of their own; waits until there is one."""
+    """The first few days with due work and no run of their own; waits until there is one.
+
+    A day that is no partition, since FIRST_DAY was raised, would fail the tick and so all others.
+    """
     deadline = time.monotonic() + TICK_SECONDS
     with database.connect() as connection:
         while True:
             if days := due_days(connection, line.name, steps):
                 busy = _busy_days(instance, job)
-                if free := [day for day in days if day.day.isoformat() not in busy]:
-                    return free[:RUNS_A_TICK]
+                free = (day for day in days if day.day.isoformat() not in busy)
+                ours = (d for d in free if partitions.has_partition_key(d.day.isoformat()))
+                if found := list(islice(ours, RUNS_A_TICK)):
+                    return found
             if time.monotonic() + POLL_SECONDS > deadline:
                 return []
             time.sleep(POLL_SECONDS)
