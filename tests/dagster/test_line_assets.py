@@ -1,0 +1,227 @@
+"""The family line as Dagster runs it: assets that tell their story, checks, and nothing private."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from tests.doubles.server import error
+from tests.family.conftest import OpensHouse
+from tests.family.house import NOON, STEPS, House, Storyteller
+
+from .conftest import TEXT, Location, checks, metadata
+
+FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def add(house: House, text: str = TEXT, **response: Any) -> int:
+    return asyncio.run(house.add(text=text, **response))
+
+
+# -- what a run leaves ----------------------------------------------------------------------------
+
+
+def test_a_run_materialises_every_step_and_says_how_much(location: Location) -> None:
+    add(location.house)
+    add(location.house, TEXT.upper())
+    result = location.run()
+    assert result.success
+    story = metadata(result)
+    assert set(story) == set(STEPS)
+    assert {name: about["made"] for name, about in story.items()} == dict.fromkeys(STEPS, 2)
+    assert {about["dagster/row_count"] for about in story.values()} == {2}
+    assert story["stories"]["model calls"] == 2
+    assert (story["stories"]["tokens in"], story["stories"]["tokens out"]) == (22, 14)
+    assert story["stories"]["models"] == "some-model"
+    assert story["podcasts"]["characters spoken"] > 100
+    assert "model calls" not in story["transcripts"]
+
+
+def test_nothing_that_was_said_or_written_is_in_what_dagster_keeps(
+    location: Location, teller: Storyteller
+) -> None:
+    add(location.house, f"{TEXT} My password is Zanzibar.")
+    teller.will("Wisdom", '{"wisdom": "Zanzibar"}')  # fails
+    teller.will("Quotes", {"quotes": ["Zanzibar is best of all"]})
+    log = location.log(location.run())
+    assert "wisdom" in log
+    private = ("Zanzibar", "afraid", "Songs against", "Sing", "The Marlows", "Rose", "k-test")
+    assert [word for word in private if word in log] == []
+
+
+def test_a_part_of_the_steps_can_be_chosen(location: Location) -> None:
+    record_id = add(location.house)
+    result = location.run("transcripts", "quotes")
+    assert set(metadata(result)) == {"transcripts", "quotes"}
+    assert {asset for asset, _ in checks(result)} == {"transcripts", "quotes"}
+    ledger = location.house.ledger(record_id)
+    assert {step for step, row in ledger.items() if row["status"] == "succeeded"} == {
+        "transcripts",
+        "quotes",
+    }
+    assert metadata(location.run("podcasts")) == {}  # it waits for the story
+    assert location.house.error(record_id, "podcasts") == ("Waiting", "waits for stories")
+
+
+def test_a_range_of_days_is_one_run(location: Location) -> None:
+    for ago in range(4):
+        add(location.house, f"{TEXT} {ago}", recorded_at=NOON - timedelta(days=ago))
+    tags = {FIRST: "2026-05-02", LAST: "2026-05-04"}
+    result = location.run("transcripts", "value_tags", day=None, tags=tags)
+    assert result.success
+    assert location.days("value_tags") == {"2026-05-02", "2026-05-03", "2026-05-04"}
+    assert len(location.house.rows("SELECT record_id FROM value_tags")) == 3
+
+
+def test_the_same_day_again_asks_no_model(location: Location, teller: Storyteller) -> None:
+    add(location.house)
+    location.run()
+    before = len(teller.seen)
+    again = metadata(location.run())
+    assert len(teller.seen) == before
+    assert all(about["made"] == 0 for about in again.values())
+    assert all(about["up to date"] == 1 for about in again.values())
+    assert not any("model calls" in about for about in again.values())
+
+
+def test_a_day_without_records_is_materialised_with_none(location: Location) -> None:
+    result = location.run()
+    assert result.success
+    assert {about["dagster/row_count"] for about in metadata(result).values()} == {0}
+    assert all(found.passed for found in checks(result).values())
+
+
+def test_redo_makes_anew_what_is_up_to_date(location: Location, teller: Storyteller) -> None:
+    add(location.house)
+    location.run("transcripts", "value_tags")
+    teller.will("Values", {"values": ["hope"]})
+    assert metadata(location.run("value_tags", redo=True))["value_tags"]["made"] == 1
+    assert location.house.rows("SELECT value FROM value_tags") == [{"value": "hope"}]
+
+
+def test_a_run_that_a_sensor_asked_for_stays_within_its_bound(location: Location) -> None:
+    for number in range(5):
+        add(location.house, f"{TEXT} {number}")
+    result = location.run("transcripts", take="due", max_records=3)
+    assert metadata(result)["transcripts"]["made"] == 3
+
+
+def test_an_order_that_means_nothing_is_refused(location: Location) -> None:
+    result = location.run(take="some")
+    assert not result.success
+    assert "take must be `due` or `all`" in location.log(result)
+
+
+def test_what_waits_outside_a_run_is_woken_unless_a_schedule_has_it(
+    house_with: OpensHouse, instance: dg.DagsterInstance
+) -> None:
+    house = house_with(STEPS_ON_SCHEDULE="podcasts")
+    location = Location(house, instance)
+    record_id = add(house)
+    location.run("passages")  # waits for the transcript
+    assert house.ledger(record_id)["passages"]["due_at"] is None
+    location.run("transcripts")
+    ledger = house.ledger(record_id)
+    assert ledger["passages"]["due_at"] is not None
+    assert ledger["podcasts"]["due_at"] is None
+
+
+# -- an endpoint that is down ---------------------------------------------------------------------
+
+
+def test_a_dead_endpoint_fails_the_run_and_leaves_what_it_has_no_part_in(
+    location: Location, teller: Storyteller
+) -> None:
+    record_id = add(location.house)
+    teller.next(*[error(401)] * 4)
+    result = location.run()
+    assert not result.success
+    assert set(metadata(result)) == {"transcripts", "passages"}
+    assert "chat endpoint refuses our key: check CHAT_API_KEY" in location.log(result)
+    ledger = location.house.ledger(record_id)
+    for step in ("value_tags", "wisdom", "stories", "quotes"):
+        assert (ledger[step]["status"], ledger[step]["attempts"]) == ("pending", 0)
+        assert ledger[step]["due_at"] is not None
+    assert ledger["podcasts"]["status"] == "pending"
+
+
+def test_a_dead_endpoint_hides_no_day_of_a_range_that_went_well(
+    location: Location, teller: Storyteller
+) -> None:
+    for ago in range(2):
+        add(location.house, f"{TEXT} {ago}", recorded_at=NOON - timedelta(days=ago))
+    teller.next(*[error(401)] * 8)
+    result = location.run(day=None, tags={FIRST: "2026-05-03", LAST: "2026-05-04"})
+    assert not result.success
+    assert location.days("passages") == {"2026-05-03", "2026-05-04"}
+    assert location.days("stories") == set()
+
+
+def test_once_it_is_mended_only_what_is_missing_is_made(
+    location: Location, teller: Storyteller
+) -> None:
+    add(location.house)
+    teller.next(*[error(401)] * 4)
+    location.run()
+    before = len(teller.seen)
+    story = metadata(location.run())
+    assert set(story) == set(STEPS)
+    assert (story["transcripts"]["made"], story["passages"]["made"]) == (0, 0)
+    assert len(teller.seen) - before == 4
+
+
+# -- checks ---------------------------------------------------------------------------------------
+
+
+def test_every_check_passes_on_a_day_that_went_well(location: Location) -> None:
+    add(location.house)
+    found = checks(location.run())
+    assert len(found) == len(STEPS) + 4
+    assert all(check.passed for check in found.values())
+    assert found["quotes", "quotes_verbatim"].description == "1 looked at, none bad."
+
+
+def test_a_record_that_failed_warns_with_its_id_and_how_to_recover(
+    location: Location, teller: Storyteller
+) -> None:
+    teller.will("Quotes", "no")
+    bad = add(location.house)
+    result = location.run("transcripts", "quotes")
+    assert result.success
+    check = checks(result)["quotes", "every_record_succeeded"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.metadata["failed"].value == 1
+    assert check.metadata["sample of ids"].value == [bad]
+    assert f"keepsake status {bad}" in str(check.description)
+    assert "keepsake retry --step quotes" in str(check.description)
+    assert checks(result)["transcripts", "every_record_succeeded"].passed
+
+
+@pytest.mark.parametrize(
+    ("asset", "name", "tamper"),
+    [
+        ("quotes", "quotes_verbatim", "UPDATE quotes SET text = 'Words that nobody said'"),
+        ("podcasts", "episodes_audible", "UPDATE podcasts SET loudness = -60"),
+        ("passages", "vectors_of_the_declared_size",
+         "UPDATE passages SET embedding = array_fill(0, '{256}')::halfvec"),
+    ],
+)  # fmt: skip
+def test_a_check_finds_content_that_was_tampered_with(
+    location: Location, asset: str, name: str, tamper: str
+) -> None:
+    record_id = add(location.house)
+    location.run()
+    location.house.change(tamper)
+    check = checks(location.run())[asset, name]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert check.metadata["sample of ids"].value == [record_id]
+    assert f"materialise `{asset}` of this partition" in str(check.description)
+
+
+def test_checks_look_at_their_own_day_only(location: Location, teller: Storyteller) -> None:
+    teller.will("Quotes", "no")
+    add(location.house, recorded_at=NOON - timedelta(days=1))
+    location.run("transcripts", "quotes", day="2026-05-03")
+    assert checks(location.run("quotes"))["quotes", "every_record_succeeded"].passed
