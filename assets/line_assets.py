@@ -6,7 +6,7 @@ flow through them in `keepsake/line.py`.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -65,12 +65,15 @@ class StepAsset:
             kinds={"postgres", *self.kinds},
             owners=OWNERS,
             metadata={
-                "dagster/column_schema": dg.TableSchema(
-                    [dg.TableColumn(n, t, description=d) for n, t, d in self.columns]
-                ),
+                "dagster/column_schema": table_schema(self.columns),
                 "dagster/table_name": f"keepsake.{self.step.name}",
             },
         )
+
+
+def table_schema(columns: Iterable[tuple[str, str, str]]) -> dg.TableSchema:
+    """Columns as Dagster shows them, from (name, SQL type, what it is)."""
+    return dg.TableSchema([dg.TableColumn(n, t, description=d) for n, t, d in columns])
 
 
 class LineConfig(dg.Config):

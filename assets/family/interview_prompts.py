@@ -15,7 +15,7 @@ import dagster as dg
 import numpy as np
 from pydantic import BaseModel, Field
 
-from assets.line_assets import OWNERS
+from assets.line_assets import OWNERS, table_schema
 from assets.partitions import WEEKS
 from keepsake.database import Connection
 from keepsake.errors import StepError
@@ -33,6 +33,18 @@ EACH_WEEK = 3
 SAME_QUESTION = 0.9  # cosine similarity from which two questions count as one
 ATTEMPTS = 2
 REMEMBERED = 60  # earlier questions and titles shown to the model
+
+COLUMNS = (
+    ("id", "bigint", "the question"),
+    ("family_id", "bigint", "whom to ask"),
+    ("question", "text", "as it is asked"),
+    ("question_key", "text", "without case and punctuation: no question comes twice"),
+    ("topic", "text", "what it is about, where a person said so"),
+    ("week", "date", "Monday of the week it was written for"),
+    ("source", "text", "`human` or `ai`"),
+    ("model", "text", "the model that wrote it"),
+    ("created_at", "timestamptz", "when"),
+)
 
 SYSTEM = (
     "You write questions for interviews within a family. Each asks one person about one moment, "
@@ -70,7 +82,10 @@ class Told:
     code_version="1",
     kinds={"postgres", "openai"},
     owners=OWNERS,
-    metadata={"dagster/table_name": "keepsake.interview_prompts"},
+    metadata={
+        "dagster/table_name": "keepsake.interview_prompts",
+        "dagster/column_schema": table_schema(COLUMNS),
+    },
 )
 def interview_prompts(
     context: dg.AssetExecutionContext, database: DatabaseResource, models: ModelsResource

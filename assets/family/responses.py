@@ -6,8 +6,19 @@ reads from the table which days have changed.
 
 import dagster as dg
 
+from assets.line_assets import table_schema
 from keepsake.family import LINE
 from resources.database import DatabaseResource
+
+COLUMNS = (
+    ("record_id", "bigint", "the response"),
+    ("family_id", "bigint", "whose it is"),
+    ("member_id", "bigint", "who says it"),
+    ("prompt_id", "bigint", "the question it answers, if it was asked one"),
+    ("text", "text", "what was written, or"),
+    ("audio_key", "text", "the object of what was recorded"),
+    ("audio_name", "text", "the name that the file came with"),
+)
 
 
 def responses_asset(partitions: dg.DailyPartitionsDefinition) -> dg.SourceAsset:
@@ -18,7 +29,10 @@ def responses_asset(partitions: dg.DailyPartitionsDefinition) -> dg.SourceAsset:
         group_name=LINE,
         description=__doc__,
         partitions_def=partitions,
-        metadata={"dagster/table_name": "keepsake.responses"},
+        metadata={
+            "dagster/table_name": "keepsake.responses",
+            "dagster/column_schema": table_schema(COLUMNS),
+        },
         tags={"dagster/kind/postgres": ""},
     )
     def responses(database: DatabaseResource) -> dg.DataVersionsByPartition:
