@@ -1,0 +1,126 @@
+"""The code location as people see it: a change to the graph shows here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from definitions import build_defs, defs
+
+ROOT = Path(__file__).parents[2]
+RECORDS = "every_record_succeeded"
+
+
+@pytest.fixture(scope="module")
+def assets() -> dict[str, Any]:
+    """Every asset by name, as the UI gets it."""
+    graph = defs.resolve_asset_graph()
+    return {key.to_user_string(): graph.get(key) for key in graph.get_all_asset_keys()}
+
+
+def test_what_is_made_of_what(assets: dict[str, Any]) -> None:
+    assert {
+        name: sorted(key.to_user_string() for key in asset.parent_keys)
+        for name, asset in assets.items()
+    } == {
+        "responses": [],
+        "transcripts": ["responses"],
+        "passages": ["transcripts"],
+        "value_tags": ["transcripts"],
+        "wisdom": ["transcripts"],
+        "stories": ["transcripts"],
+        "quotes": ["transcripts"],
+        "podcasts": ["stories", "transcripts"],
+        "interview_prompts": ["stories", "value_tags"],
+    }
+
+
+def test_what_is_checked() -> None:
+    checks = defs.resolve_asset_graph().asset_check_keys
+    assert {(key.asset_key.to_user_string(), key.name) for key in checks} == {
+        ("transcripts", RECORDS),
+        ("passages", RECORDS),
+        ("passages", "vectors_of_the_declared_size"),
+        ("value_tags", RECORDS),
+        ("value_tags", "tags_in_the_vocabulary"),
+        ("wisdom", RECORDS),
+        ("stories", RECORDS),
+        ("quotes", RECORDS),
+        ("quotes", "quotes_verbatim"),
+        ("podcasts", RECORDS),
+        ("podcasts", "episodes_audible"),
+    }
+
+
+def test_what_starts_by_itself() -> None:
+    sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or ()}
+    assert sensors == {"new_family_records": dg.DefaultSensorStatus.RUNNING}
+    schedules = defs.get_repository_def().schedule_defs
+    running = dg.DefaultScheduleStatus.RUNNING
+    assert {s.name: (s.cron_schedule, s.execution_timezone) for s in schedules} == {
+        "daily_podcasts": ("0 3 * * *", "UTC"),
+        "close_the_family_day": ("30 0 * * *", "UTC"),
+        "daily_quote": ("*/15 * * * *", "UTC"),
+        "weekly_interview_prompts": ("0 6 * * 1", "UTC"),
+    }
+    assert {schedule.default_status for schedule in schedules} == {running}
+
+
+def test_what_can_be_started() -> None:
+    names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
+    assert names == {"family_line", "weekly_questions", "daily_quote"}
+
+
+def test_every_asset_says_what_it_is(assets: dict[str, Any]) -> None:
+    for name, asset in assets.items():
+        assert len(asset.description) > 50, name
+        assert asset.group_name == "family", name
+        assert "postgres" in asset.kinds, name
+        if name != "responses":  # Dagster has no owners for what it only observes
+            assert asset.owners == ["team:keepsake"], name
+        columns = asset.metadata["dagster/column_schema"].columns
+        assert all(column.type and column.description for column in columns), name
+
+
+def test_what_is_made_has_a_version_and_is_made_by_ranges(assets: dict[str, Any]) -> None:
+    for name, asset in assets.items():
+        if name != "responses":
+            assert asset.code_version, name
+            assert asset.backfill_policy == dg.BackfillPolicy.single_run(), name
+
+
+def test_days_and_weeks_are_those_of_utc_and_the_current_one_is_there(
+    assets: dict[str, Any],
+) -> None:
+    for name, asset in assets.items():
+        partitions = asset.partitions_def
+        assert partitions.timezone == "UTC", name
+        assert partitions.end_offset == 1, name
+        assert partitions.cron_schedule == (
+            "0 0 * * 1" if name == "interview_prompts" else "0 0 * * *"
+        )
+
+
+def test_resources_can_be_replaced() -> None:
+    other = object()
+    made = build_defs({"objects": other})
+    assert made.resources is not None
+    assert made.resources["objects"] is other
+    assert set(made.resources) == {"database", "objects", "models"}
+
+
+def test_dagster_accepts_the_workspace(tmp_path: Path) -> None:
+    validated = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=ROOT,
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert validated.returncode == 0, validated.stderr
+    assert "Validation successful for code location keepsake" in validated.stdout + validated.stderr

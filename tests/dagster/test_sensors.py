@@ -1,0 +1,200 @@
+"""The sensor: a run for each day that has due work, soon, once, and the urgent first."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import psycopg
+import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+
+from keepsake import ledger
+from resources.database import DatabaseResource
+from sensors import line_sensor
+from sensors.family import new_responses
+from tests.family.conftest import OpensHouse
+from tests.family.house import NOON, STEPS, House
+
+YESTERDAY = NOON - timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_sensor, "TICK_SECONDS", 0.3)
+    monkeypatch.setattr(line_sensor, "POLL_SECONDS", 0.05)
+
+
+@pytest.fixture
+def house(house_with: OpensHouse) -> House:
+    return house_with()
+
+
+def add(house: House, text: str = "We baked bread.", **response: Any) -> int:
+    return asyncio.run(house.add(text=text, **response))
+
+
+def tick(instance: dg.DagsterInstance) -> list[dg.RunRequest | dg.SkipReason]:
+    """What one evaluation of the sensor asks for."""
+    context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
+    asked: Any = new_responses(context)
+    return list(asked)
+
+
+def days(instance: dg.DagsterInstance) -> list[str | None]:
+    return [
+        request.partition_key for request in tick(instance) if isinstance(request, dg.RunRequest)
+    ]
+
+
+def test_nothing_due_is_no_run(house: House, instance: dg.DagsterInstance) -> None:
+    assert [type(asked) for asked in tick(instance)] == [dg.SkipReason]
+
+
+def test_a_new_response_asks_for_a_run_of_its_day(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    add(house)
+    [request] = tick(instance)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == "2026-05-04"
+    assert request.run_key is None
+    assert [key.to_user_string() for key in request.asset_selection or ()] == list(STEPS)
+    config = request.run_config["ops"]["family"]["config"]
+    assert config == {"take": "due", "max_records": 500, "redo": False}
+    assert request.tags["keepsake/line"] == "family"
+
+
+def test_a_response_that_comes_during_a_tick_is_seen_in_that_tick(
+    house: House, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_sensor, "TICK_SECONDS", 30)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            add(house)
+
+    monkeypatch.setattr("sensors.line_sensor.time.sleep", sleep)
+    assert days(instance) == ["2026-05-04"]
+    assert slept == [0.05] * 3
+
+
+def test_steps_left_to_a_schedule_are_not_asked_for(
+    house_with: OpensHouse, instance: dg.DagsterInstance
+) -> None:
+    house = house_with(STEPS_ON_SCHEDULE="podcasts", MAX_RECORDS_PER_RUN="7")
+    add(house)
+    [request] = tick(instance)
+    assert isinstance(request, dg.RunRequest)
+    assert dg.AssetKey("podcasts") not in (request.asset_selection or ())
+    assert request.run_config["ops"]["family"]["config"]["max_records"] == 7
+    house.change("UPDATE ledger SET due_at = NULL WHERE step <> 'podcasts'")
+    house.change("UPDATE ledger SET due_at = now() WHERE step = 'podcasts'")
+    assert days(instance) == []
+
+
+def test_the_urgent_day_comes_first_then_the_newest_record(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    add(house, "urgent", recorded_at=NOON - timedelta(days=9), priority="urgent")
+    add(house, "old", recorded_at=YESTERDAY)
+    add(house, "new")
+    add(house, "unimportant", recorded_at=NOON - timedelta(days=3), priority="low")
+    requests = [asked for asked in tick(instance) if isinstance(asked, dg.RunRequest)]
+    assert [request.partition_key for request in requests] == [
+        "2026-04-25", "2026-05-04", "2026-05-03", "2026-05-01",
+    ]  # fmt: skip
+    priorities = [request.tags["dagster/priority"] for request in requests]
+    assert priorities == ["10", "0", "0", "-10"]
+
+
+def test_a_flood_of_days_is_taken_a_few_at_a_time(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    for ago in range(9):
+        add(house, f"day {ago}", recorded_at=NOON - timedelta(days=ago))
+    assert len(days(instance)) == line_sensor.RUNS_A_TICK
+
+
+@pytest.mark.parametrize("status", line_sensor.ACTIVE)
+def test_a_day_with_a_run_under_way_is_left_to_it(
+    house: House, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    add(house)
+    add(house, "We sang.", recorded_at=YESTERDAY)
+    a_run(instance, status)
+    assert days(instance) == ["2026-05-03"]
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_a_run_that_ended_badly_does_not_stand_in_the_way(
+    house: House, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    add(house)
+    a_run(instance, status)
+    assert days(instance) == ["2026-05-04"]
+
+
+def a_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> None:
+    location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("keepsake"), "__repository__")
+    run = dg.DagsterRun(
+        "family_line",
+        status=status,
+        tags={"dagster/partition": "2026-05-04"},
+        remote_job_origin=RemoteJobOrigin(location, "family_line"),
+    )
+    instance.add_run(run)
+
+
+def test_what_a_backfill_has_in_its_hands_is_left_to_it(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    held = add(house)
+    add(house, "We sang.", recorded_at=YESTERDAY)
+    with psycopg.connect(house.url) as backfill:
+        backfill.execute("SELECT pg_advisory_lock(%s)", (ledger._RECORD_LOCKS + held,))
+        backfill.execute("SELECT pg_advisory_lock(-9223372036854775808)")  # someone else's
+        assert days(instance) == ["2026-05-03"]
+    assert set(days(instance)) == {"2026-05-03", "2026-05-04"}
+
+
+def test_what_was_put_off_comes_back_when_it_is_due(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    add(house)
+    house.change("UPDATE ledger SET due_at = now() + interval '1 minute'")
+    assert days(instance) == []
+    house.change("UPDATE ledger SET due_at = now() - interval '1 second' WHERE step = 'quotes'")
+    assert days(instance) == ["2026-05-04"]
+
+
+def test_what_failed_comes_back_when_someone_retries_it(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    record_id = add(house)
+    house.change("UPDATE ledger SET status = 'failed', due_at = NULL")
+    assert days(instance) == []
+    with psycopg.connect(house.url, options="-c search_path=keepsake") as db:
+        ledger.retry(db, record_id=record_id)
+    assert days(instance) == ["2026-05-04"]
+
+
+def test_a_day_that_is_no_partition_stands_in_nobodys_way(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    add(house, "before", priority="urgent")
+    house.change("UPDATE records SET recorded_at = '1999-05-04'")  # FIRST_DAY was raised since
+    add(house, recorded_at=YESTERDAY)
+    assert days(instance) == ["2026-05-03"]
+
+
+def test_the_day_is_that_of_utc(house: House, instance: dg.DagsterInstance) -> None:
+    evening_in_new_york = datetime.fromisoformat("2026-05-03T21:30:00-04:00")
+    add(house, recorded_at=evening_in_new_york)
+    assert days(instance) == [evening_in_new_york.astimezone(UTC).date().isoformat()]
