@@ -27,9 +27,12 @@ SECONDS = 30.0  # a check may take; a model that needs longer is no use to the l
 MINIMUM_POSTGRES = 15
 SPOKEN = "Good morning."
 START = "start everything with `keepsake up`"
-DAEMONS = """
+LOCATION = "keepsake"  # as workspace.yaml names it
+INSTANCE = """
 { instance { daemonHealth { allDaemonStatuses {
-    daemonType required healthy lastHeartbeatErrors { message } } } } }
+    daemonType required healthy lastHeartbeatErrors { message } } } }
+  workspaceOrError { ... on Workspace { locationEntries {
+    name locationOrLoadError { __typename } } } } }
 """
 
 
@@ -246,9 +249,28 @@ async def _dagster(settings: Settings) -> str:
             info = (await client.get("/server_info")).raise_for_status().json()
         except (httpx.TransportError, httpx.HTTPStatusError, ValueError):
             raise Trouble(f"no Dagster webserver answers at {url} (DAGSTER_PORT)") from None
-        answer = (await client.post("/graphql", json={"query": DAEMONS})).raise_for_status()
-    _require_daemons(answer.json()["data"])
+        answer = (await client.post("/graphql", json={"query": INSTANCE})).raise_for_status()
+    data = answer.json()["data"]
+    _require_location(data, url)
+    _require_daemons(data)
     return f"{info['dagster_webserver_version']} at {url}, its daemons run"
+
+
+def _require_location(data: dict[str, Any], url: str) -> None:
+    """Raises `Trouble` when this Dagster is another's, or could not load our definitions."""
+    entries = data["workspaceOrError"].get("locationEntries", [])
+    ours = next((entry for entry in entries if entry["name"] == LOCATION), None)
+    if ours is None:
+        raise Trouble(
+            f"the Dagster at {url} does not serve Keepsake",
+            mend=f"{START}, or set DAGSTER_PORT to where Keepsake's webserver listens",
+        )
+    loaded = ours["locationOrLoadError"]
+    if not loaded or loaded["__typename"] != "RepositoryLocation":
+        raise Trouble(
+            f"the Dagster at {url} could not load Keepsake's definitions",
+            mend=f"see why at {url}/deployment/locations, and in the code server's log",
+        )
 
 
 def _require_daemons(data: dict[str, Any]) -> None:

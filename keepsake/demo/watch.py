@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 180.0  # without any progress
 LAST_RUNS_SECONDS = 30.0  # that runs get to tell Dagster what they made
-LABELS = {
-    "transcripts": "speech to text, with the time of each word",
-    "passages": "passages, embedded for search",
-    "value_tags": "the values a story is about",
-    "wisdom": "advice, and who may use it",
-    "stories": "title, summary, readable text",
-    "quotes": "word for word, in the speaker's voice",
+LABELS = {  # short: the live table is to fit 80 columns
+    "transcripts": "speech to text",
+    "passages": "embedded for search",
+    "value_tags": "what it is about",
+    "wisdom": "advice, and for whom",
+    "stories": "title and summary",
+    "quotes": "word for word",
     "podcasts": "the episode",
 }
 RUNS_UNDER_WAY = """
