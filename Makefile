@@ -31,8 +31,8 @@ bench: .venv/dev.done  ## Benchmarks: tables with ratios
 	@test -x $(RUN)/python || $(PYTHON) -c 'import sys; v=sys.version_info; sys.exit(f"Keepsake needs Python 3.11 to 3.13, this is {v.major}.{v.minor}: make PYTHON=python3.11 ...") if not (3,11)<=v[:2]<(3,14) else 0'
 	@test -x $(RUN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing pinned packages into .venv (about a minute)..."
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(RUN)/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
+	@$(RUN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 lock: .venv/dev.done   ## Write both locks anew from pyproject.toml
