@@ -126,6 +126,7 @@ class Storyteller(OpenAI):
     def __init__(self) -> None:
         super().__init__()
         self.answers: dict[str, list[Any]] = {}
+        self.confused_by: str | None = None  # nonsense is all it says when asked about this
 
     def will(self, kind: str, *answers: Any) -> None:
         """Answer so, when asked for this kind (`Quotes`, `Values`, `Wisdom`, `Headline`)."""
@@ -133,9 +134,11 @@ class Storyteller(OpenAI):
 
     async def answer(self, request: Request) -> Response:
         if request.url.path.endswith("/chat/completions"):
-            kind = (await request.json())["response_format"]["json_schema"]["name"]
-            answers = self.answers[kind]
+            asked = await request.json()
+            answers = self.answers[asked["response_format"]["json_schema"]["name"]]
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if self.confused_by and self.confused_by in asked["messages"][-1]["content"]:
+                answer = "What?"
             self.says = [answer if isinstance(answer, str) else json.dumps(answer)]
         return await super().answer(request)
 
