@@ -12,7 +12,6 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import dagster as dg
-import numpy as np
 from pydantic import BaseModel, Field
 
 from assets.line_assets import OWNERS, table_schema
@@ -171,6 +170,8 @@ async def _unasked(offered: Sequence[str], earlier: Sequence[str], clients: "Mod
     fresh = list({text_key(q): q for q in offered if text_key(q) not in keys}.values())
     if not fresh:
         return []
+    import numpy as np  # a tenth of a second that the start of a run can do without
+
     vectors = np.stack(await clients.embeddings.embed([*earlier, *fresh]))
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     kept = list(range(len(earlier)))

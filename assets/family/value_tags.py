@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, Field, create_model
 
 from assets.family.prompts import RULES, one_of, portions, told
@@ -82,6 +81,8 @@ async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) 
     others = [name for name in names if name and name not in known]
     if not others:
         return merged
+    import numpy as np  # a tenth of a second that the start of a run can do without
+
     embeddings = tools.models.embeddings
     vectors = np.stack(await embeddings.embed([*vocabulary, *others])).astype(np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
