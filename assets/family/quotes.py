@@ -35,6 +35,7 @@ SYSTEM = (
     "sentences that move, teach or could be nobody else's. Copy them exactly as they were said, "
     "the best first. " + RULES
 )
+SOUGHT = "a wise saying about life, worth remembering for ever"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Quot
     offered = refused = 0
     for portion in portions(transcript, tools):
         words = transcript.text[portion.start : portion.end]
-        shape = _answer_shape(sentence_type(words, tools))
+        shape = _answer_shape(await sentence_type(words, SOUGHT, tools))
         answer = await tools.models.chat.ask(
             shape, system=SYSTEM, user=told(response, words), max_tokens=400
         )

@@ -92,7 +92,7 @@ async def _condensed(response: Response, words: str, tools: Tools) -> str:
 async def _headline(response: Response, words: str, tools: Tools) -> Headline:
     known = f"{words} {response.member} {response.family} {response.question or ''}"
     return await tools.models.chat.ask(
-        _answer_shape(sentence_type(words, tools)),
+        _answer_shape(await sentence_type(words, words, tools)),
         system=SYSTEM,
         user=told(response, words),
         max_tokens=200,

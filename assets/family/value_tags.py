@@ -8,12 +8,11 @@ that people set are never touched.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.family.prompts import RULES, one_of, portions, told
+from assets.family.prompts import RULES, nearest, one_of, portions, told
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
@@ -42,12 +41,18 @@ class ValueTags:
     refused: int
 
 
-@lru_cache(maxsize=128)
-def _answer_shape(vocabulary: tuple[str, ...], enforced: bool) -> type[BaseModel]:
-    """The shape of the answer. A weak model fills whatever list it is given: a short one then."""
-    value: Any = one_of(vocabulary) if enforced else str
-    longest = 2 if enforced else MOST
-    return create_model("Values", values=(list[value], Field(min_length=1, max_length=longest)))
+async def _answer_shape(words: str, vocabulary: Sequence[str], tools: Tools) -> type[BaseModel]:
+    """The shape of the answer. A weak model chooses among the few values nearest to the words."""
+    if not tools.models.chat.enforces_schema:
+        return _Values
+    value: Any = one_of(await nearest(vocabulary, words, tools))
+    return create_model("Values", values=(list[value], Field(min_length=1, max_length=2)))
+
+
+class _Values(BaseModel):
+    """The model's answer."""
+
+    values: Annotated[list[str], Field(min_length=1, max_length=MOST)]
 
 
 async def tag(response: Response, transcript: Transcript, tools: Tools) -> ValueTags:
@@ -56,14 +61,13 @@ async def tag(response: Response, transcript: Transcript, tools: Tools) -> Value
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
-    chat = tools.models.chat
-    shape = _answer_shape(tuple(response.vocabulary), chat.enforces_schema)
     vocabulary = ", ".join(response.vocabulary)
     offers: Counter[str] = Counter()
     for portion in portions(transcript, tools):
         words = transcript.text[portion.start : portion.end]
         prompt = f"The family's values: {vocabulary}\n\n{told(response, words)}"
-        answer = await chat.ask(shape, system=SYSTEM, user=prompt, max_tokens=120)
+        shape = await _answer_shape(words, response.vocabulary, tools)
+        answer = await tools.models.chat.ask(shape, system=SYSTEM, user=prompt, max_tokens=120)
         named: list[str] = answer.values  # type: ignore[attr-defined]
         offers.update(dict.fromkeys((" ".join(name.lower().split()) for name in named), 1))
     chosen: Counter[str] = Counter()

@@ -39,6 +39,7 @@ SYSTEM = (
     "advice in one short sentence; the part of life it belongs to; and who may use it. Words that "
     "hold no advice give an empty list. " + RULES
 )
+SOUGHT = "advice: do not do this, you should always do that, remember it when you need it"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisd
     offered = refused = 0
     for portion in portions(transcript, tools):
         words = transcript.text[portion.start : portion.end]
-        shape = _answer_shape(sentence_type(words, tools))
+        shape = _answer_shape(await sentence_type(words, SOUGHT, tools))
         answer = await tools.models.chat.ask(
             shape, system=SYSTEM, user=told(response, words), max_tokens=500
         )
