@@ -2,7 +2,10 @@
 PYTHON ?= python3
 RUN := .venv/bin
 
-.PHONY: demo dev test check format bench lock clean
+.PHONY: help demo dev test check format bench lock clean
+
+help:                  ## What there is to make
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
 demo: .venv/run.done   ## The family line end to end, on embedded everything
 	@$(RUN)/keepsake demo
@@ -19,7 +22,7 @@ check: .venv/dev.done  ## Format, lint, types, import contracts
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-format: .venv/dev.done
+format: .venv/dev.done ## Format, and mend what the linter can
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
 
@@ -41,5 +44,6 @@ lock: .venv/dev.done   ## Write both locks anew from pyproject.toml
 LOCK := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --quiet --custom-compile-command "make lock"
 
-clean:
+clean:                 ## Delete the virtual environment and the data folder .keepsake
+	@test ! -x $(RUN)/keepsake || env -u KEEPSAKE_HOME $(RUN)/keepsake db stop
 	rm -rf .venv .keepsake

@@ -66,3 +66,13 @@ def migrate(json: Json = False) -> None:
         print_json({"applied": names})
     else:
         typer.echo("\n".join(f"Applied {name}." for name in names) or "The schema is up to date.")
+
+
+@db.command()
+def stop() -> None:
+    """Stop the embedded PostgreSQL that a command started; do it before deleting its folder."""
+    from keepsake.local import postgres
+    from keepsake.settings import load_settings
+
+    postgres.stop(load_settings().home)
+    typer.echo("The embedded PostgreSQL is stopped.")
