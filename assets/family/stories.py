@@ -18,13 +18,15 @@ from assets.line_assets import StepAsset
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.family import Response
 from keepsake.line import Step
-from keepsake.text import chunks, clean_speech, invented, paragraphs
+from keepsake.text import chunks, clean_speech, invented, paragraphs, word_count
 from resources.tools import Tools
 
 SYSTEM = (
     "You give family memories a title and a summary. The title has two to seven words and names "
     "what the memory is about. The summary is one plain sentence of at most thirty words. " + RULES
 )
+
+LONGEST_TITLE = 10  # words
 
 
 class Headline(BaseModel):
@@ -40,6 +42,14 @@ class Headline(BaseModel):
         if len(line) < 2:
             raise ValueError("nothing but ornaments")
         return line
+
+    @field_validator("title")
+    @classmethod
+    def _title_length(cls, title: str) -> str:
+        """A title that runs on ends at its first clause, and after ten words."""
+        if word_count(title) > LONGEST_TITLE:
+            title = title.split(",")[0]
+        return " ".join(title.split()[:LONGEST_TITLE]).rstrip(" ,;:-")
 
     @field_validator("summary")
     @classmethod
