@@ -212,9 +212,9 @@ def test_a_check_finds_content_that_was_tampered_with(
     location: Location, asset: str, name: str, tamper: str
 ) -> None:
     record_id = add(location.house)
-    location.run()
+    location.run("transcripts", "stories", asset)
     location.house.change(tamper)
-    check = checks(location.run())[asset, name]
+    check = checks(location.run(asset))[asset, name]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert check.metadata["sample of ids"].value == [record_id]
     assert f"materialise `{asset}` of this partition" in str(check.description)

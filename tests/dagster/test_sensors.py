@@ -38,11 +38,18 @@ def add(house: House, text: str = "We baked bread.", **response: Any) -> int:
     return asyncio.run(house.add(text=text, **response))
 
 
+def evaluate(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
+    """One evaluation of the sensor."""
+    context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
+    result: Any = new_responses(context)
+    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+    return result
+
+
 def tick(instance: dg.DagsterInstance) -> list[dg.RunRequest | dg.SkipReason]:
     """What one evaluation of the sensor asks for."""
-    context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
-    asked: Any = new_responses(context)
-    return list(asked)
+    result = evaluate(instance)
+    return [result] if isinstance(result, dg.SkipReason) else list(result.run_requests or ())
 
 
 def days(instance: dg.DagsterInstance) -> list[str | None]:
@@ -67,6 +74,18 @@ def test_a_new_response_asks_for_a_run_of_its_day(
     config = request.run_config["ops"]["family"]["config"]
     assert config == {"take": "due", "max_records": 500, "redo": False}
     assert request.tags["keepsake/line"] == "family"
+
+
+def test_what_it_sees_is_an_observation_of_the_responses(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    add(house)
+    add(house, "We baked a cake.")
+    result = evaluate(instance)
+    assert isinstance(result, dg.SensorResult)
+    [seen] = result.asset_events
+    assert (seen.asset_key, seen.partition) == (dg.AssetKey("responses"), "2026-05-04")
+    assert seen.metadata["due records"].value == 2
 
 
 def test_a_response_that_comes_during_a_tick_is_seen_in_that_tick(
