@@ -4,4 +4,4 @@ from assets.family.line import FAMILY, family_job
 from assets.partitions import DAYS
 from sensors.line_sensor import line_sensor
 
-new_responses = line_sensor(FAMILY, job_name=family_job.name, partitions=DAYS)
+new_responses = line_sensor(FAMILY, job_name=family_job.name, came_in="responses", partitions=DAYS)

@@ -7,7 +7,7 @@ are simply still due.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 import dagster as dg
@@ -31,9 +31,16 @@ ACTIVE = [
 
 
 def line_sensor(
-    line: Line, *, job_name: str, partitions: dg.TimeWindowPartitionsDefinition
+    line: Line, *, job_name: str, came_in: str, partitions: dg.TimeWindowPartitionsDefinition
 ) -> dg.SensorDefinition:
-    """The sensor of a line; `job_name` is the job that materialises its multi-asset."""
+    """The sensor of a line.
+
+    Args:
+        line: whose records it looks for.
+        job_name: the job that materialises its multi-asset.
+        came_in: the asset of its records; what the sensor sees is an observation of it.
+        partitions: of both.
+    """
 
     @dg.sensor(
         name=f"new_{line.name}_records",
@@ -45,24 +52,36 @@ def line_sensor(
     )
     def sensor(
         context: dg.SensorEvaluationContext, database: DatabaseResource
-    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    ) -> dg.SensorResult | dg.SkipReason:
         settings = load_settings()
         steps = [s.name for s in line.steps if s.name not in settings.scheduled_steps]
         days = _wait_for_days(context.instance, database, line, job_name, steps, partitions)
         if not days:
-            yield dg.SkipReason("nothing is due")
-        for day in days:
-            config = LineConfig(take="due", max_records=settings.max_records_per_run)
-            # Without a run_key: the ledger says what is due, and a failed run's key would keep
-            # its records from ever being asked for again.
-            yield dg.RunRequest(
-                partition_key=day.day.isoformat(),
-                asset_selection=[dg.AssetKey(step) for step in steps],
-                run_config=dg.RunConfig({line.name: config}),
-                tags={"dagster/priority": str(day.priority), "keepsake/line": line.name},
-            )
+            return dg.SkipReason("nothing is due")
+        return dg.SensorResult(
+            run_requests=[_run(line, day, steps, settings.max_records_per_run) for day in days],
+            asset_events=[_observation(came_in, day) for day in days],
+        )
 
     return sensor
+
+
+def _run(line: Line, day: DueDay, steps: Sequence[str], max_records: int) -> dg.RunRequest:
+    # Without a run_key: the ledger says what is due, and a failed run's key would keep its records
+    # from ever being asked for again.
+    return dg.RunRequest(
+        partition_key=day.day.isoformat(),
+        asset_selection=[dg.AssetKey(step) for step in steps],
+        run_config=dg.RunConfig({line.name: LineConfig(take="due", max_records=max_records)}),
+        tags={"dagster/priority": str(day.priority), "keepsake/line": line.name},
+    )
+
+
+def _observation(came_in: str, day: DueDay) -> dg.AssetObservation:
+    """What the sensor saw, on the asset of what came in: lineage then begins with a fact."""
+    return dg.AssetObservation(
+        came_in, partition=day.day.isoformat(), metadata={"due records": day.records}
+    )
 
 
 def _wait_for_days(
