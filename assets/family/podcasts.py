@@ -16,6 +16,7 @@ from assets.family.stories import Story
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
 from keepsake.audio.captions import Cue, chapters_json, vtt
+from keepsake.concurrency import together
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.errors import RetryableError
 from keepsake.family import Response
@@ -130,7 +131,7 @@ async def _original(
 
 async def _narrated(story: Story, folder: Path, tools: Tools) -> list[_Voice]:
     pieces = [story.text[s.start : s.end] for s in chunks(story.text, words=SPOKEN_WORDS)]
-    voices = await asyncio.gather(*(_spoken(text, "Narrator", folder, tools) for text in pieces))
+    voices = await together(_spoken(text, "Narrator", folder, tools) for text in pieces)
     first = voices[0]
     return [_Voice(first.path, first.speaker, first.said, story.title), *voices[1:]]
 

@@ -23,7 +23,7 @@ from keepsake.line import Step
 from resources.tools import Tools
 
 MOST = 4
-SAME_MEANING = 0.6  # cosine similarity from which two names of values count as one
+SAME_MEANING = 0.64  # cosine similarity from which two names of values count as one
 
 SYSTEM = (
     "You tag family memories with the values they show. Choose one to three values that the words "
@@ -44,12 +44,12 @@ class ValueTags:
 async def _answer_shape(words: str, vocabulary: Sequence[str], tools: Tools) -> type[BaseModel]:
     """The shape of the answer. A weak model chooses among the few values nearest to the words."""
     if not tools.models.chat.enforces_schema:
-        return _Values
+        return Values
     value: Any = one_of(await nearest(vocabulary, words, tools))
     return create_model("Values", values=(list[value], Field(min_length=1, max_length=2)))
 
 
-class _Values(BaseModel):
+class Values(BaseModel):
     """The model's answer."""
 
     values: Annotated[list[str], Field(min_length=1, max_length=MOST)]

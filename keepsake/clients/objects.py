@@ -180,7 +180,7 @@ class FolderStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             if error.filename != self.url(key):  # then it is the other file that is missing
                 raise _disk_failure(key, error) from error
-            raise _MissingObject(key) from error
+            raise MissingObject(key) from error
         except OSError as error:
             raise _disk_failure(key, error) from error
 
@@ -228,7 +228,7 @@ class S3Store:
         """See `ObjectStore`."""
         try:
             await self.size(key)
-        except _MissingObject:
+        except MissingObject:
             return False
         return True
 
@@ -295,7 +295,7 @@ class S3Store:
         if code == "NoSuchBucket":
             return EndpointDown(f"there is no bucket {self._bucket}: S3_BUCKET", role="objects")
         if code in _MISSING:
-            return _MissingObject(key)
+            return MissingObject(key)
         if code in _REFUSED:
             return EndpointDown(
                 f"the object store refuses our key ({code}): "
@@ -307,7 +307,7 @@ class S3Store:
         return PermanentError(f"the object store refused {key} ({status} {code})")
 
 
-class _MissingObject(PermanentError):
+class MissingObject(PermanentError):
     """There is no such object."""
 
     def __init__(self, key: str) -> None:

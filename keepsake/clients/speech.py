@@ -3,7 +3,6 @@
 Long texts are spoken in pieces and joined. Loudness, music and mp3 belong to `keepsake.audio`.
 """
 
-import asyncio
 import io
 import re
 import wave
@@ -12,6 +11,7 @@ from typing import Protocol
 
 from keepsake import usage
 from keepsake.clients.connection import Connection
+from keepsake.concurrency import together
 from keepsake.errors import RetryableError
 from keepsake.limits import Gate
 
@@ -51,12 +51,7 @@ class Speech:
         pieces = split_text(text, self._backend.most_chars)
         if not pieces:
             raise ValueError("a blank text cannot be spoken")
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._backend.speak(piece)) for piece in pieces]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None  # the others were cancelled for its sake
-        return join_wavs([task.result() for task in tasks])
+        return join_wavs(await together(self._backend.speak(piece) for piece in pieces))
 
 
 class OpenAISpeech:

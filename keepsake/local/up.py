@@ -356,7 +356,9 @@ def _is_process(pid: int, created: float) -> bool:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    with _signals({signal.SIGTERM: signal.default_int_handler}):
+    # SIGINT too: a shell that starts us in the background has it ignored.
+    interrupt = signal.default_int_handler
+    with _signals({signal.SIGTERM: interrupt, signal.SIGINT: interrupt}):
         yield
 
 

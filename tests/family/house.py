@@ -135,7 +135,7 @@ class Storyteller(OpenAI):
     async def answer(self, request: Request) -> Response:
         if request.url.path.endswith("/chat/completions"):
             asked = await request.json()
-            kind = asked["response_format"]["json_schema"]["name"].strip("_")
+            kind = asked["response_format"]["json_schema"]["name"]
             answers = self.answers[kind]
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
             if self.confused_by and self.confused_by in asked["messages"][-1]["content"]:
