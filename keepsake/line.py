@@ -440,10 +440,12 @@ class _Run:
 
     async def _take_steps(self, item: _Item) -> None:
         tasks: dict[str, asyncio.Task[Outcome | None]] = {}
+        self.writer.in_work += 1
         async with asyncio.TaskGroup() as group:
             for step in self.steps:
                 needs = {name: tasks[name] for name in step.needs if name in tasks}
                 tasks[step.name] = group.create_task(self._take(step, item, needs))
+        self.writer.in_work -= 1
         await self.writer.written(item.record_id)
 
     async def _take(
@@ -659,6 +661,7 @@ class _Writer:
         self.order = order
         self.gathered: list[Outcome] = []
         self.unwritten: Counter[int] = Counter()
+        self.in_work = 0  # records of which more outcomes are to come
         self.wrote = asyncio.Condition()
         self.enough = asyncio.Event()
         self.writing = asyncio.Lock()
@@ -672,6 +675,8 @@ class _Writer:
 
     async def written(self, record_id: int) -> None:
         """Wait until everything handed over for this record is in the database."""
+        if not self.in_work:
+            self.enough.set()  # the last ones need not wait for company
         async with self.wrote:
             await self.wrote.wait_for(lambda: not self.unwritten[record_id])
             del self.unwritten[record_id]
