@@ -18,7 +18,7 @@ from keepsake.line import Line
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.25
 TICK_SECONDS = 20.0  # of waiting; Dagster allows a tick 60
 RUNS_A_TICK = 5
 ACTIVE = [

@@ -7,6 +7,7 @@ One `up` per data folder. What it runs stands in `up.json` there, so that other 
 addresses and the next `up` finds what a killed one left behind.
 """
 
+import compileall
 import fcntl
 import json
 import logging
@@ -181,6 +182,7 @@ class _Up:
             database_url=None if settings.database_url else database_url,
         )
         _logs(settings).mkdir(exist_ok=True)
+        _compile(self._root)
         self._parts = parts = Parts(
             folder=self._root,
             environment=_environment(settings, database_url),
@@ -239,6 +241,12 @@ class _Up:
         new = file.with_suffix(".new")
         new.write_text(json.dumps(self._state, indent=2))
         new.replace(file)
+
+
+def _compile(root: Path) -> None:
+    """Write the bytecode of the code location: each run is a process that imports all of it."""
+    for folder in ("keepsake", "assets", "resources", "sensors", "schedules"):
+        compileall.compile_dir(root / folder, quiet=2)
 
 
 def _model_server(port: int) -> Part:

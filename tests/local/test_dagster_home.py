@@ -28,10 +28,9 @@ def test_everything_in_the_repositorys_file_is_kept(tmp_path: Path) -> None:
     assert rendered.items() >= yaml.safe_load(ROOT_YAML).items()
 
 
-def test_compute_logs_go_to_the_data_folder(tmp_path: Path) -> None:
+def test_without_a_bucket_no_raw_output_is_captured(tmp_path: Path) -> None:
     rendered = yaml.safe_load(render_dagster_yaml(ROOT_YAML, _settings(tmp_path)))
-    assert rendered["compute_logs"]["class"] == "LocalComputeLogManager"
-    assert rendered["compute_logs"]["config"]["base_dir"].startswith(str(tmp_path))
+    assert rendered["compute_logs"]["class"] == "NoOpComputeLogManager"
 
 
 def test_compute_logs_go_to_s3_when_a_bucket_is_set(tmp_path: Path) -> None:
