@@ -176,6 +176,11 @@ class TestEmbeddings:
         assert np.linalg.norm(bread) == pytest.approx(1, abs=1e-5)
         assert answer.usage.prompt_tokens > 0
 
+    def test_a_text_costs_the_same_alone_and_beside_a_longer_one(self, client: OpenAI) -> None:
+        long = "bread and butter " * 40
+        apart = [self._embed(client, text).usage.prompt_tokens for text in ("bread", long)]
+        assert self._embed(client, ["bread", long]).usage.prompt_tokens == sum(apart)
+
     def test_base64_holds_the_same_floats(self, client: OpenAI) -> None:
         floats = self._embed(client, "bread", encoding_format="float").data[0].embedding
         encoded = self._embed(client, "bread", encoding_format="base64").data[0].embedding

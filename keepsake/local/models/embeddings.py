@@ -31,7 +31,8 @@ class Embeddings:
         """
         texts = _texts(body)
         encode = _encoding(body)
-        tokens = sum(len(encoding.ids) for encoding in self._model.tokenize(texts))
+        # Texts are padded to the longest of them; padding is not counted.
+        tokens = sum(sum(encoded.attention_mask) for encoded in self._model.tokenize(texts))
         # A text of which no token is known has a zero vector, which no length can be given.
         vectors = self._model.embed(texts, norm=False)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
