@@ -36,18 +36,22 @@ def add_record(
     content_hash: str,
     priority: int,
     later: Collection[str] = (),
+    off: Collection[str] = (),
+    batch_id: int | None = None,
 ) -> Added:
     """Add a record and its ledger rows; call it inside a transaction.
 
-    `later` are steps that wait for a schedule instead of being due at once.
+    `later` are steps that wait for a schedule instead of being due at once, `off` those that are
+    switched off; `batch_id` is the import that the record came with.
     """
     row = connection.execute(
         """
-        INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash, priority)
-        VALUES (%s, %s, %s, %s, %s, %s)
+        INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash, priority,
+                             batch_id)
+        VALUES (%s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (line, owner_id, external_id) DO NOTHING RETURNING id
         """,
-        (line, owner_id, external_id, recorded_at, content_hash, priority),
+        (line, owner_id, external_id, recorded_at, content_hash, priority, batch_id),
     ).fetchone()
     if row is None:
         known = connection.execute(
@@ -57,10 +61,11 @@ def add_record(
         assert known is not None  # noqa: S101  # the conflict says it is there
         return Added(known[0], new=False)
     connection.execute(
-        "INSERT INTO ledger (record_id, step, line, due_at)"
-        " SELECT %s, name, line, CASE WHEN name <> ALL(%s) THEN now() END"
-        " FROM steps WHERE line = %s",
-        (row[0], list(later), line),
+        "INSERT INTO ledger (record_id, step, line, held, due_at)"
+        " SELECT %(record)s, name, line, CASE WHEN name = ANY(%(off)s) THEN 'off' END,"
+        "        CASE WHEN name <> ALL(%(later)s) AND name <> ALL(%(off)s) THEN now() END"
+        " FROM steps WHERE line = %(line)s",
+        {"record": row[0], "later": list(later), "off": list(off), "line": line},
     )
     return Added(row[0], new=True)
 

@@ -1,4 +1,4 @@
-"""Search within one family: by meaning and by words, fused.
+"""Search in what one owner keeps, stories and bookmarks alike: by meaning and by words, fused.
 
 Passages are embedded by one model; a search looks only at passages of the model it was asked with,
 so vectors of different models never meet. What a passage is stands with the step that makes it.
@@ -21,11 +21,19 @@ RANK_CONSTANT = 60  # of reciprocal rank fusion: how slowly a lower rank loses w
 
 @dataclass(frozen=True)
 class Hit:
-    """A passage found. Times are seconds into the recording, None for a written response."""
+    """A passage found.
+
+    Attributes:
+        by: who said it, or the site it stands on.
+        url: of the page, for a bookmark.
+        starts_at, ends_at: seconds into the recording, None for what is written.
+    """
 
     record_id: int
+    line: str
     title: str | None
-    member: str
+    by: str | None
+    url: str | None
     recorded_at: datetime
     text: str
     starts_at: float | None
@@ -38,18 +46,18 @@ def search(
     vector: Iterable[float],
     *,
     query: str,
-    family_id: int,
+    owner_id: int,
     model: str,
     dimensions: int,
     limit: int = 5,
 ) -> list[Hit]:
-    """The passages of a family nearest to `vector` or holding the words of `query`, best first.
+    """The passages of an owner nearest to `vector` or holding the words of `query`, best first.
 
     Args:
         connection: to the database.
         vector: of `query`, by `model`, `dimensions` long.
         query: words, "phrases", -exclusions and `or`, as in a web search.
-        family_id: whose passages; no other's are looked at.
+        owner_id: whose passages; no other's are looked at.
         model: the embeddings model; passages of another are left out.
         dimensions: the length of the model's vectors.
         limit: the most hits returned.
@@ -59,13 +67,13 @@ def search(
         WITH near AS (
             SELECT record_id, position, row_number() OVER (ORDER BY distance) AS rank FROM (
                 SELECT record_id, position, {distance} AS distance FROM passages
-                WHERE {same_model} AND family_id = %(family)s
+                WHERE {same_model} AND owner_id = %(owner)s
                 ORDER BY {distance} LIMIT %(candidates)s) AS nearest
         ), words AS (
             SELECT record_id, position, row_number() OVER (
                 ORDER BY ts_rank_cd(search, wanted) DESC, record_id, position) AS rank
             FROM passages, websearch_to_tsquery('simple', %(query)s) AS wanted
-            WHERE {same_model} AND family_id = %(family)s AND search @@ wanted
+            WHERE {same_model} AND owner_id = %(owner)s AND search @@ wanted
             ORDER BY rank LIMIT %(candidates)s
         ), fused AS (
             SELECT record_id, position, sum(1.0 / (%(constant)s + rank))::float8 AS score
@@ -73,34 +81,36 @@ def search(
             GROUP BY record_id, position
             ORDER BY score DESC, record_id, position LIMIT %(limit)s
         )
-        SELECT p.record_id, s.title, m.name AS member, r.recorded_at, p.text, p.starts_at,
-               p.ends_at, f.score
+        SELECT p.record_id, r.line, coalesce(stories.title, pages.title) AS title,
+               coalesce(members.name, pages.site) AS by, pages.url, r.recorded_at, p.text,
+               p.starts_at, p.ends_at, f.score
         FROM fused f
         JOIN passages p USING (record_id, position)
         JOIN records r ON r.id = p.record_id
-        JOIN responses USING (record_id)
-        JOIN members m ON m.id = responses.member_id
-        LEFT JOIN stories s USING (record_id)
+        LEFT JOIN responses USING (record_id)
+        LEFT JOIN members ON members.id = responses.member_id
+        LEFT JOIN stories USING (record_id)
+        LEFT JOIN pages USING (record_id)
         ORDER BY f.score DESC, p.record_id, p.position
         """
     ).format(distance=_distance(dimensions), same_model=_same_model(model, dimensions))
     parameters = {
         "vector": "[" + ",".join(f"{x:.6g}" for x in vector) + "]",
-        "family": family_id,
+        "owner": owner_id,
         "candidates": CANDIDATES,
         "query": query,
         "constant": RANK_CONSTANT,
         "limit": limit,
     }
     with connection.transaction(), connection.cursor(row_factory=class_row(Hit)) as cursor:
-        # Without it, a family with few of many passages gets fewer hits than there are: the index
-        # gives the nearest of everybody's, and the family's are filtered out of those.
+        # Without it, an owner with few of many passages gets fewer hits than there are: the index
+        # gives the nearest of everybody's, and the owner's are filtered out of those.
         cursor.execute("SET LOCAL hnsw.iterative_scan = 'strict_order'")
         return cursor.execute(statement, parameters).fetchall()
 
 
 async def ask(
-    connection: Connection, settings: Settings, query: str, *, family_id: int, limit: int = 5
+    connection: Connection, settings: Settings, query: str, *, owner_id: int, limit: int = 5
 ) -> list[Hit]:
     """Embed `query` with the model in force, and search with it.
 
@@ -115,7 +125,7 @@ async def ask(
             connection,
             vector.tolist(),
             query=query,
-            family_id=family_id,
+            owner_id=owner_id,
             model=models.embeddings.model,
             dimensions=models.embeddings.dimensions,
             limit=limit,

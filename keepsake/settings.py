@@ -135,6 +135,44 @@ class Settings(BaseSettings):
         "", description="Steps that sensors leave to schedules and people, comma-separated."
     )
 
+    keepsake_owner: str = Field(
+        "me", description="Whose bookmarks and activities they are when none is named."
+    )
+    media_download: bool = Field(True, description="Download media; needs COBALT_URL.")
+    ai_summaries: bool = Field(True, description="Write summaries and keywords of bookmarks.")
+    cobalt_url: str = Field(
+        "", description="Base URL of a Cobalt server, v7, v10 or v11. Empty: no media."
+    )
+    cobalt_api_key: SecretStr = Field(SecretStr(""), description="Key of the Cobalt server.")
+    cobalt_concurrency: int = Field(2, ge=1, description="Media downloaded at once.")
+    max_media_mb: int = Field(500, gt=0, description="Largest media file kept, in MB.")
+    media_timeout: float = Field(600.0, gt=0, description="Seconds one download may take.")
+    web_concurrency: int = Field(8, ge=1, description="Pages fetched at once.")
+    web_timeout: float = Field(30.0, gt=0, description="Seconds one page may take, all in all.")
+    max_page_mb: int = Field(10, gt=0, description="Largest page read, in MB after decompression.")
+    web_host_interval: float = Field(
+        1.0, ge=0, description="Seconds between two requests to one host, over all runs."
+    )
+    web_user_agent: str = Field(
+        "Keepsake/0.1", description="How we name ourselves to sites; robots.txt rules go by it."
+    )
+    web_robots: bool = Field(True, description="Respect robots.txt.")
+    web_allow: str = Field(
+        "",
+        description="Hosts and networks that may be fetched although they are private: names, "
+        "addresses or CIDR, comma-separated.",
+    )
+    apart_processes: int = Field(
+        2, ge=1, description="Processes in which other people's files are read."
+    )
+    apart_memory_mb: int = Field(
+        768, ge=128, description="Memory each of them may take, in MB; more ends it."
+    )
+    max_activity_mb: int = Field(50, gt=0, description="Largest activity file, in MB unpacked.")
+    prices_file: str = Field(
+        "", description="CSV of your own prices, in the format of keepsake/prices.csv."
+    )
+
     notify_urls: SecretStr = Field(
         SecretStr(""), description="apprise URLs, space-separated, that get every family's quote."
     )
@@ -182,6 +220,13 @@ class Settings(BaseSettings):
     def scheduled_steps(self) -> frozenset[str]:
         """The steps that sensors leave alone."""
         return frozenset(s.strip() for s in self.steps_on_schedule.split(",") if s.strip())
+
+    @property
+    def switched_off_steps(self) -> frozenset[str]:
+        """The steps that nobody makes, whoever asks."""
+        media = set() if self.media_download and self.cobalt_url else {"media"}
+        summaries = set() if self.ai_summaries else {"summaries", "keywords"}
+        return frozenset(media | summaries)
 
     @cached_property
     def embeds_dimensions(self) -> int:

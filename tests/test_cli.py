@@ -241,7 +241,7 @@ class TestSearch:
     def test_finds_a_passage(self, marlows: str, record: int, database_url: str) -> None:
         with connect(database_url) as db:
             db.execute(
-                "INSERT INTO passages (record_id, position, family_id, text, model, dimensions,"
+                "INSERT INTO passages (record_id, position, owner_id, text, model, dimensions,"
                 " embedding) SELECT record_id, 0, family_id, text, 'wordllama-l2-supercat-256',"
                 " 256, array_fill(0.1, ARRAY[256])::real[]::halfvec FROM responses"
             )

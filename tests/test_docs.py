@@ -39,7 +39,7 @@ VARIABLES = {name.upper() for name in Settings.model_fields}
 # Names that belong to other programs than ours.
 FOREIGN = {"OLLAMA_CONTEXT_LENGTH", "pg_dump", "pg_restore"}
 # What a page tells the reader to make.
-EXAMPLES = {"assets/family/people.py", "keepsake/migrations/0003_people.sql"}
+EXAMPLES = {"assets/family/people.py", "keepsake/migrations/0006_people.sql"}
 TOP = "assets|benchmarks|docs|keepsake|requirements|resources|schedules|sensors|tests"
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -87,6 +87,8 @@ def default(value: Any) -> str:
     """A default as the table writes it."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -45,7 +45,7 @@ class House:
             (record_id, self.family.id, self.member, text),
         )
         self.db.execute(
-            "INSERT INTO passages (record_id, position, family_id, text, model, dimensions,"
+            "INSERT INTO passages (record_id, position, owner_id, text, model, dimensions,"
             " embedding) VALUES (%s, 0, %s, %s, %s, %s, %s::text::halfvec)",
             (record_id, self.family.id, text, model, len(vector), str(list(vector))),
         )
@@ -55,7 +55,7 @@ class House:
         self, vector: Sequence[float], query: str = "nothing like it", *, model: str = MODEL
     ) -> list[Hit]:
         return search(
-            self.db, vector, query=query, family_id=self.family.id, model=model,
+            self.db, vector, query=query, owner_id=self.family.id, model=model,
             dimensions=len(vector),
         )  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_a_hit_tells_who_said_it_and_when(marlows: House) -> None:
         "UPDATE passages SET starts_at = 3.5, ends_at = 9 WHERE record_id = %s", (record_id,)
     )
     (hit,) = marlows.search(NORTH)
-    assert (hit.member, hit.title, hit.starts_at, hit.ends_at) == ("Rose", None, 3.5, 9.0)
+    assert (hit.by, hit.title, hit.starts_at, hit.ends_at) == ("Rose", None, 3.5, 9.0)
     assert hit.recorded_at == datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -157,7 +157,7 @@ def crowd(house: House, passages: int) -> None:
     record_id = house.say("The first.", NORTH, model="none")
     numbers = np.random.default_rng(0).normal(size=(passages, 32)).round(3)
     with house.db.cursor() as cursor, cursor.copy(
-        "COPY passages (record_id, position, family_id, text, model, dimensions, embedding)"
+        "COPY passages (record_id, position, owner_id, text, model, dimensions, embedding)"
         " FROM STDIN"
     ) as copy:  # fmt: skip
         for position, vector in enumerate(numbers.tolist(), start=1):

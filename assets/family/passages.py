@@ -33,7 +33,7 @@ class Passage:
 class Passages:
     """The passages of a response, in order."""
 
-    family_id: int
+    owner_id: int
     model: str
     dimensions: int
     passages: tuple[Passage, ...]
@@ -68,10 +68,10 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, Passage
         connection,
         "passages",
         [record_id for record_id, _ in results],
-        ("record_id", "position", "family_id", "text", "starts_at", "ends_at", "model",
+        ("record_id", "position", "owner_id", "text", "starts_at", "ends_at", "model",
          "dimensions", "embedding"),
         [
-            (record_id, position, r.family_id, p.text, p.starts_at, p.ends_at, r.model,
+            (record_id, position, r.owner_id, p.text, p.starts_at, p.ends_at, r.model,
              r.dimensions, p.vector)
             for record_id, r in results
             for position, p in enumerate(r.passages)
@@ -111,7 +111,7 @@ PASSAGES = StepAsset(
     columns=[
         ("record_id", "bigint", "the response"),
         ("position", "integer", "order in the response, from 0"),
-        ("family_id", "bigint", "whose it is: every search asks for one family"),
+        ("owner_id", "bigint", "whose it is: every search asks for one owner"),
         ("text", "text", "the passage"),
         ("starts_at", "real", "seconds into the recording"),
         ("ends_at", "real", "seconds into the recording"),

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def search(
-    family: Annotated[str, typer.Argument(help="Name, short name or id of the family.")],
+    owner: Annotated[str, typer.Argument(help="Name, short name or id of a family or owner.")],
     query: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
     limit: Annotated[int, typer.Option(min=1, max=50, help="Most hits.")] = 5,
     json: Json = False,
 ) -> None:
-    """Search a family's memories, by meaning and by words."""
-    from keepsake.family import find_family
+    """Search what an owner keeps, stories and bookmarks alike, by meaning and by words."""
+    from keepsake.owners import find_owner
     from keepsake.search import ask
     from keepsake.settings import load_settings
 
@@ -27,12 +27,12 @@ def search(
         raise InvalidInput("the query is empty")
     settings = load_settings()
     with open_database(settings) as connection:
-        home = find_family(connection, family)
-        hits = asyncio.run(ask(connection, settings, query, family_id=home.id, limit=limit))
+        home = find_owner(connection, owner)
+        hits = asyncio.run(ask(connection, settings, query, owner_id=home.id, limit=limit))
     if json:
         print_json(hits)
     elif not hits:
-        typer.echo(f"{home.name} has no memories to search yet.")
+        typer.echo(f"{home.name} has nothing to search yet.")
     for hit in [] if json else hits:
         _print(hit)
 
@@ -46,5 +46,8 @@ def _print(hit: "Hit") -> None:
     )
     title = hit.title or f"Record {hit.record_id}"
     out.print(title, style="bold")
-    out.print(f"{hit.member}, {hit.recorded_at:%Y-%m-%d}{at} (record {hit.record_id})", style="dim")
+    by = f"{hit.by}, " if hit.by else ""
+    out.print(f"{by}{hit.recorded_at:%Y-%m-%d}{at} (record {hit.record_id})", style="dim")
+    if hit.url:
+        out.print(hit.url)
     out.print(f"{hit.text}\n", soft_wrap=False)

@@ -135,7 +135,7 @@ def _show_all(
     for record_id in ids:
         show_story(kept(connection, record_id), objects, console)
     home = family.find_family(connection, memories.FAMILY)
-    hits = asyncio.run(ask(connection, settings, memories.SEARCH, family_id=home.id, limit=1))
+    hits = asyncio.run(ask(connection, settings, memories.SEARCH, owner_id=home.id, limit=1))
     show_search(memories.SEARCH, hits, console)
 
 

@@ -92,9 +92,7 @@ def show_search(query: str, hits: "Sequence[Hit]", console: "Console") -> None:
     console.print()
     console.print(f"Search by meaning: “{query}”", style="bold cyan")
     for hit in hits:
-        console.print(
-            f"{hit.title or 'untitled'}, {hit.member}, record {hit.record_id}", style="dim"
-        )
+        console.print(f"{hit.title or 'untitled'}, {hit.by}, record {hit.record_id}", style="dim")
         console.print(f"  {shorten(hit.text, 300, placeholder=' ...')}", soft_wrap=False)
 
 

@@ -33,11 +33,11 @@ def test_a_spoken_passage_knows_when_it_is_said_and_a_written_one_does_not(told:
 
 def test_a_passage_says_which_model_embedded_it(told: Told) -> None:
     rows = told.house.rows(
-        "SELECT model, dimensions, vector_dims(embedding) AS length, family_id FROM passages"
+        "SELECT model, dimensions, vector_dims(embedding) AS length, owner_id FROM passages"
     )
     assert rows == 2 * [
         {"model": "wordllama-l2-supercat-256", "dimensions": 256, "length": 256,
-         "family_id": told.house.family.id}
+         "owner_id": told.house.family.id}
     ]  # fmt: skip
 
 
