@@ -6,7 +6,7 @@ row for each step of its line. The lines' own tables stand with the lines (`keep
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,6 +26,16 @@ class Added:
     new: bool
 
 
+@dataclass(frozen=True)
+class NewRecord:
+    """A record as its line hands it in. `external_id` is the sender's name for it."""
+
+    external_id: str
+    recorded_at: datetime
+    content_hash: str
+    priority: int
+
+
 def add_record(
     connection: Connection,
     *,
@@ -39,35 +49,82 @@ def add_record(
     off: Collection[str] = (),
     batch_id: int | None = None,
 ) -> Added:
-    """Add a record and its ledger rows; call it inside a transaction.
-
-    `later` are steps that wait for a schedule instead of being due at once, `off` those that are
-    switched off; `batch_id` is the import that the record came with.
-    """
-    row = connection.execute(
-        """
-        INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash, priority,
-                             batch_id)
-        VALUES (%s, %s, %s, %s, %s, %s, %s)
-        ON CONFLICT (line, owner_id, external_id) DO NOTHING RETURNING id
-        """,
-        (line, owner_id, external_id, recorded_at, content_hash, priority, batch_id),
-    ).fetchone()
-    if row is None:
-        known = connection.execute(
-            "SELECT id FROM records WHERE line = %s AND owner_id = %s AND external_id = %s",
-            (line, owner_id, external_id),
-        ).fetchone()
-        assert known is not None  # noqa: S101  # the conflict says it is there
-        return Added(known[0], new=False)
-    connection.execute(
-        "INSERT INTO ledger (record_id, step, line, held, due_at)"
-        " SELECT %(record)s, name, line, CASE WHEN name = ANY(%(off)s) THEN 'off' END,"
-        "        CASE WHEN name <> ALL(%(later)s) AND name <> ALL(%(off)s) THEN now() END"
-        " FROM steps WHERE line = %(line)s",
-        {"record": row[0], "later": list(later), "off": list(off), "line": line},
+    """Add one record; see `add_records`."""
+    new = NewRecord(external_id, recorded_at, content_hash, priority)
+    (added,) = add_records(
+        connection,
+        line=line,
+        owner_id=owner_id,
+        rows=[new],
+        later=later,
+        off=off,
+        batch_id=batch_id,
     )
-    return Added(row[0], new=True)
+    return added
+
+
+def add_records(
+    connection: Connection,
+    *,
+    line: str,
+    owner_id: int,
+    rows: Sequence[NewRecord],
+    later: Collection[str] = (),
+    off: Collection[str] = (),
+    batch_id: int | None = None,
+) -> list[Added]:
+    """Add records and their ledger rows, in the order given; call it inside a transaction.
+
+    Of rows with one external id the first is added. `later` are steps that wait for a schedule
+    instead of being due at once, `off` those that are switched off; `batch_id` is the import that
+    the records came with.
+    """
+    added = connection.execute(
+        """
+        WITH added AS (
+            INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash, priority,
+                                 batch_id)
+            SELECT %(line)s, %(owner)s, external_id, recorded_at, content_hash, priority, %(batch)s
+            FROM unnest(%(external_ids)s::text[], %(moments)s::timestamptz[], %(hashes)s::text[],
+                        %(priorities)s::smallint[]) WITH ORDINALITY
+                AS given(external_id, recorded_at, content_hash, priority, at)
+            ORDER BY at
+            ON CONFLICT (line, owner_id, external_id) DO NOTHING RETURNING id, external_id
+        ), opened AS (
+            INSERT INTO ledger (record_id, step, line, held, due_at)
+            SELECT id, name, line, CASE WHEN name = ANY(%(off)s) THEN 'off' END,
+                   CASE WHEN name <> ALL(%(later)s) AND name <> ALL(%(off)s) THEN now() END
+            FROM added, steps WHERE line = %(line)s
+        )
+        SELECT external_id, id FROM added
+        """,
+        {
+            "line": line,
+            "owner": owner_id,
+            "batch": batch_id,
+            "external_ids": [row.external_id for row in rows],
+            "moments": [row.recorded_at for row in rows],
+            "hashes": [row.content_hash for row in rows],
+            "priorities": [row.priority for row in rows],
+            "later": list(later),
+            "off": list(off),
+        },
+    ).fetchall()
+    fresh: dict[str, int] = dict(added)
+    others = {row.external_id for row in rows} - set(fresh)
+    known = dict(fresh)
+    if others:  # asked for apart: who adds the same at this moment may have been first
+        known.update(
+            connection.execute(
+                "SELECT external_id, id FROM records"
+                " WHERE line = %s AND owner_id = %s AND external_id = ANY(%s)",
+                (line, owner_id, list(others)),
+            ).fetchall()
+        )
+    return [
+        Added(known[row.external_id], new=fresh.pop(row.external_id, None) is not None)
+        for row in rows
+    ]
 
 
 def add_owner(connection: Connection, *, name: str, time_zone: str) -> int:

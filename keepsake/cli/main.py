@@ -2,7 +2,7 @@
 
 import typer
 
-from keepsake.cli import add, find, run, status
+from keepsake.cli import add, find, importing, run, status
 from keepsake.cli.shell import Commands
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 
 app.add_typer(add.app, name="add", rich_help_panel="Records")
+app.add_typer(importing.app, name="import", rich_help_panel="Records")
 app.command("status", rich_help_panel="Records")(status.status)
 app.command("search", rich_help_panel="Records")(find.search)
 app.command("tag", rich_help_panel="Records")(status.tag)
