@@ -7,8 +7,8 @@ RUN := .venv/bin
 help:                  ## What there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
-demo: .venv/run.done   ## The family line end to end, on embedded everything
-	@$(RUN)/keepsake demo
+demo: .venv/run.done   ## All lines end to end, on embedded everything; LINE=running for one
+	@$(RUN)/keepsake demo $(addprefix --line ,$(LINE))
 
 dev: .venv/run.done    ## Start everything and stay up: http://127.0.0.1:3000
 	@$(RUN)/keepsake up

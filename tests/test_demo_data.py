@@ -8,7 +8,7 @@ import pytest
 from keepsake.audio.media import probe
 from keepsake.clients.models import open_models
 from keepsake.database import connect
-from keepsake.demo.demo import add_memories
+from keepsake.demo.family import LABELS, add_memories
 from keepsake.demo.memories import MEMORIES, Memory
 from keepsake.demo.watch import progress
 from keepsake.settings import load_settings
@@ -62,7 +62,7 @@ async def test_they_are_added_once(
     with connect(database_url) as connection:
         first = await add_memories(connection, settings)
         second = await add_memories(connection, settings)
-        rows = progress(connection, [each.record_id for each in first])
+        rows = progress(connection, [each.record_id for each in first], list(LABELS))
     assert [each.new for each in first] == [True] * 5
     assert [(each.record_id, each.new) for each in second] == [
         (each.record_id, False) for each in first

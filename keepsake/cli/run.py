@@ -1,8 +1,11 @@
 """Starting, trying out and checking the whole: `up`, `demo`, `doctor`, `db migrate`."""
 
+from typing import Annotated
+
 import typer
 
 from keepsake.cli.shell import Json, console, database_in_reach, print_json
+from keepsake.errors import InvalidInput
 
 db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
@@ -21,12 +24,20 @@ def up() -> None:
     run_forever(settings, prepare=bring_up_to_date, say=typer.echo)
 
 
-def demo() -> None:
-    """See the family line at work, on the memories of a made-up family."""
-    from keepsake.demo.demo import run
+def demo(
+    line: Annotated[
+        list[str] | None,
+        typer.Option(help="family, bookmarks or running; several times for several. Default: all."),
+    ] = None,
+) -> None:
+    """See the lines at work, on what a made-up family said, saved and ran."""
+    from keepsake.demo.demo import CHAPTERS, run
     from keepsake.settings import load_settings
 
-    if not run(load_settings(), console()):
+    lines = list(CHAPTERS) if not line else [each for each in CHAPTERS if each in line]
+    if unknown := sorted(set(line or ()) - set(CHAPTERS)):
+        raise InvalidInput(f"--line {unknown[0]}: the demo has {', '.join(CHAPTERS)}")
+    if not run(load_settings(), console(), lines):
         raise typer.Exit(1)
 
 

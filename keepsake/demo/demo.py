@@ -1,6 +1,6 @@
-"""The demo itself: start everything, add the memories, watch the sensor's work, show the result.
+"""The demo itself: start everything, add records, watch the sensors' work, show the result.
 
-It uses what everybody uses: the library to add responses, the ledger to follow them, the tables to
+It uses what everybody uses: the library to add records, the ledger to follow them, the tables to
 read what was made. Run again, it finds its records and does nothing twice.
 """
 
@@ -11,52 +11,81 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from keepsake import family
 from keepsake.clients.objects import open_objects
-from keepsake.database import Connection, connect
-from keepsake.demo import memories
-from keepsake.demo.show import show_failures, show_search, show_story, spent
+from keepsake.database import connect
+from keepsake.demo import site
+from keepsake.demo.family import FAMILY
+from keepsake.demo.show import show_failures, spent
+from keepsake.demo.stage import Chapter, Stage
 from keepsake.demo.watch import wait_for_runs, watch
-from keepsake.errors import InvalidInput
-from keepsake.kept import kept
 from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, AlreadyRunning, started
-from keepsake.records import Added
-from keepsake.search import ask, prepare
+from keepsake.search import prepare
 from keepsake.settings import ROLES, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+CHAPTERS = {"family": FAMILY}
 
-def run(settings: Settings, console: "Console") -> bool:
-    """Run the demo. Returns whether every record went through every step.
+
+def run(settings: Settings, console: "Console", lines: Sequence[str] = tuple(CHAPTERS)) -> bool:
+    """Run the demo of these lines. Returns whether every record went through every step.
 
     Raises:
         KeepsakeError: something did not start, or nothing moved for three minutes.
     """
     began = time.monotonic()
-    console.print("Keepsake demo: a family's memories, from voice message to podcast", style="bold")
-    with _everything(settings, console) as addresses, connect(addresses.database_url) as connection:
+    chapters = [CHAPTERS[line] for line in lines]
+    console.print("Keepsake demo", style="bold")
+    for chapter in chapters:
+        console.print(f"  {chapter.about}")
+    with (
+        site.serving() as address,
+        _everything(site.allowed_by(settings), console) as addresses,
+        connect(addresses.database_url) as connection,
+    ):
         console.print(f"Everything is up after {time.monotonic() - began:.0f} s.")
-        added = asyncio.run(add_memories(connection, settings))
-        _say_what_was_added(added, console)
-        ids = [each.record_id for each in added]
-        before, working = spent(connection, ids), time.monotonic()
-        watch(connection, ids, addresses, console)
-        worked = time.monotonic() - working
-        wait_for_runs(addresses)
-        _show_all(connection, settings, ids, console)
-        failed = show_failures(connection, ids, console)
-        after = spent(connection, ids)
-        console.print(
-            f"\n{worked:.0f} s of work, {time.monotonic() - began:.0f} s in all; "
-            f"{after.calls - before.calls} model calls for the records now, {after.calls} since "
-            f"the first demo ({after.tokens:,} tokens, {after.audio_seconds:.0f} s of audio heard, "
-            f"{after.characters:,} characters spoken)."
-        )
+        stage = Stage(settings, addresses, connection, open_objects(settings), address, console)
+        failed = _play(stage, chapters)
+        console.print(f"{time.monotonic() - began:.0f} s in all.")
         _show_where(settings, addresses, console)
     return not failed
+
+
+def _play(stage: Stage, chapters: Sequence[Chapter]) -> bool:
+    """Add the records of all chapters, follow them, show what became of them.
+
+    Returns whether anything failed.
+    """
+    ids = [_add(stage, chapter) for chapter in chapters]
+    everything = [record_id for chapter in ids for record_id in chapter]
+    labels = {step: label for chapter in chapters for step, label in chapter.labels.items()}
+    before, working = spent(stage.connection, everything), time.monotonic()
+    watch(stage.connection, everything, labels, stage.addresses, stage.console)
+    worked = time.monotonic() - working
+    wait_for_runs(stage.addresses)
+    for chapter, its_ids in zip(chapters, ids, strict=True):
+        chapter.show(stage, its_ids)
+    failed = show_failures(stage.connection, everything, stage.console)
+    after = spent(stage.connection, everything)
+    stage.console.print(
+        f"\n{worked:.0f} s of work; {after.calls - before.calls} model calls for the records now, "
+        f"{after.calls} since the first demo ({after.tokens:,} tokens, {after.audio_seconds:.0f} s "
+        f"of audio heard, {after.characters:,} characters spoken)."
+    )
+    return failed
+
+
+def _add(stage: Stage, chapter: Chapter) -> list[int]:
+    """Add a chapter's records and say so. Returns their ids."""
+    added = asyncio.run(chapter.add(stage))
+    new = sum(each.new for each in added)
+    if new:
+        stage.console.print(f"Added {new} {chapter.added}. The sensor takes it from here.")
+    else:
+        stage.console.print(f"The {len(added)} {chapter.added} are there already.")
+    return [each.record_id for each in added]
 
 
 @contextmanager
@@ -77,7 +106,12 @@ def _everything(settings: Settings, console: "Console") -> Iterator[Addresses]:
         try:
             port = free_port(settings.dagster_port)
             addresses = stack.enter_context(
-                started(settings, prepare=bring_up_to_date, dagster_port=port, say=console.print)
+                started(
+                    settings,
+                    prepare=bring_up_to_date,
+                    dagster_port=port,
+                    say=console.print,
+                )
             )
         except AlreadyRunning as other:
             if other.addresses is None:
@@ -85,58 +119,6 @@ def _everything(settings: Settings, console: "Console") -> Iterator[Addresses]:
             console.print("`keepsake up` runs on this data folder already; the demo uses it.")
             addresses = other.addresses
         yield addresses
-
-
-async def add_memories(connection: Connection, settings: Settings) -> list[Added]:
-    """Add the demo's family and responses, those that are not there yet."""
-    try:
-        home = family.find_family(connection, memories.FAMILY)
-    except InvalidInput:
-        home = family.add_family(connection, memories.FAMILY, time_zone=memories.TIME_ZONE)
-    known = connection.execute("SELECT name FROM members WHERE family_id = %s", (home.id,))
-    for name in set(memories.MEMBERS) - {row[0] for row in known}:
-        family.add_member(connection, home, name)
-    objects = open_objects(settings)
-    return [
-        await family.add_response(
-            connection,
-            objects,
-            settings,
-            home,
-            family.NewResponse(
-                member=memory.member,
-                recorded_at=memory.recorded_at,
-                text=None if memory.audio else memory.text,
-                audio=memory.audio,
-                external_id=f"demo/{memory.name}",
-            ),
-        )
-        for memory in memories.MEMORIES
-    ]
-
-
-def _say_what_was_added(added: Sequence[Added], console: "Console") -> None:
-    new = sum(each.new for each in added)
-    spoken = sum(memory.audio is not None for memory in memories.MEMORIES)
-    if new:
-        console.print(
-            f"Added {new} responses of {memories.FAMILY}, {spoken} of the {len(added)} spoken. "
-            "The sensor takes it from here."
-        )
-    else:
-        console.print(f"The {len(added)} responses of {memories.FAMILY} are there already.")
-
-
-def _show_all(
-    connection: Connection, settings: Settings, ids: Sequence[int], console: "Console"
-) -> None:
-    """Print every story, and the answer to one search."""
-    objects = open_objects(settings)
-    for record_id in ids:
-        show_story(kept(connection, record_id), objects, console)
-    home = family.find_family(connection, memories.FAMILY)
-    hits = asyncio.run(ask(connection, settings, memories.SEARCH, owner_id=home.id, limit=1))
-    show_search(memories.SEARCH, hits, console)
 
 
 def _show_where(settings: Settings, addresses: Addresses, console: "Console") -> None:

@@ -12,21 +12,28 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from keepsake.local.ports import free_port
+from keepsake.settings import Settings
 
 PAGES = Path(__file__).parent / "data" / "site"
 # The same whenever it can be had: a bookmark keeps the address that it was added with.
-PORT = 8947
+HOST, PORT = "127.0.0.1", 8947
 SHORT_LINKS = {"/t": "/tides"}
+
+
+def allowed_by(settings: Settings) -> Settings:
+    """The settings with leave to fetch the site, which is at a private address."""
+    allowed = f"{settings.web_allow},{HOST}".strip(",")
+    return settings.model_copy(update={"web_allow": allowed, "web_host_interval": 0.0})
 
 
 @contextmanager
 def serving() -> Iterator[str]:
     """The base URL of the site, served inside the block."""
-    server = ThreadingHTTPServer(("127.0.0.1", free_port(PORT)), _Site)
+    server = ThreadingHTTPServer((HOST, free_port(PORT)), _Site)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="demo site", daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{HOST}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -1,7 +1,7 @@
 """Following the demo's records through the steps, until nothing is open."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 180.0  # without any progress
 LAST_RUNS_SECONDS = 30.0  # that runs get to tell Dagster what they made
-LABELS = {  # short: the live table is to fit 80 columns
-    "transcripts": "speech to text",
-    "passages": "embedded for search",
-    "value_tags": "what it is about",
-    "wisdom": "advice, and for whom",
-    "stories": "title and summary",
-    "quotes": "word for word",
-    "podcasts": "the episode",
-}
 RUNS_UNDER_WAY = """
 { runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
     ... on Runs { results { runId } } } }
@@ -41,31 +32,38 @@ class NothingMoves(KeepsakeError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the demo's records are in one step. `working` names whose are in hand."""
+    """How far the demo's records are in one step."""
 
     step: str
     done: int
     total: int
     failed: int
+    running: int
+    held: int  # left alone: switched off, or beyond what the owner's tier covers
     open: int  # due now or later
-    working: tuple[str, ...]
 
 
 def watch(
-    connection: Connection, ids: Sequence[int], addresses: Addresses, console: "Console"
+    connection: Connection,
+    ids: Sequence[int],
+    labels: Mapping[str, str],
+    addresses: Addresses,
+    console: "Console",
 ) -> None:
     """Show progress until nothing is open: a live table on a terminal, lines elsewhere.
+
+    `labels` say what each step does, in the order in which steps are shown.
 
     Raises:
         NothingMoves: it has not changed for three minutes.
     """
     from rich.live import Live
 
-    looks = _looks(connection, ids, addresses)
+    looks = _looks(connection, ids, list(labels), addresses)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             for seconds, rows in looks:
-                live.update(_table(seconds, rows), refresh=True)
+                live.update(_table(seconds, rows, labels), refresh=True)
         return
     said = ""
     for seconds, rows in looks:
@@ -80,31 +78,26 @@ def _count(row: Progress) -> str:
     return f"{row.step} {row.done}/{row.total}{failed}"
 
 
-def progress(connection: Connection, ids: Sequence[int]) -> list[Progress]:
-    """How far these records are, a row a step, in the order in which steps stand in `LABELS`."""
+def progress(connection: Connection, ids: Sequence[int], steps: Sequence[str]) -> list[Progress]:
+    """How far these records are, a row a step, in the order of `steps`."""
     with connection.cursor(row_factory=class_row(Progress)) as cursor:
-        rows = cursor.execute(
+        return cursor.execute(
             """
-            SELECT l.step, count(*) AS total,
-                   count(*) FILTER (WHERE l.status = 'succeeded') AS done,
-                   count(*) FILTER (WHERE l.status = 'failed') AS failed,
-                   count(*) FILTER (WHERE l.due_at IS NOT NULL) AS open,
-                   coalesce(array_agg(DISTINCT m.name) FILTER (WHERE l.status = 'running'), '{}')
-                   AS working
-            FROM ledger l
-            JOIN responses f USING (record_id)
-            JOIN members m ON m.id = f.member_id
-            WHERE l.record_id = ANY(%s)
-            GROUP BY l.step
+            SELECT step, count(*) AS total,
+                   count(*) FILTER (WHERE status = 'succeeded') AS done,
+                   count(*) FILTER (WHERE status = 'failed') AS failed,
+                   count(*) FILTER (WHERE status = 'running') AS running,
+                   count(held) AS held,
+                   count(*) FILTER (WHERE due_at IS NOT NULL) AS open
+            FROM ledger WHERE record_id = ANY(%(ids)s)
+            GROUP BY step ORDER BY array_position(%(steps)s, step)
             """,
-            (list(ids),),
+            {"ids": list(ids), "steps": list(steps)},
         ).fetchall()
-    order = list(LABELS)
-    return sorted(rows, key=lambda row: order.index(row.step) if row.step in order else len(order))
 
 
 def _looks(
-    connection: Connection, ids: Sequence[int], addresses: Addresses
+    connection: Connection, ids: Sequence[int], steps: Sequence[str], addresses: Addresses
 ) -> Iterator[tuple[float, list[Progress]]]:
     """The seconds gone by and how far the records are, again and again until nothing is open.
 
@@ -113,7 +106,7 @@ def _looks(
     """
     began = changed = time.monotonic()
     seen: list[Progress] = []
-    rows = progress(connection, ids)
+    rows = progress(connection, ids, steps)
     while any(row.open for row in rows):
         now = time.monotonic()
         if rows != seen:
@@ -125,25 +118,26 @@ def _looks(
             )
         yield now - began, rows
         time.sleep(POLL_SECONDS)
-        rows = progress(connection, ids)
+        rows = progress(connection, ids, steps)
     if seen:  # else all was done by an earlier demo
         yield time.monotonic() - began, rows
 
 
-def _table(seconds: float, rows: Sequence[Progress]) -> "Table":
+def _table(seconds: float, rows: Sequence[Progress], labels: Mapping[str, str]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, caption=f"{seconds:.0f} s", caption_justify="left")
     for name in ("step", "done", "failed", "in hand", ""):
         table.add_column(name)
     for row in rows:
-        style = "red" if row.failed else "green" if row.done == row.total else None
+        settled = row.done + row.held == row.total
+        style = "red" if row.failed else "green" if settled else None
         table.add_row(
             row.step,
             f"{row.done}/{row.total}",
             str(row.failed or ""),
-            ", ".join(row.working),
-            LABELS.get(row.step, ""),
+            str(row.running or ""),
+            labels.get(row.step, "") + (f" ({row.held} held)" if row.held else ""),
             style=style,
         )
     return table

@@ -1,0 +1,120 @@
+"""The family in the demo: memories become stories, quotes in people's own voices, episodes."""
+
+import asyncio
+from collections.abc import Sequence
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from keepsake import family
+from keepsake.clients.objects import ObjectStore, open_objects
+from keepsake.database import Connection
+from keepsake.demo import memories
+from keepsake.demo.show import clock, line, path
+from keepsake.demo.stage import Chapter, Stage
+from keepsake.errors import InvalidInput
+from keepsake.kept import Kept, Quote, kept
+from keepsake.records import Added
+from keepsake.search import Hit, ask
+from keepsake.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LABELS = {  # short: the live table is to fit 80 columns
+    "transcripts": "speech to text",
+    "passages": "embedded for search",
+    "value_tags": "what it is about",
+    "wisdom": "advice, and for whom",
+    "stories": "title and summary",
+    "quotes": "word for word",
+    "podcasts": "the episode",
+}
+
+
+async def _add(stage: Stage) -> list[Added]:
+    return await add_memories(stage.connection, stage.settings)
+
+
+async def add_memories(connection: Connection, settings: Settings) -> list[Added]:
+    """Add the demo's family and responses, those that are not there yet."""
+    try:
+        home = family.find_family(connection, memories.FAMILY)
+    except InvalidInput:
+        home = family.add_family(connection, memories.FAMILY, time_zone=memories.TIME_ZONE)
+    known = connection.execute("SELECT name FROM members WHERE family_id = %s", (home.id,))
+    for name in set(memories.MEMBERS) - {row[0] for row in known}:
+        family.add_member(connection, home, name)
+    objects = open_objects(settings)
+    return [
+        await family.add_response(
+            connection,
+            objects,
+            settings,
+            home,
+            family.NewResponse(
+                member=memory.member,
+                recorded_at=memory.recorded_at,
+                text=None if memory.audio else memory.text,
+                audio=memory.audio,
+                external_id=f"demo/{memory.name}",
+            ),
+        )
+        for memory in memories.MEMORIES
+    ]
+
+
+def _show(stage: Stage, ids: Sequence[int]) -> None:
+    """Print every story, and the answer to one search."""
+    connection = stage.connection
+    for record_id in ids:
+        _show_story(kept(connection, record_id), stage.objects, stage.console)
+    home = family.find_family(connection, memories.FAMILY)
+    found = ask(connection, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)
+    _show_search(memories.SEARCH, asyncio.run(found), stage.console)
+
+
+def _show_story(found: Kept, objects: ObjectStore, console: "Console") -> None:
+    """Print a story: title, tags, wisdom, one quote and its voice, the episode."""
+    record = found.record
+    console.print()
+    console.print(found.story.title if found.story else "(no story)", style="bold cyan")
+    how = "told" if record.spoken else "written"
+    day = f"{record.recorded_at.day} {record.recorded_at:%B %Y}"
+    console.print(f"{how} by {record.member} on {day}, record {record.id}", style="dim")
+    if found.tags:
+        line(console, "tags", ", ".join(found.tags))
+    for advice in found.wisdom:
+        line(console, "wisdom", f"{advice.advice} (for {advice.audience}; {advice.life_area})")
+    if found.quotes:
+        quote = next((q for q in found.quotes if q.clip_key), found.quotes[0])
+        line(console, "quote", f"“{quote.text}”{_when(quote)}")
+        if quote.clip_key:
+            line(console, "voice", path(objects.url(quote.clip_key)))
+    if found.episode:
+        url = path(objects.url(found.episode.audio_key))
+        line(console, "episode", f"{url}, {clock(found.episode.duration)}")
+
+
+def _when(quote: Quote) -> str:
+    if quote.starts_at is None or quote.ends_at is None:
+        return ""
+    return f", said at {clock(quote.starts_at)} to {clock(quote.ends_at)}"
+
+
+def _show_search(query: str, hits: Sequence[Hit], console: "Console") -> None:
+    """Print what a search by meaning found."""
+    console.print()
+    console.print(f"Search by meaning: “{query}”", style="bold cyan")
+    for hit in hits:
+        console.print(f"{hit.title or 'untitled'}, {hit.by}, record {hit.record_id}", style="dim")
+        console.print(f"  {shorten(hit.text, 300, placeholder=' ...')}", soft_wrap=False)
+
+
+FAMILY = Chapter(
+    about="a family's memories, from voice message to podcast",
+    labels=LABELS,
+    add=_add,
+    added=f"memories of {memories.FAMILY}, "
+    f"{sum(memory.audio is not None for memory in memories.MEMORIES)} of them spoken",
+    show=_show,
+)
