@@ -5,7 +5,6 @@ it, in `assets/family/`.
 """
 
 import hashlib
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -192,7 +191,7 @@ async def add_response(
     question = _find_question(connection, family, new.prompt_id)
     if (new.text is None) == (new.audio is None):
         raise InvalidInput("a response is either written or spoken: give a text or a recording")
-    text = None if new.text is None else check_text(new.text, settings)
+    text = None if new.text is None else records.check_text(new.text, settings)
     key, digest = None, hashlib.sha256((text or "").encode()).hexdigest()
     if new.audio is not None:
         digest = check_audio(new.audio, settings)
@@ -218,27 +217,6 @@ async def add_response(
                  new.audio.name if new.audio else None),
             )  # fmt: skip
     return added
-
-
-def check_text(text: str, settings: Settings) -> str:
-    """A written response as it is stored: letters with accents in one form, whoever wrote them.
-
-    Raises:
-        InvalidInput: it is empty, too long, or has characters that no text has.
-    """
-    if "\x00" in text:
-        raise InvalidInput("the text has NUL characters: it is not a text file")
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        raise InvalidInput("the text has characters that are no text: save it as UTF-8")
-    text = unicodedata.normalize("NFC", text.strip().removeprefix("\ufeff").strip())
-    if not any(c.isalnum() for c in text):
-        raise InvalidInput("the text is empty: it has not one letter or digit")
-    if len(text) > settings.max_text_chars:
-        raise InvalidInput(
-            f"the text has {len(text):,} characters; at most {settings.max_text_chars:,} are "
-            "accepted (MAX_TEXT_CHARS): split it into several responses"
-        )
-    return text
 
 
 def check_audio(path: Path, settings: Settings) -> str:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
+from keepsake.settings import Settings
 
 PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}
 CLOCK_SKEW = timedelta(minutes=5)
@@ -204,6 +205,27 @@ def check_recorded_at(moment: datetime, first_day: date) -> datetime:
             "set FIRST_DAY to an earlier day to keep older records"
         )
     return moment
+
+
+def check_text(text: str, settings: Settings) -> str:
+    """What people wrote, as it is stored: letters with accents in one form, whoever wrote them.
+
+    Raises:
+        InvalidInput: it is empty, too long, or has characters that no text has.
+    """
+    if "\x00" in text:
+        raise InvalidInput("the text has NUL characters: it is not a text file")
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise InvalidInput("the text has characters that are no text: save it as UTF-8")
+    text = unicodedata.normalize("NFC", text.strip().removeprefix("\ufeff").strip())
+    if not any(c.isalnum() for c in text):
+        raise InvalidInput("the text is empty: it has not one letter or digit")
+    if len(text) > settings.max_text_chars:
+        raise InvalidInput(
+            f"the text has {len(text):,} characters; at most {settings.max_text_chars:,} are "
+            "accepted (MAX_TEXT_CHARS): split it into several"
+        )
+    return text
 
 
 def check_priority(name: str) -> int:

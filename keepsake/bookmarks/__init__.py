@@ -1,0 +1,22 @@
+"""The bookmarks line's own tables: what people save, how it comes in, and how it is read back.
+
+What is made of a bookmark stands with the step that makes it, in `assets/bookmarks/`.
+"""
+
+from keepsake.bookmarks.records import (
+    LINE,
+    Bookmark,
+    NewBookmark,
+    add_bookmark,
+    load_bookmarks,
+    tags_of_owner,
+)
+
+__all__ = [
+    "LINE",
+    "Bookmark",
+    "NewBookmark",
+    "add_bookmark",
+    "load_bookmarks",
+    "tags_of_owner",
+]

@@ -1,0 +1,196 @@
+"""Bookmarks as they are handed in and as steps read them.
+
+Adding is checked here, at the border. Files full of bookmarks are read in `imports.py`; they come
+in by the same way, many at a time.
+"""
+
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from psycopg.rows import class_row
+
+from keepsake import records
+from keepsake.bookmarks.addresses import fetchable, same_page
+from keepsake.database import AsyncConnection, Connection
+from keepsake.errors import InvalidInput
+from keepsake.fingerprint import fingerprint
+from keepsake.owners import Owner
+from keepsake.records import Added, NewRecord
+from keepsake.settings import Settings
+
+LINE = "bookmarks"
+LONGEST_TITLE = 500  # characters
+LONGEST_TAG = 60
+MOST_TAGS = 50
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """What somebody saved: the source that every step of the line is made from.
+
+    Attributes:
+        url: as it was given; it may be none that can be fetched, and is empty for a mere text.
+        platform: youtube, tiktok, ... as the sender names it.
+        title: the sender's own.
+        content: text that came with it.
+        folder: where it was filed in the program it was imported from.
+    """
+
+    record_id: int
+    owner_id: int
+    owner: str
+    url: str
+    platform: str | None
+    title: str | None
+    content: str | None
+    folder: str | None
+    recorded_at: datetime
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class NewBookmark:
+    """A bookmark as it is handed in. Without `recorded_at` it was saved now."""
+
+    url: str
+    platform: str | None = None
+    title: str | None = None
+    content: str | None = None
+    tags: Sequence[str] = ()
+    folder: str | None = None
+    recorded_at: datetime | None = None
+    priority: str = "normal"
+    external_id: str | None = None
+
+
+def add_bookmark(
+    connection: Connection, settings: Settings, owner: Owner, new: NewBookmark
+) -> Added:
+    """Check a bookmark and store its rows; the sensor takes it from there.
+
+    The same page saved twice is one bookmark, with the tags of both times.
+
+    Raises:
+        InvalidInput: anything about it is no good. Nothing was stored.
+    """
+    fetchable(new.url)
+    checked = replace(
+        new,
+        url=new.url.strip(),
+        platform=_platform(new.platform),
+        title=_line(new.title, LONGEST_TITLE),
+        content=None if new.content is None else records.check_text(new.content, settings),
+        tags=[clean_tag(tag) for tag in new.tags],
+        recorded_at=records.check_recorded_at(
+            new.recorded_at or datetime.now(UTC), settings.first_day
+        ),
+    )
+    records.check_priority(new.priority)
+    with connection.transaction():
+        (added,) = store(connection, settings, owner, [checked])
+    return added
+
+
+def store(
+    connection: Connection,
+    settings: Settings,
+    owner: Owner,
+    bookmarks: Sequence[NewBookmark],
+    *,
+    batch_id: int | None = None,
+) -> list[Added]:
+    """Store checked bookmarks, each with its `recorded_at`; call it inside a transaction."""
+    added = records.add_records(
+        connection,
+        line=LINE,
+        owner_id=owner.id,
+        rows=[_record(new) for new in bookmarks],
+        later=settings.scheduled_steps,
+        off=settings.switched_off_steps,
+        batch_id=batch_id,
+    )
+    rows = list(zip(added, bookmarks, strict=True))
+    copy = "COPY bookmarks (record_id, url, platform, title, content, folder) FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(copy) as sink:
+        for record, new in rows:
+            if record.new:
+                sink.write_row(
+                    (record.record_id, new.url, new.platform, new.title, new.content, new.folder)
+                )
+    connection.cursor().executemany(
+        "INSERT INTO keywords (record_id, owner_id, keyword, source) VALUES (%s, %s, %s, 'human')"
+        " ON CONFLICT (record_id, keyword) DO UPDATE SET source = 'human'",
+        [(record.record_id, owner.id, tag) for record, new in rows for tag in new.tags],
+    )
+    return added
+
+
+def _record(new: NewBookmark) -> NewRecord:
+    assert new.recorded_at is not None  # noqa: S101  # checked bookmarks have one
+    # A mere text has no address to know it by.
+    return NewRecord(
+        external_id=new.external_id or same_page(new.url or f"text:{new.content}"),
+        recorded_at=new.recorded_at,
+        content_hash=fingerprint(new.url, new.platform, new.title, new.content),
+        priority=records.check_priority(new.priority),
+    )
+
+
+def clean_tag(tag: str) -> str:
+    """A tag as it stands on a bookmark: in the owner's own spelling, without needless space.
+
+    Raises:
+        InvalidInput: it is empty or longer than 60 characters.
+    """
+    cleaned = unicodedata.normalize("NFC", records.clean_name(tag).lstrip("#"))
+    if not cleaned:
+        raise InvalidInput("the tag is empty")
+    if len(cleaned) > LONGEST_TAG:
+        raise InvalidInput(f"a tag has at most {LONGEST_TAG} characters, this one {len(cleaned)}")
+    return cleaned
+
+
+def _platform(name: str | None) -> str | None:
+    if name is None:
+        return None
+    cleaned = records.clean_name(name).lower()
+    if len(cleaned) > 40:
+        raise InvalidInput(f"the platform has {len(cleaned)} characters; at most 40 are accepted")
+    return cleaned
+
+
+def _line(text: str | None, longest: int) -> str | None:
+    """A text on one line, without control characters, cut to `longest` characters."""
+    if text is None:
+        return None
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return unicodedata.normalize("NFC", plain)[:longest] or None
+
+
+async def load_bookmarks(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Bookmark]:
+    """The sources of some records."""
+    async with connection.cursor(row_factory=class_row(Bookmark)) as cursor:
+        await cursor.execute(
+            """
+            SELECT b.record_id, r.owner_id, o.name AS owner, b.url, b.platform, b.title, b.content,
+                   b.folder, r.recorded_at, r.content_hash
+            FROM bookmarks b
+            JOIN records r ON r.id = b.record_id
+            JOIN owners o ON o.id = r.owner_id
+            WHERE b.record_id = ANY(%s)
+            """,
+            (list(ids),),
+        )
+        return {bookmark.record_id: bookmark async for bookmark in cursor}
+
+
+async def tags_of_owner(connection: AsyncConnection, owner_id: int, *, most: int) -> list[str]:
+    """An owner's tags, those that people set first, then the most used."""
+    cursor = await connection.execute(
+        "SELECT keyword FROM keywords WHERE owner_id = %s GROUP BY keyword"
+        " ORDER BY bool_or(source = 'human') DESC, count(*) DESC, keyword LIMIT %s",
+        (owner_id, most),
+    )
+    return [row[0] for row in await cursor.fetchall()]
