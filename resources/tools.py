@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from keepsake.apart import Apart, open_apart
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool
 from keepsake.settings import Settings, load_settings
@@ -16,6 +17,7 @@ from resources.models import ModelsResource
 
 if TYPE_CHECKING:
     from keepsake.clients.models import Models
+    from keepsake.web.client import Web
 
 
 class ObjectsResource(Protocol):
@@ -30,14 +32,17 @@ class ObjectsResource(Protocol):
 class Tools:
     """What is handed to every step.
 
-    `recordings` bounds how many recordings are on disk at once, `audio` how many are worked on by
-    the processor; `scratch` is a folder that vanishes with the run.
+    `web` fetches what others name, and `apart` runs what reads it. `recordings` bounds how many
+    recordings are on disk at once, `audio` how many are worked on by the processor; `scratch` is a
+    folder that vanishes with the run.
     """
 
     settings: Settings
     pool: Pool
     objects: ObjectStore
     models: "Models"
+    web: "Web"
+    apart: Apart
     recordings: asyncio.Semaphore
     audio: asyncio.Semaphore
     scratch: Path
@@ -62,14 +67,23 @@ async def open_tools(
     database: DatabaseResource, objects: ObjectsResource, models: ModelsResource
 ) -> AsyncIterator[Tools]:
     """Open everything for one run on the running event loop."""
+    from keepsake.web.client import open_web
+
     settings = load_settings()
     with tempfile.TemporaryDirectory(prefix="keepsake-") as scratch:
-        async with database.open_pool() as pool, models.open() as clients:
+        async with (
+            database.open_pool() as pool,
+            models.open() as clients,
+            open_web(settings, pool) as web,
+            open_apart(settings) as apart,
+        ):
             yield Tools(
                 settings=settings,
                 pool=pool,
                 objects=objects.store(),
                 models=clients,
+                web=web,
+                apart=apart,
                 recordings=asyncio.Semaphore(
                     clients.transcription.gate.limit + settings.audio_concurrency
                 ),
