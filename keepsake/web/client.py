@@ -1,47 +1,55 @@
 """The guarded client: every address that a user, a page or a redirect names is fetched here.
 
-It resolves first, checks every address of the host, and connects to the one it checked; a second
-resolution could give another (DNS rebinding). Each redirect is checked anew. Sizes are counted
-after decompression, as the bytes come. What cannot be had becomes one of `keepsake.errors`, whose
-message names the host and never the whole address.
+`network.py` connects only to addresses that `guard.py` lets pass, and each redirect is a request
+like the first. What cannot be had becomes one of `keepsake.errors`, whose message names the host
+and never the whole address. What a site may be asked, and when, stands in `robots.py` and
+`hosts.py`; what a response holds in `answer.py`; what a page says is read apart, by `page.py`.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
+
+import httpcore2
+from httpx2 import URL, Cookies, Headers, Request, Response
 
 from keepsake.database import Pool
+from keepsake.errors import PermanentError, RetryableError
 from keepsake.settings import Settings
+from keepsake.web.answer import Answer, Downloaded, Fetched, TooLarge
+from keepsake.web.guard import Guard, checked_url
+from keepsake.web.hosts import Turns
+from keepsake.web.network import GuardedBackend, Resolve, resolve
+from keepsake.web.robots import MAX_BYTES as ROBOTS_BYTES
+from keepsake.web.robots import Robots
 
+__all__ = ["Downloaded", "Fetched", "TooLarge", "Web", "open_web"]
 
-@dataclass(frozen=True)
-class Fetched:
-    """A response small enough to be in memory. Names of headers are in lower case."""
+T = TypeVar("T")
 
-    url: str  # after redirects
-    status: int  # 304 only when conditional headers were given
-    headers: Mapping[str, str]
-    body: bytes
+MOST_REDIRECTS = 5
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 10.0  # a connection is kept for the next request to its host so long
 
-
-@dataclass(frozen=True)
-class Downloaded:
-    """A response that was streamed to a file."""
-
-    url: str  # after redirects
-    content_type: str
-    size: int  # bytes
-    sha256: str
-    name: str | None  # from Content-Disposition, without anything of a path
+_REDIRECTS = {301, 302, 303, 307, 308}
+# Headers of a caller that are for the first host alone.
+_SECRET = {"authorization", "cookie"}
 
 
 class Web:
     """Fetches what others name."""
 
-    def __init__(self, settings: Settings, pool: Pool) -> None:
+    def __init__(self, settings: Settings, pool: Pool, resolve: Resolve) -> None:
         self._settings = settings
-        self._pool = pool
+        self._resolve = resolve
+        self._places = asyncio.Semaphore(settings.web_concurrency)
+        self._turns = Turns(pool, settings.web_host_interval)
+        self._robots = Robots(self._robots_txt, settings.web_user_agent)
 
     async def get(
         self,
@@ -50,8 +58,26 @@ class Web:
         headers: Mapping[str, str] | None = None,
         max_bytes: int | None = None,
     ) -> Fetched:
-        """Fetch a response into memory."""
-        raise NotImplementedError
+        """Fetch a response into memory.
+
+        Args:
+            url: what to fetch; redirects are followed.
+            headers: sent beside our own. `Authorization` goes to the first host alone.
+            max_bytes: the largest body, unpacked; `MAX_PAGE_MB` if not given.
+
+        Raises:
+            AddressRefused: the address, or one it redirects to, may not be fetched.
+            PermanentError: it cannot be had: not there, not for us, too large, no such host.
+            RateLimited: the site asks us to slow down.
+            RetryableError: it cannot be had now: errors of the server, no connection, too slow.
+        """
+        most = max_bytes or self._settings.max_page_mb * 1_000_000
+
+        async def read(answer: Answer) -> Fetched:
+            answer.require()
+            return await answer.in_memory(most)
+
+        return await self._follow(url, read, headers or {}, self._settings.web_timeout)
 
     async def download(
         self,
@@ -62,17 +88,187 @@ class Web:
         seconds: float,
         headers: Mapping[str, str] | None = None,
     ) -> Downloaded:
-        """Stream a response to the file `path`."""
-        raise NotImplementedError
+        """Stream a response to the file `path`, which after a failure may hold a part of it.
+
+        Args:
+            url: what to fetch; redirects are followed.
+            path: the file, made or written over.
+            max_bytes: the largest body.
+            seconds: how long everything may take.
+            headers: sent beside our own. `Authorization` goes to the first host alone.
+
+        Raises:
+            StepError: as `get`; an empty body is a RetryableError.
+        """
+
+        async def read(answer: Answer) -> Downloaded:
+            answer.require()
+            return await answer.in_file(path, max_bytes)
+
+        plain = {"Accept-Encoding": "identity", **(headers or {})}
+        return await self._follow(url, read, plain, seconds)
 
     async def page(
         self, url: str, *, etag: str | None = None, last_modified: str | None = None
     ) -> Fetched:
-        """Fetch a page as a polite visitor."""
-        raise NotImplementedError
+        """Fetch a page as its site likes it: as robots.txt has it, and not too often.
+
+        Args:
+            url: the page; redirects are followed, each in its turn.
+            etag: what an earlier response had; if the page is still the same, the status is 304
+                and the body is empty.
+            last_modified: the same.
+
+        Raises:
+            StepError: as `get`; robots.txt does not allow us (PermanentError), or too many are
+                waiting for this host (RateLimited).
+        """
+        known = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+        conditions = {name: value for name, value in known.items() if value}
+        most = self._settings.max_page_mb * 1_000_000
+
+        async def read(answer: Answer) -> Fetched:
+            answer.require(*([304] if conditions else []))
+            return await answer.in_memory(most)
+
+        headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", **conditions}
+        seconds = self._settings.web_timeout
+        return await self._follow(url, read, headers, seconds, self._in_turn)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._robots.close()
+        if "_connections" in self.__dict__:
+            await self._connections.aclose()
+
+    @cached_property
+    def _connections(self) -> httpcore2.AsyncConnectionPool:
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=httpcore2.default_ssl_context(),
+            max_connections=None,
+            max_keepalive_connections=self._settings.web_concurrency,
+            keepalive_expiry=IDLE_SECONDS,
+            network_backend=GuardedBackend(Guard.of(self._settings.web_allow), self._resolve),
+        )
+
+    @asynccontextmanager
+    async def _in_turn(self, url: URL) -> AsyncIterator[None]:
+        """A place among the pages fetched at once; waiting for a turn takes none."""
+        delay = await self._robots.check(url) if self._settings.web_robots else 0.0
+        await self._turns.wait(url.host, at_least=delay)
+        async with self._places:
+            yield
+
+    async def _robots_txt(self, url: str) -> tuple[int, bytes]:
+        async def read(answer: Answer) -> tuple[int, bytes]:
+            body = bytearray()
+            await answer.read(body.extend, most=ROBOTS_BYTES, whole=False)
+            return answer.response.status_code, bytes(body)
+
+        return await self._follow(url, read, {}, self._settings.web_timeout)
+
+    async def _follow(
+        self,
+        url: str,
+        read: Callable[[Answer], Awaitable[T]],
+        headers: Mapping[str, str],
+        seconds: float,
+        admit: Callable[[URL], AbstractAsyncContextManager[None]] = lambda _: nullcontext(),
+    ) -> T:
+        """What `read` makes of the response that stands at the end of the redirects.
+
+        Every request is made inside `admit`, and all of them together take at most `seconds`.
+        Cookies live as long as this call: sites set one and redirect to where it is read.
+        """
+        target, cookies, clock = checked_url(url), Cookies(), _Clock(seconds)
+        seen: set[tuple[URL, str | None]] = set()
+        for _ in range(MOST_REDIRECTS + 1):
+            request = Request("GET", target, headers=self._headers(headers), cookies=cookies)
+            visit = (target, request.headers.get("cookie"))
+            if visit in seen:
+                raise PermanentError(f"{target.host} redirects in a circle")
+            seen.add(visit)
+            async with admit(target):
+                with _failures(target.host, seconds):
+                    async with clock.running(), self._asked(request) as answer:
+                        location = answer.response.headers.get("location")
+                        if answer.response.status_code not in _REDIRECTS or not location:
+                            return await read(answer)
+            cookies.extract_cookies(answer.response)
+            following = _joined(target, location)
+            if following.host != target.host:
+                headers = {k: v for k, v in headers.items() if k.lower() not in _SECRET}
+            target = following
+        raise PermanentError(f"{target.host} is redirected to more than {MOST_REDIRECTS} times")
+
+    @asynccontextmanager
+    async def _asked(self, request: Request) -> AsyncIterator[Answer]:
+        url = request.url
+        async with self._connections.stream(
+            request.method,
+            httpcore2.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
+            headers=request.headers.raw,
+            extensions={"timeout": {"connect": CONNECT_SECONDS}},
+        ) as raw:
+            response = Response(raw.status, headers=raw.headers, request=request)
+            yield Answer(url, response, raw)
+
+    def _headers(self, headers: Mapping[str, str]) -> Headers:
+        ours = {"User-Agent": self._settings.web_user_agent, "Accept-Encoding": "gzip"}
+        return Headers({**ours, **headers})
 
 
 @asynccontextmanager
-async def open_web(settings: Settings, pool: Pool) -> AsyncIterator[Web]:
-    """A client for the length of the block."""
-    yield Web(settings, pool)
+async def open_web(
+    settings: Settings, pool: Pool, resolve: Resolve = resolve
+) -> AsyncIterator[Web]:
+    """A client for the length of the block. It connects to nothing before it is used."""
+    web = Web(settings, pool, resolve)
+    try:
+        yield web
+    finally:
+        await web.close()
+
+
+class _Clock:
+    """Seconds that several blocks may take together."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Let it run for the length of the block, which ends with TimeoutError at zero."""
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._left):
+                yield
+        finally:
+            self._left -= time.monotonic() - started
+
+
+@contextmanager
+def _failures(host: str, seconds: float) -> Iterator[None]:
+    """Say in our words what goes wrong between us and `host`."""
+    try:
+        yield
+    except httpcore2.ConnectTimeout:
+        raise RetryableError(f"{host} takes no connection") from None
+    except (TimeoutError, httpcore2.TimeoutException):
+        raise RetryableError(f"{host} took longer than {seconds:g} s") from None
+    except httpcore2.ConnectError as error:
+        if isinstance(error.__cause__, ssl.SSLError):
+            raise RetryableError(f"no secure connection to {host}: its certificate?") from None
+        raise RetryableError(f"{host} takes no connection") from None
+    except (httpcore2.NetworkError, httpcore2.ProtocolError):
+        raise RetryableError(f"the connection to {host} broke off") from None
+
+
+def _joined(url: URL, location: str) -> URL:
+    """Where a redirect leads, checked like an address that a user gave."""
+    try:
+        return checked_url(str(url.join(location)))
+    except ValueError:  # what httpx2 makes of some malformed ones
+        raise PermanentError(f"{url.host} redirects to what is no address") from None

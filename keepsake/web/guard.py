@@ -18,6 +18,8 @@ from ipaddress import (
 )
 from typing import Self
 
+from httpx2 import URL, InvalidURL
+
 from keepsake.errors import PermanentError
 
 Address = IPv4Address | IPv6Address
@@ -105,3 +107,23 @@ def _carried(address: Address) -> Iterator[IPv4Address]:
         yield address.sixtofour
     if address.teredo:
         yield from address.teredo
+
+
+def checked_url(text: str) -> URL:
+    """An address as it may be asked for, without its fragment.
+
+    Raises:
+        PermanentError: it is none.
+        AddressRefused: it is not of the web, or holds a user name or password.
+    """
+    try:
+        url = URL(text.strip())
+    except (InvalidURL, ValueError):
+        raise PermanentError("this is no address of a page") from None
+    if url.scheme not in ("http", "https"):
+        raise AddressRefused("only addresses that start with http: or https: are fetched")
+    if not url.host or (url.port is not None and not 0 < url.port < 65536):
+        raise PermanentError("this is no address of a page")
+    if url.userinfo:
+        raise AddressRefused("addresses with a user name or a password are not fetched")
+    return url.copy_with(fragment=None)
