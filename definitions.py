@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 
 from assets.family.interview_prompts import interview_prompts
-from assets.family.line import family, family_job, responses
+from assets.family.line import family, family_job
+from assets.family.responses import responses
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource

@@ -1,7 +1,6 @@
 """The family line by the clock: nightly podcasts, closing the day, weekly questions."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import dagster as dg
 
@@ -9,6 +8,7 @@ from assets.family.interview_prompts import interview_prompts
 from assets.family.line import family_job
 from keepsake.family import days_with_stories_without_podcast
 from resources.database import DatabaseResource
+from schedules.closing import closes_the_day
 
 RUNNING = dg.DefaultScheduleStatus.RUNNING
 DAYS_AT_ONCE = 31
@@ -44,19 +44,7 @@ def daily_podcasts(
         )
 
 
-@dg.schedule(
-    name="close_the_family_day",
-    job=family_job,
-    cron_schedule="30 0 * * *",
-    execution_timezone="UTC",
-    default_status=RUNNING,
-    description="Every night the day that has ended once more, in full: what failed is tried "
-    "again, what is up to date costs nothing, and its checks say whether the day is whole.",
-)
-def close_the_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """One run of all steps over yesterday."""
-    yesterday = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
-    return dg.RunRequest(run_key=f"close-{yesterday}", partition_key=yesterday)
+close_the_day = closes_the_day("family", job_name=family_job.name)
 
 
 weekly_interview_prompts = dg.build_schedule_from_partitioned_job(

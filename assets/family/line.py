@@ -2,16 +2,16 @@
 
 import dagster as dg
 
-from assets.family.passages import PASSAGES, vectors_of_the_declared_size
+from assets.family.passages import PASSAGES
 from assets.family.podcasts import PODCASTS, episodes_audible
 from assets.family.quotes import QUOTES, quotes_verbatim
-from assets.family.responses import responses_asset
 from assets.family.stories import STORIES
 from assets.family.transcripts import TRANSCRIPTS
 from assets.family.value_tags import VALUE_TAGS, tags_in_the_vocabulary
 from assets.family.wisdom import WISDOM
 from assets.line_assets import ContentCheck, line_multi_asset
 from assets.partitions import DAYS
+from assets.passages import vectors_of_the_declared_size
 from keepsake.family import LINE, load_responses
 from keepsake.line import Line
 
@@ -45,8 +45,6 @@ CONTENT_CHECKS = (
         episodes_audible,
     ),
 )
-
-responses = responses_asset(DAYS)
 
 family = line_multi_asset(
     FAMILY, came_in="responses", assets=STEP_ASSETS, checks=CONTENT_CHECKS, partitions=DAYS

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.family.prompts import RULES, portions, sentence_type, told
+from assets.family.prompts import RULES, portions, told
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
+from assets.prompts import sentence_type
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.errors import PermanentError
 from keepsake.family import Response

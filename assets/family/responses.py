@@ -4,11 +4,9 @@ They are added through the command line or the API, never made by Dagster; obser
 reads from the table which days have changed.
 """
 
-import dagster as dg
-
-from assets.line_assets import table_schema
+from assets.came_in import came_in_asset
+from assets.partitions import DAYS
 from keepsake.family import LINE
-from resources.database import DatabaseResource
 
 COLUMNS = (
     ("record_id", "bigint", "the response"),
@@ -20,31 +18,6 @@ COLUMNS = (
     ("audio_name", "text", "the name that the file came with"),
 )
 
-
-def responses_asset(partitions: dg.DailyPartitionsDefinition) -> dg.SourceAsset:
-    """The observable source of the family line."""
-
-    @dg.observable_source_asset(
-        name="responses",
-        group_name=LINE,
-        description=__doc__,
-        partitions_def=partitions,
-        metadata={
-            "dagster/table_name": "keepsake.responses",
-            "dagster/column_schema": table_schema(COLUMNS),
-        },
-        tags={"dagster/kind/postgres": ""},
-    )
-    def responses(database: DatabaseResource) -> dg.DataVersionsByPartition:
-        with database.connect() as connection:
-            days = connection.execute(
-                """
-                SELECT to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
-                       count(*) || '-' || md5(string_agg(content_hash, '' ORDER BY id))
-                FROM records WHERE line = %s GROUP BY day
-                """,
-                (LINE,),
-            ).fetchall()
-        return dg.DataVersionsByPartition(dict(days))
-
-    return responses
+responses = came_in_asset(
+    "responses", line=LINE, description=__doc__, columns=COLUMNS, partitions=DAYS
+)

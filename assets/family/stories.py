@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator
 
-from assets.family.prompts import RULES, sentence_type, told
+from assets.family.prompts import RULES, told
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
+from assets.prompts import condensed, sentence_type
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.family import Response
 from keepsake.line import Step
-from keepsake.text import chunks, clean_speech, invented, paragraphs, word_count
+from keepsake.text import clean_speech, invented, paragraphs, word_count
 from resources.tools import Tools
 
 SYSTEM = (
@@ -82,21 +83,14 @@ async def write(response: Response, transcript: Transcript, tools: Tools) -> Sto
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
-    words = await _condensed(response, transcript.text, tools)
+
+    async def sum_up(words: str) -> str:
+        return (await _headline(response, words, tools)).summary
+
+    words = await condensed(transcript.text, tools, sum_up=sum_up)
     headline = await _headline(response, words, tools)
     clean = clean_speech(transcript.text, transcript.language)
     return Story(headline.title, headline.summary, paragraphs(clean))
-
-
-async def _condensed(response: Response, words: str, tools: Tools) -> str:
-    """The words, if one call holds them; else what their parts are about, part by part."""
-    while len(parts := chunks(words, words=tools.settings.chat_words)) > 1:
-        headlines = [await _headline(response, words[p.start : p.end], tools) for p in parts]
-        summaries = "\n\n".join(headline.summary for headline in headlines)
-        if len(summaries) >= len(words):
-            break  # parts so short that nothing is gained by summing them up
-        words = summaries
-    return words
 
 
 async def _headline(response: Response, words: str, tools: Tools) -> Headline:

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.family.prompts import RULES, nearest, one_of, portions, told
+from assets.family.prompts import RULES, portions, told
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
+from assets.prompts import likeness, nearest, one_of
 from keepsake.database import AsyncConnection, Connection
 from keepsake.family import Response
 from keepsake.ledger import Window
@@ -85,16 +86,10 @@ async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) 
     others = [name for name in names if name and name not in known]
     if not others:
         return merged
-    import numpy as np  # a tenth of a second that the start of a run can do without
-
-    embeddings = tools.models.embeddings
-    vectors = np.stack(await embeddings.embed([*vocabulary, *others])).astype(np.float32)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    likeness = vectors[len(vocabulary) :] @ vectors[: len(vocabulary)].T
-    for name, row in zip(others, likeness, strict=True):
-        nearest = int(row.argmax())
-        if row[nearest] >= SAME_MEANING:
-            merged[name] = vocabulary[nearest]
+    for name, row in zip(others, await likeness(others, vocabulary, tools), strict=True):
+        best = int(row.argmax())
+        if row[best] >= SAME_MEANING:
+            merged[name] = vocabulary[best]
     return merged
 
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.family.prompts import RULES, portions, sentence_type, told
+from assets.family.prompts import RULES, portions, told
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
+from assets.prompts import sentence_type
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.family import Response
 from keepsake.line import Step

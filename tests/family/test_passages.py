@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from assets.family.passages import vectors_of_the_declared_size
+from assets.passages import vectors_of_the_declared_size
 from keepsake.database import connect
 from keepsake.text import text_key, word_count
 from tests.doubles.openai_api import OpenAI
