@@ -22,6 +22,7 @@ from schedules.family import (
     interview_prompts_job,
     weekly_interview_prompts,
 )
+from sensors.batches import imports_done
 from sensors.family import new_responses
 
 
@@ -36,7 +37,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     return dg.Definitions(
         assets=[responses, family, interview_prompts],
         jobs=[family_job, interview_prompts_job, daily_quote_job],
-        sensors=[new_responses],
+        sensors=[new_responses, imports_done],
         schedules=[daily_podcasts, close_the_day, daily_quote, weekly_interview_prompts],
         resources={**resources, **(resource_overrides or {})},
         # One process a run: the line overlaps its own work, and a process a step costs seconds.

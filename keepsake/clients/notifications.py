@@ -26,8 +26,13 @@ class Delivery:
     detail: str
 
 
-async def notify(urls: Sequence[str], *, title: str, body: str) -> Delivery:
-    """Send a plain-text message to every one of `urls`, once, without retries."""
+async def notify(
+    urls: Sequence[str], *, title: str, body: str, seconds: float = TIMEOUT_SECONDS
+) -> Delivery:
+    """Send a plain-text message to every one of `urls`, once, without retries.
+
+    An address that takes longer than `seconds` counts as failed.
+    """
     if not urls:
         return Delivery(sent=False, detail="no address to send to")
     from apprise import Apprise, NotifyFormat
@@ -40,7 +45,7 @@ async def notify(urls: Sequence[str], *, title: str, body: str) -> Delivery:
         if target is None or not targets.add(target):
             unread += 1
     result = await targets.async_notify(
-        body=body, title=title, body_format=NotifyFormat.TEXT, timeout=TIMEOUT_SECONDS
+        body=body, title=title, body_format=NotifyFormat.TEXT, timeout=seconds
     )
     failed = [each.name for each in result.results if each.status != 0]
     took = len(result.results) - len(failed)
@@ -52,8 +57,8 @@ async def notify(urls: Sequence[str], *, title: str, body: str) -> Delivery:
     return Delivery(sent=took > 0, detail=detail)
 
 
-def urls_for(settings: Settings, family_slug: str) -> list[str]:
-    """The addresses of a family: all of NOTIFY_URLS, and those of NOTIFY_CONFIG with its tag.
+def urls_for(settings: Settings, owner_slug: str) -> list[str]:
+    """The addresses of an owner: all of NOTIFY_URLS, and those of NOTIFY_CONFIG with its tag.
 
     Raises:
         SettingsError: NOTIFY_CONFIG cannot be read.
@@ -65,6 +70,6 @@ def urls_for(settings: Settings, family_slug: str) -> list[str]:
         config = AppriseConfig(paths=settings.notify_config)
         if not config.services():
             raise SettingsError("NOTIFY_CONFIG: no address could be read from this file")
-        tagged = Apprise(services=[config]).find(tag=family_slug, match_always=False)
+        tagged = Apprise(services=[config]).find(tag=owner_slug, match_always=False)
         urls += [str(target.url(privacy=False)) for target in tagged]  # type: ignore[no-untyped-call]
     return urls

@@ -58,7 +58,8 @@ def test_what_is_checked() -> None:
 
 def test_what_starts_by_itself() -> None:
     sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or ()}
-    assert sensors == {"new_family_records": dg.DefaultSensorStatus.RUNNING}
+    assert set(sensors) == {"new_family_records", "imports_done"}
+    assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
     schedules = defs.get_repository_def().schedule_defs
     running = dg.DefaultScheduleStatus.RUNNING
     assert {s.name: (s.cron_schedule, s.execution_timezone) for s in schedules} == {
