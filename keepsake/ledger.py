@@ -360,8 +360,8 @@ def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """
-            SELECT step, status, due_at, attempts, models, calls, tokens_in, tokens_out, seconds,
-                   error_type, error_message, run_id, started_at, finished_at
+            SELECT step, status, due_at, held, attempts, models, calls, tokens_in, tokens_out, cost,
+                   seconds, error_type, error_message, run_id, started_at, finished_at
             FROM ledger WHERE record_id = %s ORDER BY started_at NULLS LAST, step
             """,
             (record_id,),
