@@ -2,7 +2,7 @@
 
 import typer
 
-from keepsake.cli import add, find, importing, run, status
+from keepsake.cli import activities, add, costs, find, importing, owners, run, status
 from keepsake.cli.shell import Commands
 
 app = typer.Typer(
@@ -17,13 +17,21 @@ app = typer.Typer(
     "Start with `keepsake demo`, then `keepsake up`.",
 )
 
+add.app.command("activity")(activities.activity)
+add.app.command("owner")(owners.add)
+importing.app.command("activities")(activities.activities)
+
 app.add_typer(add.app, name="add", rich_help_panel="Records")
 app.add_typer(importing.app, name="import", rich_help_panel="Records")
 app.command("status", rich_help_panel="Records")(status.status)
+app.command("batches", rich_help_panel="Records")(status.batches)
 app.command("search", rich_help_panel="Records")(find.search)
 app.command("tag", rich_help_panel="Records")(status.tag)
 app.command("retry", rich_help_panel="Records")(status.retry)
 app.command("redo", rich_help_panel="Records")(status.redo)
+app.command("owners", rich_help_panel="Owners")(owners.owners)
+app.command("owner", rich_help_panel="Owners")(owners.owner)
+app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("demo", rich_help_panel="Running it")(run.demo)
 app.command("doctor", rich_help_panel="Running it")(run.doctor)

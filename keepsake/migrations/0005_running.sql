@@ -12,7 +12,8 @@ CREATE TABLE activity_files (
     file_name  text NOT NULL,
     format     text NOT NULL CHECK (format IN ('fit', 'gpx', 'tcx')),
     sha256     text NOT NULL,                -- of the unpacked file
-    title      text                          -- the runner's own name for it
+    title      text,                         -- the runner's own name for it
+    sport      text                          -- as an archive lists it: used where the file names none
 );
 CREATE INDEX activity_files_sha256 ON activity_files (sha256);
 

@@ -1,0 +1,119 @@
+"""`keepsake add activity` and `keepsake import activities`."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keepsake.cli.shell import Json, console, open_database, print_json
+
+if TYPE_CHECKING:
+    from keepsake.running.imports import Imported
+
+Owner = Annotated[
+    str | None,
+    typer.Option(help="Whose: name, short name or id. Default: whom KEEPSAKE_OWNER names."),
+]
+SHOWN = 20  # refused files that are named to people; --json names more
+
+
+def activity(
+    file: Annotated[Path, typer.Argument(help="A FIT, GPX or TCX file, gzipped or not.")],
+    title: Annotated[str | None, typer.Option(help="Your own name for it.")] = None,
+    owner: Owner = None,
+    priority: Annotated[str, typer.Option(help="low, normal or urgent.")] = "normal",
+    external_id: Annotated[
+        str | None,
+        typer.Option(
+            "--id", help="Your own id for it: adding it twice adds it once. Default: its content."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add one activity."""
+    from keepsake.clients.objects import open_objects
+    from keepsake.owners import owner_or_default
+    from keepsake.running.imports import add_activity
+    from keepsake.settings import load_settings
+
+    settings = load_settings()
+    with open_database(settings) as connection:
+        added = asyncio.run(
+            add_activity(
+                connection,
+                open_objects(settings),
+                settings,
+                owner_or_default(connection, settings, owner),
+                file,
+                title=title,
+                priority=priority,
+                external_id=external_id,
+            )
+        )
+    if json:
+        print_json(added)
+    elif added.new:
+        typer.echo(
+            f"Added record {added.record_id}. Follow it: `keepsake status {added.record_id}`."
+        )
+    else:
+        typer.echo(f"Already there as record {added.record_id}; nothing was added.")
+
+
+def activities(
+    path: Annotated[
+        Path, typer.Argument(help="A folder, a Strava export (.zip), or a single file.")
+    ],
+    owner: Owner = None,
+    max_heart_rate: Annotated[
+        int | None,
+        typer.Option(
+            help="The runner's, in beats a minute: zones are computed from it. "
+            "Default: the highest seen."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Import activities, thousands at once. Again is free: what is known is recognised."""
+    from keepsake.clients.objects import open_objects
+    from keepsake.owners import owner_or_default
+    from keepsake.running.imports import import_activities
+    from keepsake.running.records import set_max_heart_rate
+    from keepsake.settings import load_settings
+
+    settings = load_settings()
+    out = console()
+    with open_database(settings) as connection, out.status("Importing ...") as shown:
+        runner = owner_or_default(connection, settings, owner)
+        if max_heart_rate is not None:
+            set_max_heart_rate(connection, runner.id, max_heart_rate)
+        imported = asyncio.run(
+            import_activities(
+                connection,
+                open_objects(settings),
+                settings,
+                runner,
+                path,
+                on_progress=lambda so_far: shown.update(_summary(so_far)),
+            )
+        )
+    if json:
+        print_json(imported)
+        return
+    out.print(_summary(imported))
+    for name, reason in imported.reasons[:SHOWN]:
+        out.print(f"  refused {name}: {reason}")
+    if imported.refused > SHOWN:
+        out.print(f"  and {imported.refused - SHOWN} more")
+
+
+def _summary(imported: "Imported") -> str:
+    counts = {
+        "new": imported.added,
+        "in the place of files that could not be read": imported.replaced,
+        "already there": imported.known,
+        "refused": imported.refused,
+    }
+    told = (f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"Activities: {', '.join(told) or 'none found'}."

@@ -1,0 +1,270 @@
+"""Activity files taken in: one, or thousands from a folder or an archive.
+
+Files are looked at in processes apart while the ones before them are stored, a hundred in one
+transaction; so memory stays flat, and an import that was broken off is simply run again. A file
+that is an activity becomes a record even if no more than its beginning can be read: what is wrong
+with it is then told by its `activities` step. What is no activity is refused and named.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from keepsake import records
+from keepsake.apart import Apart, open_apart
+from keepsake.batches import finish_batch, start_batch
+from keepsake.clients.objects import ObjectStore
+from keepsake.concurrency import together
+from keepsake.database import Connection
+from keepsake.errors import InvalidInput, PermanentError
+from keepsake.owners import Owner
+from keepsake.records import PRIORITIES, Added
+from keepsake.running import records as activities
+from keepsake.running.archives import Entry, entries, file_entry
+from keepsake.running.packed import GZIP, examine
+from keepsake.running.records import LINE, ActivityFile
+from keepsake.settings import Settings
+
+IN_FLIGHT = 16  # files being looked at or waiting for it
+FILES_A_BATCH = 100
+BYTES_A_BATCH = 32_000_000  # packed, as they are held until they are stored
+SECONDS_A_LOOK = 60.0
+REASONS_KEPT = 100
+
+
+@dataclass
+class Imported:
+    """What an import has come to so far.
+
+    Attributes:
+        added: new records.
+        replaced: records whose file could not be read and that have another one now.
+        known: files of records that were there already.
+        refused: files that no record could be made of.
+        reasons: name and reason of the first refused ones.
+    """
+
+    added: int = 0
+    replaced: int = 0
+    known: int = 0
+    refused: int = 0
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Count a file that was refused."""
+        self.refused += 1
+        if len(self.reasons) < REASONS_KEPT:
+            self.reasons.append((name, reason))
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A file that is an activity, with its bytes as they are kept."""
+
+    file: ActivityFile
+    data: bytes
+
+
+async def import_activities(
+    connection: Connection,
+    objects: ObjectStore,
+    settings: Settings,
+    owner: Owner,
+    path: Path,
+    *,
+    on_progress: Callable[[Imported], None] | None = None,
+) -> Imported:
+    """Take in every activity of a folder, an archive or a file, as records of low priority.
+
+    Raises:
+        InvalidInput: there is nothing at `path`, or the archive is damaged.
+        StepError: the object store does not take the files. What was stored stays; run it again.
+    """
+    found = entries(path, most_bytes=_most_bytes(settings))
+    batch_id = start_batch(connection, owner.id, LINE, path.name)
+    imported = Imported()
+    low = PRIORITIES["low"]
+    intake = _Intake(connection, objects, settings, owner, low, imported, batch_id)
+    try:
+        async with open_apart(settings) as apart, aclosing(intake.looked_at(found, apart)) as all:
+            batch: list[_Looked] = []
+            async for looked in all:
+                batch.append(looked)
+                held = sum(len(each.data) for each in batch)
+                if len(batch) >= FILES_A_BATCH or held >= BYTES_A_BATCH:
+                    await intake.store(batch)
+                    batch = []
+                    if on_progress:
+                        on_progress(imported)
+            await intake.store(batch)
+    finally:
+        finish_batch(
+            connection,
+            batch_id,
+            added=imported.added,
+            known=imported.known + imported.replaced,
+            refused=imported.refused,
+        )
+    return imported
+
+
+async def add_activity(
+    connection: Connection,
+    objects: ObjectStore,
+    settings: Settings,
+    owner: Owner,
+    path: Path,
+    *,
+    title: str | None = None,
+    priority: str = "normal",
+    external_id: str | None = None,
+) -> Added:
+    """Add one activity file. It counts as new when it takes the place of one that was broken.
+
+    Raises:
+        InvalidInput: it is no activity, too large, or of a day that is not kept.
+        StepError: the object store does not take it.
+    """
+    entry = file_entry(path, most_bytes=_most_bytes(settings))
+    if title is not None:
+        entry = replace(entry, title=records.clean_name(title))
+    imported = Imported()
+    number = records.check_priority(priority)
+    intake = _Intake(connection, objects, settings, owner, number, imported)
+    async with open_apart(settings) as apart:
+        looked = await intake.look(entry, entry.read(), apart, external_id)
+    (record_id,) = await intake.store([looked])
+    return Added(record_id, new=imported.known == 0)
+
+
+def _most_bytes(settings: Settings) -> int:
+    return settings.max_activity_mb * 1_000_000
+
+
+@dataclass(frozen=True)
+class _Intake:
+    """One import: whose, to where, and what it has come to."""
+
+    connection: Connection
+    objects: ObjectStore
+    settings: Settings
+    owner: Owner
+    priority: int
+    imported: Imported
+    batch_id: int | None = None
+
+    async def looked_at(self, found: Iterable[Entry], apart: Apart) -> AsyncGenerator[_Looked]:
+        """The activities among the entries, in order; a few ahead are being looked at."""
+        ahead: deque[asyncio.Task[_Looked | None]] = deque()
+        try:
+            for entry in found:
+                # Read now: an archive is closed when its last entry was given.
+                if (data := self._read(entry)) is None:
+                    continue
+                ahead.append(asyncio.create_task(self._look_or_refuse(entry, data, apart)))
+                if len(ahead) == IN_FLIGHT and (looked := await ahead.popleft()):
+                    yield looked
+            while ahead:
+                if looked := await ahead.popleft():
+                    yield looked
+        finally:
+            for task in ahead:
+                task.cancel()
+
+    def _read(self, entry: Entry) -> bytes | None:
+        try:
+            return entry.read()
+        except InvalidInput as error:
+            self.imported.refuse(entry.name, str(error))
+            return None
+
+    async def _look_or_refuse(self, entry: Entry, data: bytes, apart: Apart) -> _Looked | None:
+        try:
+            return await self.look(entry, data, apart)
+        except (InvalidInput, PermanentError) as error:
+            self.imported.refuse(entry.name, str(error))
+            return None
+
+    async def look(
+        self, entry: Entry, data: bytes, apart: Apart, external_id: str | None = None
+    ) -> _Looked:
+        """Tell what a file is.
+
+        Raises:
+            InvalidInput: it is no activity, too large, or of a day that is not kept.
+            PermanentError: telling so took more memory or time than it may.
+        """
+        examined = await apart.run(
+            examine, data, most_bytes=_most_bytes(self.settings), seconds=SECONDS_A_LOOK
+        )
+        packed = ".gz" if data.startswith(GZIP) else ""
+        kind, digest = examined.format, examined.sha256
+        return _Looked(
+            ActivityFile(
+                external_id=external_id or digest,
+                name=PurePosixPath(entry.name).name,
+                format=kind,
+                sha256=digest,
+                key=f"running/{self.owner.id}/files/{digest}.{kind}{packed}",
+                recorded_at=self._recorded_at(examined.started_at, entry.date),
+                starts=examined.started_at is not None,
+                title=_title(entry.title),
+                sport=entry.sport,
+            ),
+            data,
+        )
+
+    def _recorded_at(self, start: datetime | None, date: datetime | None) -> datetime:
+        """When it began, as the file says; else as what lists it says, or the file's own date."""
+        first_day = self.settings.first_day
+        if start is not None:
+            return records.check_recorded_at(start, first_day)
+        try:
+            return records.check_recorded_at(date or datetime.now(UTC), first_day)
+        except InvalidInput:
+            return datetime.now(UTC)
+
+    async def store(self, looked: Sequence[_Looked]) -> list[int]:
+        """Add what is new, in one transaction; returns the ids of the records, new ones or not."""
+        data = {each.file.sha256: each.data for each in looked}
+        files = activities.distinct(each.file for each in looked)
+        with self.connection.transaction():
+            activities.lock_owner(self.connection, self.owner.id)
+            known = activities.recognise(self.connection, self.owner.id, files)
+            found = list(zip(files, known, strict=True))
+            new = [file for file, record in found if record is None]
+            better = [
+                (file, record.record_id) for file, record in found if record and record.replace
+            ]
+            await together(
+                self.objects.put_bytes(file.key, data[file.sha256])
+                for file in (*new, *(file for file, _ in better))
+            )
+            for file, record_id in better:
+                activities.replace_file(self.connection, record_id, file)
+            ids = iter(
+                activities.add(
+                    self.connection,
+                    self.settings,
+                    self.owner.id,
+                    new,
+                    priority=self.priority,
+                    batch_id=self.batch_id,
+                )
+            )
+        self.imported.added += len(new)
+        self.imported.replaced += len(better)
+        self.imported.known += len(looked) - len(new) - len(better)
+        return [record.record_id if record else next(ids) for record in known]
+
+
+def _title(text: str | None) -> str | None:
+    """A title as it is kept: printable, of one line and at most 200 characters."""
+    try:
+        return records.clean_name(text[:200]) if text else None
+    except InvalidInput:
+        return None
