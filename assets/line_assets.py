@@ -54,6 +54,7 @@ class StepAsset:
     description: str
     columns: Sequence[tuple[str, str, str]]  # name, SQL type, what it is
     kinds: frozenset[str] = frozenset()
+    table: str | None = None  # where its rows stand, if not in one of its own name
 
     def spec(self, line: str, came_in: str) -> dg.AssetSpec:
         """Its spec. A step without needs is made from what came in."""
@@ -68,7 +69,7 @@ class StepAsset:
             owners=OWNERS,
             metadata={
                 "dagster/column_schema": table_schema(self.columns),
-                "dagster/table_name": f"keepsake.{self.step.name}",
+                "dagster/table_name": f"keepsake.{self.table or self.step.name}",
             },
         )
 

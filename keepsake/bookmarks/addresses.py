@@ -4,19 +4,16 @@ Only what the text of an address tells. Whether its host may be asked is decided
 fetched, after its name is resolved (`keepsake/web/`).
 """
 
-import re
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from keepsake.errors import InvalidInput
+from keepsake.errors import InvalidInput, PermanentError
 
 if TYPE_CHECKING:
-    from httpx import URL
+    from httpx2 import URL
 
 LONGEST = 2_000  # characters, as it goes over the wire
-SCHEMES = ("http", "https")
-HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an address of IPv4 or IPv6
 # They say where a click came from, not which page is shown.
 TRACKING = frozenset(
     ["fbclid", "gclid", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "igshid", "mc_cid",
@@ -24,14 +21,14 @@ TRACKING = frozenset(
 )  # fmt: skip
 
 
-def fetchable(address: str) -> str:
-    """The address as it goes over the wire: ASCII, its host by IDNA, without a fragment.
+def check_address(address: str) -> str:
+    """The address without surrounding space.
 
     Raises:
-        InvalidInput: it is none that a page can be fetched from.
+        InvalidInput: it is none that a page can be fetched from, or longer than 2,000 characters.
     """
-    url = _parsed(address)
-    return str(url.copy_with(fragment=None))
+    _parsed(address)
+    return address.strip()
 
 
 def same_page(address: str) -> str:
@@ -60,19 +57,12 @@ def _telling(query: str) -> Iterator[str]:
 
 
 def _parsed(address: str) -> "URL":
-    from httpx import URL, InvalidURL  # takes a moment, and most commands need none
+    from keepsake.web.guard import checked_url  # takes a moment, and most commands need none
 
     try:
-        url = URL(address.strip())
-    except (InvalidURL, ValueError):
-        raise InvalidInput("the address is none: write it like https://example.org/page") from None
-    if url.scheme not in SCHEMES:
-        scheme = f"its scheme is {url.scheme[:20]!r}" if url.scheme else "it has no scheme"
-        raise InvalidInput(f"only http and https addresses can be fetched: {scheme}")
-    if not HOST.fullmatch(url.raw_host) or (url.port or 0) > 65_535:
-        raise InvalidInput("the address has no host: write it like https://example.org/page")
-    if url.userinfo:
-        raise InvalidInput("the address holds a user name or a password: take it out")
+        url = checked_url(address)
+    except PermanentError as error:
+        raise InvalidInput(f"{error}: write it like https://example.org/page") from None
     if len(str(url)) > LONGEST:
         raise InvalidInput(
             f"the address has {len(str(url)):,} characters; at most {LONGEST:,} are accepted"

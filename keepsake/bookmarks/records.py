@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from psycopg.rows import class_row
 
 from keepsake import records
-from keepsake.bookmarks.addresses import fetchable, same_page
+from keepsake.bookmarks.addresses import check_address, same_page
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
 from keepsake.fingerprint import fingerprint
@@ -75,10 +75,9 @@ def add_bookmark(
     Raises:
         InvalidInput: anything about it is no good. Nothing was stored.
     """
-    fetchable(new.url)
     checked = replace(
         new,
-        url=new.url.strip(),
+        url=check_address(new.url),
         platform=_platform(new.platform),
         title=_line(new.title, LONGEST_TITLE),
         content=None if new.content is None else records.check_text(new.content, settings),

@@ -1,0 +1,1 @@
+"""The bookmarks line: what is made of the pages that people save."""

@@ -1,0 +1,22 @@
+"""What came in: the bookmarks of a day, saved one by one or imported.
+
+They are added through the command line, never made by Dagster; observing this asset reads from the
+table which days have changed.
+"""
+
+from assets.came_in import came_in_asset
+from assets.partitions import DAYS
+from keepsake.bookmarks import LINE
+
+COLUMNS = (
+    ("record_id", "bigint", "the bookmark"),
+    ("url", "text", "the address as it was given"),
+    ("platform", "text", "youtube, tiktok, ... as the sender names it"),
+    ("title", "text", "the sender's own title"),
+    ("content", "text", "text that came with it"),
+    ("folder", "text", "where it was filed in the program it was imported from"),
+)
+
+bookmarks = came_in_asset(
+    "bookmarks", line=LINE, description=__doc__, columns=COLUMNS, partitions=DAYS
+)

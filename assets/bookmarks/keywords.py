@@ -1,0 +1,204 @@
+"""A few keywords of the page, from its owner's own tags where they fit.
+
+Tags must stay few to be of use: a keyword that an owner has already, in another number or case or
+in another word of the same meaning, takes the form that is there. Tags that people set are never
+touched, and lead the list that the model is shown.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, create_model
+
+from assets.bookmarks.pages import KeptPage
+from assets.bookmarks.prompts import RULES, shown
+from assets.line_assets import Finding, StepAsset
+from assets.prompts import likeness, nearest, one_of
+from keepsake.bookmarks import Bookmark, tags_of_owner
+from keepsake.bookmarks.records import LONGEST_TAG
+from keepsake.database import AsyncConnection, Connection
+from keepsake.ledger import Window
+from keepsake.line import Step
+from keepsake.text import chunks, word_key, word_keys
+from resources.tools import Tools
+
+FEWEST, MOST = 3, 6
+SAME_MEANING = 0.65  # cosine similarity from which two tags without a common word count as one
+FITS = 0.3  # cosine similarity to the page from which a weak model is offered an owner's tag
+MOST_TAGS = 100  # of an owner that are looked at
+CHOICES = 8  # that a weak model chooses from
+WORDS = 600  # of the page that are read: enough to tell what it is about
+
+SYSTEM = (
+    "You choose keywords for web pages that people save: three to six topics that the page is "
+    "clearly about, each of one to three words in lower case, the most telling first. Where a tag "
+    "that the person already uses fits the page, use it as it is written; otherwise write a new "
+    "keyword in the language of the page. " + RULES
+)
+_TOPIC = re.compile(r"[^\W\d_]{4,}")
+
+
+class Keywords(BaseModel):
+    """The model's answer."""
+
+    keywords: Annotated[list[str], Field(min_length=1, max_length=2 * MOST)]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The keywords of a bookmark, the most telling first."""
+
+    owner_id: int
+    keywords: tuple[str, ...]
+
+
+async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
+    """Choose keywords; none for a page that says nothing at all.
+
+    Raises:
+        PermanentError: the model's answer did not fit after one repair.
+    """
+    about = kept.about or bookmark.title or ""
+    parts = chunks(about, words=min(WORDS, tools.settings.chat_words))
+    if not parts:
+        return Chosen(bookmark.owner_id, ())
+    text = about[: parts[0].end]
+    tags = await _tags(bookmark, tools)
+    answer = await tools.models.chat.ask(
+        await _answer_shape(f"{kept.page.title or ''} {text}", tags, tools),
+        system=SYSTEM,
+        user=f"Tags already in use: {', '.join(tags) or 'none'}\n\n{shown(bookmark, kept, text)}",
+        max_tokens=150,
+    )
+    named: list[str] = answer.keywords  # type: ignore[attr-defined]
+    # Asked anew: other bookmarks of the owner got theirs while the model was thinking.
+    keywords = await _merged(named, await _tags(bookmark, tools), tools)
+    return Chosen(bookmark.owner_id, tuple(keywords[:MOST]))
+
+
+async def _tags(bookmark: Bookmark, tools: Tools) -> list[str]:
+    async with tools.pool.connection() as connection:
+        return await tags_of_owner(connection, bookmark.owner_id, most=MOST_TAGS)
+
+
+async def _answer_shape(text: str, tags: Sequence[str], tools: Tools) -> type[BaseModel]:
+    """The shape of the answer. A weak model chooses among words of the page and tags near to it."""
+    if not tools.models.chat.enforces_schema:
+        return Keywords
+    words = {_key(word): word for word in reversed(_TOPIC.findall(text.lower()))}
+    topics = await nearest(reversed(words.values()), text, tools, few=CHOICES)
+    fitting: list[str] = []
+    if tags:
+        (alike,) = await likeness([text], tags, tools)
+        fitting = [tag for tag, near in zip(tags, alike, strict=True) if near >= FITS]
+    choices = list(dict.fromkeys([*fitting[:CHOICES], *topics]))
+    bounds = Field(min_length=min(FEWEST, len(choices) or 1), max_length=MOST)
+    choice: Any = one_of(choices)
+    return create_model("Keywords", keywords=(list[choice], bounds))
+
+
+async def _merged(named: Sequence[str], tags: Sequence[str], tools: Tools) -> list[str]:
+    """The named keywords, each in the form that is there already, without repetitions."""
+    known = {_key(tag): tag for tag in reversed(tags)}
+    new = {key: _clean(name) for name in named if (key := _key(name)) and key not in known}
+    known |= await _by_meaning(new, tags, tools)
+    return list(dict.fromkeys(known[key] for name in named if (key := _key(name))))
+
+
+async def _by_meaning(new: dict[str, str], tags: Sequence[str], tools: Tools) -> dict[str, str]:
+    """The form of each new keyword: that of the nearest tag or earlier keyword, or its own."""
+    forms: dict[str, str] = {}
+    if not new:
+        return forms
+    others = [*tags, *new.values()]
+    alike = await likeness(list(new.values()), others, tools)
+    for at, (key, name) in enumerate(new.items()):
+        before = len(tags) + at
+        near = [
+            (float(alike[at, place]), place)
+            for place in range(before)
+            if alike[at, place] >= SAME_MEANING and not _share_a_word(name, others[place])
+        ]
+        best = others[max(near)[1]] if near else name
+        forms[key] = forms.get(_key(best), best)
+    return forms
+
+
+def _share_a_word(one: str, other: str) -> bool:
+    """Red wine is near to white wine, and still another."""
+    return not set(_key(one).split()).isdisjoint(_key(other).split())
+
+
+def _clean(name: str) -> str:
+    """A keyword as a model's is stored."""
+    return " ".join(name.lower().strip(" #.,;:\"'").split())[:LONGEST_TAG]
+
+
+def _key(name: str) -> str:
+    """What is equal for keywords that differ in case, punctuation or number only."""
+    return " ".join(_singular(word) for word in word_keys(name))
+
+
+def _singular(word: str) -> str:
+    """Without the ending of an English plural. Crude, and good enough to compare by."""
+    word = word_key(word)
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith("s") and len(word) > 3 and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+async def save(connection: AsyncConnection, results: Sequence[tuple[int, Chosen]]) -> None:
+    """Store the model's keywords beside those that people set."""
+    await connection.execute(
+        "DELETE FROM keywords WHERE source = 'ai' AND record_id = ANY(%s)",
+        ([record_id for record_id, _ in results],),
+    )
+    await connection.cursor().executemany(
+        "INSERT INTO keywords (record_id, owner_id, keyword, source) VALUES (%s, %s, %s, 'ai')"
+        " ON CONFLICT (record_id, keyword) DO NOTHING",
+        [(record_id, r.owner_id, keyword) for record_id, r in results for keyword in r.keywords],
+    )
+
+
+def few_keywords(connection: Connection, window: Window) -> Finding:
+    """Whether every bookmark has at most six keywords of a model, none of them twice."""
+    rows = connection.execute(
+        """
+        SELECT k.record_id, count(*) <= %s AND count(*) = count(DISTINCT lower(k.keyword))
+        FROM keywords k JOIN records r ON r.id = k.record_id
+        WHERE k.source = 'ai' AND r.line = %s AND r.recorded_at >= %s AND r.recorded_at < %s
+        GROUP BY k.record_id
+        """,
+        (MOST, window.line, window.start, window.end),
+    ).fetchall()
+    return Finding(
+        looked_at=len(rows),
+        bad=[record_id for record_id, good in rows if not good],
+        advice="Bookmarks have more keywords than they should: materialise `keywords` of this "
+        "partition with `redo: true`.",
+    )
+
+
+KEYWORDS = StepAsset(
+    Step(
+        name="keywords",
+        version="1",
+        needs=("pages",),
+        roles=("chat", "embeddings"),
+        make=choose,
+        save=save,
+    ),
+    description=__doc__ or "",
+    kinds=frozenset({"openai"}),
+    columns=[
+        ("record_id", "bigint", "the bookmark"),
+        ("owner_id", "bigint", "whose tag it is"),
+        ("keyword", "text", "the tag"),
+        ("source", "text", "`human` or `ai`"),
+        ("created_at", "timestamptz", "when it was set"),
+    ],
+)

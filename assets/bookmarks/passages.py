@@ -1,0 +1,33 @@
+"""Passages of the page, embedded, so that a search finds bookmarks beside everything else.
+
+A page without text is found by its title and its description.
+"""
+
+from assets.bookmarks.pages import KeptPage
+from assets.line_assets import StepAsset
+from assets.passages import COLUMNS, Passages, embed_passages, save_passages
+from keepsake.bookmarks import Bookmark
+from keepsake.line import Step
+from resources.tools import Tools
+
+
+async def embed(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Passages:
+    """Cut what the page says into passages and embed each."""
+    text = kept.about or bookmark.title or ""
+    return await embed_passages(text, tools, owner_id=bookmark.owner_id)
+
+
+BOOKMARK_PASSAGES = StepAsset(
+    Step(
+        name="bookmark_passages",
+        version="1",
+        needs=("pages",),
+        roles=("embeddings",),
+        make=embed,
+        save=save_passages,
+    ),
+    description=__doc__ or "",
+    columns=COLUMNS,
+    kinds=frozenset({"openai"}),
+    table="passages",
+)
