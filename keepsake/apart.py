@@ -1,28 +1,36 @@
 """Other people's files are read in processes of their own.
 
 A file that takes all memory or never ends there fails one record, not the run. What runs apart is a
-function of a module, called with data and giving data; it knows no database and no network.
+function that a module has by its name, called with data and giving data; it knows no database and
+no network.
 """
 
 import asyncio
+import logging
 import os
+import traceback
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
-from functools import cached_property
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from keepsake.errors import PermanentError, StepError
+from keepsake.errors import KeepsakeError, PermanentError, RetryableError
 from keepsake.settings import Settings
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
 
-P = ParamSpec("P")
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
-# Tasks after which a process is replaced: what a library leaks ends with it.
-MOST_TASKS = 500
+# Calls after which a process makes room for a new one: what libraries leak ends with it.
+MOST_CALLS = 200
+
+
+class FailedApart(KeepsakeError):
+    """A function raised what nobody foresaw. The log has its place in the code, no one its text."""
 
 
 class Apart:
@@ -31,55 +39,72 @@ class Apart:
     def __init__(self, processes: int, memory_mb: int) -> None:
         self._processes = processes
         self._memory_mb = memory_mb
+        self._pool: ProcessPool | None = None
 
     async def run(self, function: Callable[..., T], *args: Any, seconds: float, **named: Any) -> T:
         """The result of `function(*args, **named)`, computed apart.
 
         Args:
             function: a function that a module has by its name.
-            args: its arguments; they and the result are pickled.
+            args: its arguments, data like its result: both are pickled.
             seconds: how long it may take, without its wait for a free process.
             named: its arguments by name.
 
         Raises:
+            KeepsakeError: what the function raised.
             PermanentError: it took more memory or time than it may.
-            RetryableError: its process was ended from outside.
-            Exception: what the function raised.
+            RetryableError: the processes could not be used; the next call starts new ones.
+            FailedApart: the function raised anything else.
         """
         from pebble import ProcessExpired
 
+        call, pool = (function, args, named), self._running()
         try:
-            future = self._pool.schedule(function, args, named, timeout=seconds)
+            future = pool.schedule(_call, call, timeout=seconds)
             return await asyncio.wrap_future(future)
         except MemoryError:
-            raise self._too_much(function) from None
-        except ProcessExpired:
-            raise self._too_much(function) from None
+            raise PermanentError(
+                f"{function.__name__} needs more than APART_MEMORY_MB ({self._memory_mb} MB)"
+            ) from None
+        except ProcessExpired as end:
+            raise PermanentError(
+                f"{function.__name__} ended its process ({end.exitcode}): "
+                "does it need more than APART_MEMORY_MB?"
+            ) from None
         except TimeoutError:
-            raise PermanentError(f"{function.__name__} did not end within {seconds:g} s") from None
-
-    def _too_much(self, function: Callable[..., Any]) -> StepError:
-        return PermanentError(
-            f"{function.__name__} needs more than APART_MEMORY_MB ({self._memory_mb} MB)"
-        )
-
-    @cached_property
-    def _pool(self) -> "ProcessPool":
-        from pebble import ProcessPool
-
-        return ProcessPool(
-            max_workers=self._processes,
-            max_tasks=MOST_TASKS,
-            initializer=_limit_memory,
-            initargs=(self._memory_mb,),
-            context=get_context("spawn"),
-        )
+            raise PermanentError(f"{function.__name__} took longer than {seconds:g} s") from None
+        except (BrokenProcessPool, RuntimeError):
+            await self._end(pool)
+            raise RetryableError("the processes that read files ended unexpectedly") from None
+        except FailedApart as failure:
+            kind, place = failure.args
+            log.error("%s raised %s apart\n%s", function.__name__, kind, place)
+            raise FailedApart(f"{function.__name__} raised {kind}") from None
 
     async def close(self) -> None:
-        """End the processes, whatever they do."""
-        if "_pool" in self.__dict__:
-            self._pool.stop()  # type: ignore[no-untyped-call]
-            await asyncio.to_thread(self._pool.join)
+        """End the processes, whatever they are doing."""
+        if self._pool is not None:
+            await self._end(self._pool)
+
+    def _running(self) -> "ProcessPool":
+        if self._pool is None:
+            from pebble import ProcessPool
+
+            self._pool = ProcessPool(
+                max_workers=self._processes,
+                max_tasks=MOST_CALLS,
+                initializer=_prepare,
+                initargs=(self._memory_mb,),
+                # A fork would take our threads' locks along, in whatever state they are.
+                context=get_context("spawn"),
+            )
+        return self._pool
+
+    async def _end(self, pool: "ProcessPool") -> None:
+        if self._pool is pool:  # nobody else ends it
+            self._pool = None
+            pool.stop()  # type: ignore[no-untyped-call]
+            await asyncio.to_thread(pool.join)
 
 
 @asynccontextmanager
@@ -92,10 +117,42 @@ async def open_apart(settings: Settings) -> AsyncIterator[Apart]:
         await apart.close()
 
 
-def _limit_memory(megabytes: int) -> None:
-    """Bound this process's memory."""
+# ---------------------------------------------------------------------------------------------
+# What happens in such a process
+# ---------------------------------------------------------------------------------------------
+
+
+def _prepare(memory_mb: int) -> None:
+    """Bound the memory this process may take beyond what it has from the start.
+
+    The bound is on addresses, the only one that every Unix keeps to some degree; macOS does not
+    enforce it, and only the time limit remains there.
+    """
     import resource
 
+    # Each thread of it would reserve addresses that nobody uses.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    limit = megabytes * 1_000_000
+    # Libraries log what they read. Nothing of that is to be kept.
+    logging.disable(logging.CRITICAL)
+    limit = _addresses() + memory_mb * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _addresses() -> int:
+    """Bytes of addresses in use; 0 where it cannot be told."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _call(function: Callable[..., T], args: tuple[Any, ...], named: dict[str, Any]) -> T:
+    """Call a function, and raise only what can travel and tells nothing of what was read."""
+    try:
+        return function(*args, **named)
+    except (KeepsakeError, MemoryError):
+        raise
+    except Exception as error:
+        place = "".join(traceback.format_tb(error.__traceback__))
+        raise FailedApart(type(error).__name__, place) from None
