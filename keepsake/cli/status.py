@@ -1,7 +1,5 @@
-"""`keepsake status`, and what one does after reading it: tag, retry, redo."""
+"""`keepsake status` and `keepsake batches`, and what one does after reading them: retry, redo."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,122 +8,109 @@ from keepsake.cli.shell import Json, console, open_database, print_json, print_t
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from keepsake.clients.objects import ObjectStore
-    from keepsake.kept import Kept
+    from keepsake.batches import Batch
+    from keepsake.progress import StepProgress
 
 Record = Annotated[int, typer.Argument(help="Id of the record.")]
+Owner = Annotated[str | None, typer.Option(help="Only this owner: name, short name or id.")]
 
 
 def status(
     record: Annotated[
         int | None, typer.Argument(help="Id of a record. Without it: counts of all.")
     ] = None,
+    line: Annotated[str | None, typer.Option(help="Only this line.")] = None,
+    owner: Owner = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay until nothing is open; Ctrl-C ends it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show how far all records are, or what was made of one."""
-    if record is None:
-        _status_of_all(json)
+    from keepsake.cli.record import show_record
+
+    if record is not None:
+        if line or owner or watch:
+            raise InvalidInput("--line, --owner and --watch are for counts, not for one record")
+        show_record(record, json=json)
+    elif watch and json:
+        raise InvalidInput("--watch is for people: ask for --json again and again instead")
     else:
-        _status_of_one(record, json)
+        _status_of_all(line, owner, watch=watch, json=json)
 
 
-def _status_of_all(json: bool) -> None:
-    from keepsake import ledger
+def _status_of_all(line: str | None, owner: str | None, *, watch: bool, json: bool) -> None:
+    from keepsake.cli.watch import watch as follow
+    from keepsake.owners import find_owner
+    from keepsake.progress import progress, records_by_status
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
-        records, steps = ledger.status(connection), ledger.steps_status(connection)
+        owner_id = None if owner is None else find_owner(connection, owner).id
+        if watch:
+            follow(lambda: progress(connection, line=line, owner_id=owner_id), console())
+        records = records_by_status(connection, line=line, owner_id=owner_id)
+        steps = progress(connection, line=line, owner_id=owner_id)
     if json:
         print_json({"records": records, "steps": steps})
     elif not records:
-        typer.echo("No records yet: add one with `keepsake add response`, or see `keepsake demo`.")
+        typer.echo(
+            "No records yet: add one with `keepsake add`, many with `keepsake import`, or see "
+            "`keepsake demo`."
+        )
     else:
         print_table("Records", records, ("line", "status", "records"))
-        typer.echo()
-        counts = ("line", "step", "succeeded", "running", "pending", "failed")
-        print_table("Steps", steps, (*counts, "tokens_in", "tokens_out"))
+        if not watch:  # else they stand above
+            _print_steps(steps)
 
 
-def _status_of_one(record_id: int, json: bool) -> None:
-    from keepsake import ledger
-    from keepsake.clients.objects import open_objects
-    from keepsake.kept import kept
+def _print_steps(steps: "list[StepProgress]") -> None:
+    from keepsake.cli.watch import columns, row
+
+    rows = [row(step, columns(steps)) for step in steps]
+    typer.echo()
+    print_table("Steps", rows, rows[0])
+
+
+def batches(
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """Show imports: what they brought, how far that is, and whether the owner was told."""
+    from keepsake.batches import batches as newest
+    from keepsake.progress import progress
     from keepsake.settings import load_settings
 
-    settings = load_settings()
-    objects = open_objects(settings)
-    with open_database(settings) as connection:
-        found = kept(connection, record_id)
-        steps = ledger.record_steps(connection, record_id)
+    with open_database(load_settings()) as connection:
+        found = [(b, progress(connection, batch_id=b.id)) for b in newest(connection, limit=limit)]
     if json:
-        print_json({"kept": found, "files": _files(found, objects), "steps": steps})
-        return
-    record = found.record
-    out = console()
-    out.print(f"Record {record.id} of {record.owner}: {record.status}", style="bold")
-    how = "spoken" if record.spoken else "written"
-    who = record.member or record.owner
-    out.print(f"{record.line}, {how} by {who} on {record.recorded_at:%Y-%m-%d %H:%M} UTC")
-    out.print()
-    rows = [_step_row(step) for step in steps]
-    print_table("Steps", rows, rows[0] if rows else ())
-    _print_kept(found, objects)
+        print_json([{"batch": batch, "steps": steps} for batch, steps in found])
+    elif not found:
+        typer.echo("Nothing was imported yet: see `keepsake import --help`.")
+    else:
+        rows = [_batch_row(batch, steps) for batch, steps in found]
+        print_table("Batches", rows, rows[0])
 
 
-def _step_row(step: Mapping[str, Any]) -> dict[str, Any]:
-    seconds = step["seconds"]
+def _batch_row(batch: "Batch", steps: "list[StepProgress]") -> dict[str, Any]:
+    from keepsake.cli.watch import duration
+    from keepsake.progress import time_left
+
+    still_open = sum(step.open for step in steps)
     return {
-        "step": step["step"],
-        "status": step["status"],
-        "tries": step["attempts"],
-        "calls": step["calls"],
-        "tokens": step["tokens_in"] + step["tokens_out"],
-        "seconds": None if seconds is None else round(seconds, 1),
-        "model": ", ".join(step["models"]),
-        "remark": _remark(step),
+        "batch": batch.id,
+        "owner": batch.owner,
+        "line": batch.line,
+        "from": batch.name,
+        "new": batch.added,
+        "known": batch.known,
+        "refused": batch.refused,
+        "open": still_open,
+        "done": sum(step.done for step in steps),
+        "failed": sum(step.failed for step in steps),
+        "time left": duration(time_left(steps)) if still_open else "",
+        "told": "being taken in, or broken off" if batch.taken_in_at is None else batch.told,
     }
-
-
-def _remark(step: Mapping[str, Any]) -> str:
-    """What an unfinished step waits for, and what went wrong."""
-    due, error = step["due_at"], step["error_message"] or ""
-    if step["status"] != "pending":
-        return error
-    if due is None:
-        return error or "left to its schedule, or to a backfill"
-    when = "due" if due <= datetime.now(UTC) else f"again at {due:%Y-%m-%d %H:%M} UTC"
-    return f"{when}; {error}" if error else when
-
-
-def _files(found: "Kept", objects: "ObjectStore") -> dict[str, Any]:
-    """Where the files are: addresses that a person or a player can open."""
-    episode = found.episode
-    return {
-        "clips": [objects.url(q.clip_key) for q in found.quotes if q.clip_key],
-        "episode": objects.url(episode.audio_key) if episode else None,
-        "transcript": objects.url(episode.vtt_key) if episode else None,
-        "chapters": objects.url(episode.chapters_key) if episode else None,
-    }
-
-
-def _print_kept(found: "Kept", objects: "ObjectStore") -> None:
-    out = console()
-    if found.story:
-        out.print()
-        out.print(found.story.title, style="bold")
-        out.print(found.story.summary)
-    if found.tags:
-        out.print(f"Tags: {', '.join(found.tags)}")
-    for advice in found.wisdom:
-        out.print(f"Wisdom: {advice.advice} (for {advice.audience}; {advice.life_area})")
-    for quote in found.quotes:
-        out.print(f"Quote: “{quote.text}”")
-        if quote.clip_key:
-            out.print(f"  {objects.url(quote.clip_key)}")
-    if found.episode:
-        out.print(f"Episode, {found.episode.duration:.0f} s:")
-        for key in (found.episode.audio_key, found.episode.vtt_key, found.episode.chapters_key):
-            out.print(f"  {objects.url(key)}")
 
 
 def tag(

@@ -1,0 +1,147 @@
+"""The page of one record: how far its steps are, and what was made of it, as its line shows that.
+
+A line has one function here, named in `PAGES`; what was made is read by the line itself.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from keepsake.cli.shell import console, open_database, print_json, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from keepsake.clients.objects import ObjectStore
+    from keepsake.database import Connection
+    from keepsake.kept import Kept
+    from keepsake.progress import RecordHead
+
+HOLDS = {"tier": "beyond the tier", "off": "switched off"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was made of a record: as a document for scripts, and how to show it to people."""
+
+    document: Mapping[str, Any]
+    show: "Callable[[Console], None]"
+
+
+def show_record(record_id: int, *, json: bool) -> None:
+    """Print the page of a record.
+
+    Raises:
+        InvalidInput: there is no such record.
+    """
+    from keepsake.clients.objects import open_objects
+    from keepsake.ledger import record_steps
+    from keepsake.progress import record_head
+    from keepsake.settings import load_settings
+
+    settings = load_settings()
+    with open_database(settings) as connection:
+        record = record_head(connection, record_id)
+        steps = record_steps(connection, record_id)
+        page = PAGES.get(record.line, _steps_only)(connection, open_objects(settings), record_id)
+    if json:
+        print_json({"record": record, **page.document, "steps": steps})
+        return
+    out = console()
+    _show_head(out, record)
+    rows = [_step_row(step) for step in steps]
+    # A column in which nothing stands would only push the remarks together.
+    print_table("Steps", rows, [n for n in rows[0] if any(r[n] not in ("", None) for r in rows)])
+    page.show(out)
+
+
+def _show_head(out: "Console", record: "RecordHead") -> None:
+    out.print(f"Record {record.id} of {record.owner}: {record.status}", style="bold")
+    batch = "" if record.batch_id is None else f", taken in with batch {record.batch_id}"
+    out.print(f"{record.line}, of {record.recorded_at:%Y-%m-%d %H:%M} UTC{batch}")
+    out.print()
+
+
+def _step_row(step: Mapping[str, Any]) -> dict[str, Any]:
+    from keepsake.costs import usd
+
+    seconds, cost = step["seconds"], step["cost"]
+    return {
+        "step": step["step"],
+        "status": step["status"],
+        "tries": step["attempts"],
+        "calls": step["calls"],
+        "tokens": step["tokens_in"] + step["tokens_out"],
+        "USD": usd(cost or Decimal(), cost) if step["calls"] else "",
+        "seconds": None if seconds is None else round(seconds, 1),
+        "model": ", ".join(step["models"]),
+        "remark": _remark(step),
+    }
+
+
+def _remark(step: Mapping[str, Any]) -> str:
+    """What an unfinished step waits for, and what went wrong."""
+    due, error = step["due_at"], step["error_message"] or ""
+    if step["held"]:
+        return "; ".join(filter(None, (HOLDS[step["held"]], error)))
+    if step["status"] != "pending":
+        return error
+    if due is None:
+        return error or "left to its schedule, or to a backfill"
+    when = "due" if due <= datetime.now(UTC) else f"again at {due:%Y-%m-%d %H:%M} UTC"
+    return f"{when}; {error}" if error else when
+
+
+def _steps_only(connection: "Connection", objects: "ObjectStore", record_id: int) -> Page:
+    """The page of a line that shows nothing but its steps."""
+    return Page({}, show=lambda out: None)
+
+
+# -- the family line ------------------------------------------------------------------------------
+
+
+def _family_page(connection: "Connection", objects: "ObjectStore", record_id: int) -> Page:
+    from keepsake.kept import kept
+
+    found = kept(connection, record_id)
+    return Page(
+        {"kept": found, "files": _family_files(found, objects)},
+        show=lambda out: _show_family(out, found, objects),
+    )
+
+
+def _family_files(found: "Kept", objects: "ObjectStore") -> dict[str, Any]:
+    """Where the files are: addresses that a person or a player can open."""
+    episode = found.episode
+    return {
+        "clips": [objects.url(q.clip_key) for q in found.quotes if q.clip_key],
+        "episode": objects.url(episode.audio_key) if episode else None,
+        "transcript": objects.url(episode.vtt_key) if episode else None,
+        "chapters": objects.url(episode.chapters_key) if episode else None,
+    }
+
+
+def _show_family(out: "Console", found: "Kept", objects: "ObjectStore") -> None:
+    out.print()
+    how = "Spoken" if found.record.spoken else "Written"
+    out.print(f"{how} by {found.record.member or found.record.owner}")
+    if found.story:
+        out.print(found.story.title, style="bold")
+        out.print(found.story.summary)
+    if found.tags:
+        out.print(f"Tags: {', '.join(found.tags)}")
+    for advice in found.wisdom:
+        out.print(f"Wisdom: {advice.advice} (for {advice.audience}; {advice.life_area})")
+    for quote in found.quotes:
+        out.print(f"Quote: “{quote.text}”")
+        if quote.clip_key:
+            out.print(f"  {objects.url(quote.clip_key)}")
+    if found.episode:
+        out.print(f"Episode, {found.episode.duration:.0f} s:")
+        for key in (found.episode.audio_key, found.episode.vtt_key, found.episode.chapters_key):
+            out.print(f"  {objects.url(key)}")
+
+
+PAGES: "Mapping[str, Callable[[Connection, ObjectStore, int], Page]]" = {"family": _family_page}
