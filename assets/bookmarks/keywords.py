@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.bookmarks.pages import KeptPage
+from assets.bookmarks.pages import KeptPage, about
 from assets.bookmarks.prompts import RULES, shown
 from assets.line_assets import Finding, StepAsset
 from assets.prompts import likeness, nearest, one_of
@@ -60,11 +60,11 @@ async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
-    about = kept.about or bookmark.title or ""
-    parts = chunks(about, words=min(WORDS, tools.settings.chat_words))
+    known = about(bookmark, kept)
+    parts = chunks(known, words=min(WORDS, tools.settings.chat_words))
     if not parts:
         return Chosen(bookmark.owner_id, ())
-    text = about[: parts[0].end]
+    text = known[: parts[0].end]
     tags = await _tags(bookmark, tools)
     answer = await tools.models.chat.ask(
         await _answer_shape(f"{kept.page.title or ''} {text}", tags, tools),

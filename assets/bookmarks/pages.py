@@ -49,12 +49,6 @@ class KeptPage:
     page: Page
     response: Response | None
 
-    @property
-    def about(self) -> str:
-        """What the page says: its text, or what little else it says of itself."""
-        page = self.page
-        return page.text or "\n\n".join(filter(None, (page.title, page.description)))
-
 
 _PAGE = [field.name for field in fields(Page)]
 _RESPONSE = [field.name for field in fields(Response)]
@@ -138,6 +132,13 @@ def _of_content(bookmark: Bookmark, why: str, page: Page | None = None) -> Page:
     text = bookmark.content or ""
     page = page or Page(**{**dict.fromkeys(_PAGE), "title": bookmark.title})  # type: ignore[arg-type]
     return replace(page, text=text, words=word_count(text), note=f"{why}; {WITH_CONTENT}")
+
+
+def about(bookmark: Bookmark, kept: KeptPage) -> str:
+    """What is known of the page: its text, or what little else is said of it; perhaps nothing."""
+    page = kept.page
+    names = dict.fromkeys(filter(None, (bookmark.title, page.title, page.description)))
+    return page.text or "\n\n".join(names)
 
 
 def what_it_says(kept: KeptPage) -> tuple[str | None, ...]:

@@ -3,7 +3,7 @@
 A page without text is found by its title and its description.
 """
 
-from assets.bookmarks.pages import KeptPage
+from assets.bookmarks.pages import KeptPage, about
 from assets.line_assets import StepAsset
 from assets.passages import COLUMNS, Passages, embed_passages, save_passages
 from keepsake.bookmarks import Bookmark
@@ -13,8 +13,7 @@ from resources.tools import Tools
 
 async def embed(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Passages:
     """Cut what the page says into passages and embed each."""
-    text = kept.about or bookmark.title or ""
-    return await embed_passages(text, tools, owner_id=bookmark.owner_id)
+    return await embed_passages(about(bookmark, kept), tools, owner_id=bookmark.owner_id)
 
 
 BOOKMARK_PASSAGES = StepAsset(

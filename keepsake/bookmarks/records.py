@@ -23,7 +23,6 @@ from keepsake.settings import Settings
 LINE = "bookmarks"
 LONGEST_TITLE = 500  # characters
 LONGEST_TAG = 60
-MOST_TAGS = 50
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def add_bookmark(
         new,
         url=check_address(new.url),
         platform=_platform(new.platform),
-        title=_line(new.title, LONGEST_TITLE),
+        title=clean_title(new.title),
         content=None if new.content is None else records.check_text(new.content, settings),
         tags=[clean_tag(tag) for tag in new.tags],
         recorded_at=records.check_recorded_at(
@@ -160,12 +159,12 @@ def _platform(name: str | None) -> str | None:
     return cleaned
 
 
-def _line(text: str | None, longest: int) -> str | None:
-    """A text on one line, without control characters, cut to `longest` characters."""
+def clean_title(text: str | None) -> str | None:
+    """A title on one line, without control characters, cut to 500 characters; None if empty."""
     if text is None:
         return None
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return unicodedata.normalize("NFC", plain)[:longest] or None
+    return unicodedata.normalize("NFC", plain)[:LONGEST_TITLE] or None
 
 
 async def load_bookmarks(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Bookmark]:

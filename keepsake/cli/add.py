@@ -1,13 +1,12 @@
 """`keepsake add`: families, members and responses."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, open_database, print_json
+from keepsake.cli.shell import Json, decoded, moment, open_database, print_json
 from keepsake.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="Add a family, a member or a response.")
@@ -106,8 +105,8 @@ def response(
         home = find_family(connection, family)
         new = NewResponse(
             member=member,
-            recorded_at=_moment(recorded_at, home.time_zone),
-            text=text if file is None else _decoded(file.read()),
+            recorded_at=moment(recorded_at, home.time_zone),
+            text=text if file is None else decoded(file.read(), "--file"),
             audio=audio,
             prompt_id=question,
             priority=priority,
@@ -122,28 +121,3 @@ def response(
         )
     else:
         typer.echo(f"Already there as record {added.record_id}; nothing was added.")
-
-
-def _moment(text: str | None, time_zone: str) -> datetime:
-    """The moment that `text` names; without a zone of its own, in `time_zone`."""
-    from zoneinfo import ZoneInfo
-
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(
-            f"--recorded-at {text!r} is no time: write it like 2026-10-04T19:30"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"--file is not UTF-8 text (byte {error.start} of {len(data):,}): convert it first, or "
-            "give a recording as --audio"
-        ) from None

@@ -2,7 +2,7 @@
 
 import typer
 
-from keepsake.cli import activities, add, costs, find, importing, owners, run, status
+from keepsake.cli import activities, add, bookmarks, costs, find, importing, owners, run, status
 from keepsake.cli.shell import Commands
 
 app = typer.Typer(
@@ -18,7 +18,9 @@ app = typer.Typer(
 )
 
 add.app.command("activity")(activities.activity)
+add.app.command("bookmark")(bookmarks.bookmark)
 add.app.command("owner")(owners.add)
+importing.app.command("bookmarks")(bookmarks.bookmarks)
 importing.app.command("activities")(activities.activities)
 
 app.add_typer(add.app, name="add", rich_help_panel="Records")

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,6 +97,39 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Iterable
     for row in rows:
         table.add_row(*(Text("" if row[name] is None else str(row[name])) for name in names))
     console().print(table, soft_wrap=False)
+
+
+def moment(text: str | None, time_zone: str) -> datetime:
+    """The moment that `--recorded-at` names; without a zone of its own, in `time_zone`.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    from zoneinfo import ZoneInfo
+
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            f"--recorded-at {text!r} is no time: write it like 2026-10-04T19:30"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
+
+
+def decoded(data: bytes, option: str) -> str:
+    """The text of a file that was given as `option`.
+
+    Raises:
+        InvalidInput: it is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{option} is not UTF-8 text (byte {error.start} of {len(data):,}): convert it first"
+        ) from None
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,135 @@
+"""`keepsake add bookmark` and `keepsake import bookmarks`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keepsake.cli.shell import Json, decoded, moment, open_database, print_json
+from keepsake.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from keepsake.bookmarks.imports import Intake
+
+Owner = Annotated[
+    str | None,
+    typer.Option(help="Name, short name or id of whose it is. Default: KEEPSAKE_OWNER."),
+]
+MOST_SHOWN = 10
+
+
+def bookmark(
+    url: Annotated[str, typer.Argument(help="Its address, such as https://example.org/page.")],
+    platform: Annotated[
+        str | None, typer.Option(help="Where it is from: youtube, tiktok, ...")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Your own title for it.")] = None,
+    content: Annotated[
+        str | None, typer.Option(help="Its text, for a page that strangers cannot read.")
+    ] = None,
+    content_file: Annotated[
+        typer.FileBinaryRead | None,
+        typer.Option(help="The same from a UTF-8 text file; - reads it from stdin."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="A tag of your own. Give it several times.")
+    ] = None,
+    owner: Owner = None,
+    recorded_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ISO",
+            help="When it was saved, such as 2026-10-04T19:30; in the owner's time zone if it "
+            "names none. Default: now.",
+        ),
+    ] = None,
+    priority: Annotated[str, typer.Option(help="low, normal or urgent.")] = "normal",
+    external_id: Annotated[
+        str | None,
+        typer.Option(
+            "--id", help="Your own id for it: adding it twice adds it once. Default: its address."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Save a page: its text, a summary, keywords, and its media are made of it."""
+    from keepsake.bookmarks import NewBookmark, add_bookmark
+    from keepsake.owners import owner_or_default
+    from keepsake.settings import load_settings
+
+    if content is not None and content_file is not None:
+        raise InvalidInput("give --content or --content-file, not both")
+    settings = load_settings()
+    with open_database(settings) as connection:
+        whose = owner_or_default(connection, settings, owner)
+        new = NewBookmark(
+            url=url,
+            platform=platform,
+            title=title,
+            content=content
+            if content_file is None
+            else decoded(content_file.read(), "--content-file"),
+            tags=tag or (),
+            recorded_at=moment(recorded_at, whose.time_zone),
+            priority=priority,
+            external_id=external_id,
+        )
+        added = add_bookmark(connection, settings, whose, new)
+    if json:
+        print_json(added)
+    elif added.new:
+        typer.echo(
+            f"Added record {added.record_id}. Follow it: `keepsake status {added.record_id}`."
+        )
+    else:
+        tags = "its new tags were added" if tag else "nothing was added"
+        typer.echo(f"Already there as record {added.record_id}; {tags}.")
+
+
+def bookmarks(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="A browser's export (HTML), a CSV of Pocket and others, a JSON of Karakeep or "
+            "Linkwarden.",
+        ),
+    ],
+    owner: Owner = None,
+    json: Json = False,
+) -> None:
+    """Take in a file full of bookmarks. Run it again after it broke off: it goes on."""
+    from rich.progress import Progress
+
+    from keepsake.bookmarks.imports import import_bookmarks
+    from keepsake.cli.shell import console
+    from keepsake.owners import owner_or_default
+    from keepsake.settings import load_settings
+
+    settings = load_settings()
+    out = console()
+    with open_database(settings) as connection:
+        whose = owner_or_default(connection, settings, owner)
+        with Progress(console=out, transient=True, disable=json or not out.is_terminal) as bar:
+            task = bar.add_task("Bookmarks", total=1.0)
+
+            def show(read: int, share: float) -> None:
+                bar.update(task, completed=share, description=f"{read:,} bookmarks")
+
+            intake = import_bookmarks(connection, settings, whose, file, on_progress=show)
+    if json:
+        print_json(intake)
+    else:
+        _print(intake)
+
+
+def _print(intake: "Intake") -> None:
+    typer.echo(
+        f"{intake.added:,} bookmarks added, {intake.known:,} known already, "
+        f"{intake.refused:,} refused."
+    )
+    for problem in intake.problems[:MOST_SHOWN]:
+        typer.echo(f"  {problem.where}: {problem.why}", err=True)
+    if intake.refused > MOST_SHOWN:
+        typer.echo(f"  and {intake.refused - MOST_SHOWN:,} more: see --json", err=True)

@@ -1,0 +1,114 @@
+"""Pages: what a site gives, kept as it came; content in its place; asked again only if changed."""
+
+import gzip
+
+from starlette.responses import PlainTextResponse
+
+from .shelf import BREAD, Pages, Shelf, article
+
+
+async def test_a_page_is_read_and_its_response_is_kept_as_it_came(
+    shelf: Shelf, site: Pages
+) -> None:
+    html = article("Slow bread", *BREAD)
+    record_id = shelf.add(site.put("/bread", html))
+    await shelf.run("pages")
+    page = shelf.page(record_id)
+    assert (page["http_status"], page["title"], page["note"]) == (200, "Slow bread", None)
+    assert BREAD[1] in page["text"]
+    assert page["words"] > 60
+    kept = (shelf.settings.objects_folder / page["body_key"]).read_bytes()
+    assert gzip.decompress(kept) == html.encode()
+    assert page["size_bytes"] == len(html)
+
+
+async def test_a_page_made_again_is_asked_for_only_if_it_changed(shelf: Shelf, site: Pages) -> None:
+    record_id = shelf.add(site.put("/bread", article("Slow bread", *BREAD)))
+    await shelf.run("pages")
+    before = shelf.page(record_id)
+    await shelf.run("pages", redo=True)
+    again = shelf.page(record_id)
+    assert site.seen[-1].headers["if-none-match"] == before["etag"]
+    assert again.pop("fetched_at") > before.pop("fetched_at")
+    assert again == before
+    site.put("/bread", article("Slower bread", *BREAD))
+    await shelf.run("pages", redo=True)
+    assert shelf.page(record_id)["title"] == "Slower bread"
+
+
+async def test_a_page_that_says_the_same_again_leaves_later_steps_alone(
+    shelf: Shelf, site: Pages
+) -> None:
+    shelf.add(site.put("/bread", article("Slow bread", *BREAD)))
+    await shelf.run()
+    site.put("/bread", article("Slow bread", *BREAD) + "<!-- visitor 2 -->")
+    shelf.change("UPDATE ledger SET due_at = now() WHERE step = 'pages'")
+    report = await shelf.run()
+    assert report.steps["pages"].made == 1
+    assert report.steps["summaries"].up_to_date == 1
+
+
+async def test_a_page_whose_response_was_lost_is_asked_for_in_full(
+    shelf: Shelf, site: Pages
+) -> None:
+    record_id = shelf.add(site.put("/bread", article("Slow bread", *BREAD)))
+    await shelf.run("pages")
+    (shelf.settings.objects_folder / shelf.page(record_id)["body_key"]).unlink()
+    await shelf.run("pages", redo=True)
+    assert "if-none-match" not in site.seen[-1].headers
+    assert (shelf.settings.objects_folder / shelf.page(record_id)["body_key"]).exists()
+
+
+async def test_a_page_that_is_not_there_fails_with_a_clear_error(shelf: Shelf, site: Pages) -> None:
+    record_id = shelf.add(f"{site.address}/gone?secret=1")
+    await shelf.run()
+    kind, message = shelf.error(record_id, "pages")
+    assert kind == "PermanentError"
+    assert "127.0.0.1" in message
+    assert "secret" not in message
+    assert shelf.status(record_id) == "FAILED"
+
+
+async def test_content_takes_the_place_of_a_page_that_cannot_be_had(
+    shelf: Shelf, site: Pages
+) -> None:
+    text = " ".join(BREAD)
+    gone = shelf.add(f"{site.address}/gone", content=text, title="My bread")
+    await shelf.run()
+    page = shelf.page(gone)
+    assert (page["text"], page["title"], page["http_status"]) == (text, "My bread", None)
+    assert page["note"].endswith("made from the content that came with the bookmark")
+    assert shelf.of("summaries", gone)
+    assert shelf.status(gone) == "COMPLETED"
+
+
+async def test_content_takes_the_place_of_a_text_that_is_not_for_strangers(
+    shelf: Shelf, site: Pages
+) -> None:
+    address = site.put("/wall", "<html><title>Log in</title><form><input type=password></form>")
+    record_id = shelf.add(address, content="What the post said to those who may read it.")
+    await shelf.run("pages")
+    page = shelf.page(record_id)
+    assert page["text"] == "What the post said to those who may read it."
+    assert page["http_status"] == 200
+    assert "content that came with" in page["note"]
+
+
+async def test_a_page_without_text_is_no_failure(shelf: Shelf, site: Pages) -> None:
+    record_id = shelf.add(site.put("/cat.png", "no real image", "image/png"), title="A cat")
+    await shelf.run()
+    assert shelf.page(record_id)["text"] == ""
+    assert shelf.page(record_id)["note"]
+    assert shelf.of("summaries", record_id) == []
+    assert shelf.keywords(record_id) == {"bread": "ai", "baking": "ai"}  # from its title
+    assert shelf.of("passages", record_id)[0]["text"] == "A cat\n\ncat.png"
+    assert shelf.status(record_id) == "COMPLETED"
+
+
+async def test_a_site_in_trouble_is_asked_three_times(shelf: Shelf, site: Pages) -> None:
+    site.put("/bread", article("Slow bread", *BREAD))
+    site.next(PlainTextResponse("", 404), *(PlainTextResponse("", 503) for _ in range(2)))
+    record_id = shelf.add(f"{site.address}/bread")
+    await shelf.run("pages")
+    assert site.asked_for("/bread") == 3
+    assert shelf.page(record_id)["title"] == "Slow bread"
