@@ -1,14 +1,19 @@
 """The running journal: from a watch's file to facts, and from facts to words.
 
-    files.py         what an activity file is, and when it began: as little of it as that takes
-    track.py         the points of an activity, on one clock, with what was mended named
-    fit.py xml.py    the points of a FIT file, and of a GPX or TCX file
-    facts.py         what is computed of the points: formulas with their sources
-    best_efforts.py  the fastest 400 m to marathon in an activity
+    points.py        the points of an activity as its file has them
+    fit.py markup.py those of a FIT file, and of a GPX or TCX file; sports.py names their sports
+    files.py         which format a file is, when it began, and the track in it
+    track.py         the points mended, on one clock; motion.py: distance, and what is movement
+    facts.py         what is known of an activity, and `compute`, the way from a file to it
+    formulas.py heart.py best_efforts.py    how each fact is computed, and where that is from
     wording.py       the facts as a runner says them
-    records.py imports.py kept.py    activities in the database
 
-What a model makes of the facts stands with the steps, in `assets/running/`. The modules of the
-first block know no database: they run in a process apart, on files of strangers, and load
-fitdecode and numpy only there.
+These know no database. They run in a process apart, on files of strangers; fitdecode and numpy are
+loaded there only. Around them stand
+
+    archives.py packed.py imports.py records.py     activities taken in
+    history.py trends.py months.py predictions.py suggestions.py digest.py page.py charts.py
+                                                    weeks and months of them
+
+What a model makes of the facts stands with the steps, in `assets/running/`.
 """

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from keepsake.errors import InvalidInput, PermanentError
 from keepsake.running.files import read_start
-from keepsake.running.track import Format
+from keepsake.running.points import Format
 
 GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 16

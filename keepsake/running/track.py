@@ -1,0 +1,137 @@
+"""The points of an activity mended: on one clock, with one distance, what was wrong named.
+
+Reading a format is not here (`fit.py`, `markup.py`), nor what is computed (`formulas.py`).
+"""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from keepsake.running import motion
+from keepsake.running.facts import Issue
+from keepsake.running.motion import Flags, Floats
+from keepsake.running.points import COLUMNS, Format, Points, Totals, start_of
+
+LONGEST_GAP = 3600.0  # seconds; a longer one that the watch did not mark is a clock set anew
+LATEST = 60.0  # seconds; a point later than that is no straggler: the clock was set back
+HEART_RATES = (30.0, 240.0)  # beats a minute; what lies outside is no heart
+ELEVATIONS = (-500.0, 9000.0)  # metres: from the Dead Sea to Everest
+LIKE_RUNNING = frozenset({"running", "walking", "hiking", "unknown"})
+
+
+@dataclass(frozen=True)
+class Track:
+    """An activity on one clock. Point by point but for `moving`; NaN where a point lacks a value.
+
+    Attributes:
+        format: of the file it was read from.
+        sport: `running`, `walking`, `hiking`, `cycling`, another word, or `unknown`.
+        started_at: the moment of the first point, in UTC.
+        seconds: since the first point, strictly rising.
+        distance: metres covered so far, never falling.
+        elevation: metres.
+        heart_rate: beats a minute.
+        cadence: as the file counts it: steps, or strides of two.
+        moving: whether the runner moved, of each leg from a point to the next.
+        totals: what the file says of the whole.
+        issues: what was wrong and was mended or left out.
+    """
+
+    format: Format
+    sport: str
+    started_at: datetime
+    seconds: Floats
+    distance: Floats
+    elevation: Floats
+    heart_rate: Floats
+    cadence: Floats
+    moving: Flags
+    totals: Totals | None
+    issues: tuple[Issue, ...]
+
+
+def mended(points: Points) -> Track:
+    """The track of these points.
+
+    - A clock that jumps (back by more than a minute, or forward by more than an hour that the
+      watch did not mark as a pause) goes on at the usual step: `clock_jump`.
+    - Of points at one moment the first is kept (`duplicate_point`); one that comes late by less
+      than a minute is left out (`late_point`), and so is one without a time (`no_time`).
+    - Heart rates and elevations that cannot be are taken as missing: `heart_rate_out_of_range`,
+      `elevation_out_of_range`.
+    - What the distance and the moving time are made of: see `motion.py`.
+
+    Raises:
+        PermanentError: it has no points and no totals, or not one point has a time.
+    """
+    started_at = start_of(points)
+    issues: Counter[str] = Counter()
+    columns = {name: _finite(points.column(name)) for name in COLUMNS}
+    timed = np.isfinite(columns["time"])
+    issues["no_time"] = int(np.sum(~timed))
+    columns = {name: column[timed] for name, column in columns.items()}
+    seconds, kept = _one_clock(columns["time"], columns["section"], issues)
+    columns = {name: column[kept] for name, column in columns.items()}
+    _blank_outside(columns["heart_rate"], HEART_RATES, "heart_rate_out_of_range", issues)
+    _blank_outside(columns["elevation"], ELEVATIONS, "elevation_out_of_range", issues)
+    sport = points.sport or "unknown"
+    covered = motion.cover(
+        seconds,
+        columns["section"],
+        device=columns["distance"],
+        latitude=columns["latitude"],
+        longitude=columns["longitude"],
+        fastest=motion.FASTEST_RUN if sport in LIKE_RUNNING else motion.FASTEST_RIDE,
+    )
+    issues.update(covered.issues)
+    if len(seconds) < 2:
+        issues["no_points"] = 1
+    return Track(
+        format=points.format,
+        sport=sport,
+        started_at=started_at,
+        seconds=seconds,
+        distance=covered.distance,
+        elevation=columns["elevation"],
+        heart_rate=columns["heart_rate"],
+        cadence=columns["cadence"],
+        moving=covered.moving,
+        totals=points.totals,
+        issues=tuple(Issue(kind, count) for kind, count in sorted(issues.items()) if count),
+    )
+
+
+def _finite(values: "array[float]") -> Floats:
+    """The values with nothing but finite numbers and NaN."""
+    column = np.array(values)
+    column[~np.isfinite(column)] = np.nan
+    return column
+
+
+def _one_clock(time: Floats, section: Floats, issues: Counter[str]) -> tuple[Floats, Flags]:
+    """Seconds since the first point of the points that are kept, and which are."""
+    if not len(time):
+        return time, np.zeros(0, np.bool_)
+    step = np.diff(time)
+    jump = (step < -LATEST) | ((step > LONGEST_GAP) & (np.diff(section) == 0))
+    usual = step[~jump & (step > 0)]
+    step[jump] = np.median(usual) if len(usual) else 1.0
+    seconds = np.concatenate([[0.0], np.cumsum(step)])
+    latest = np.maximum.accumulate(seconds)[:-1]
+    kept = np.concatenate([[True], seconds[1:] > latest])
+    issues["clock_jump"] = int(np.sum(jump))
+    issues["duplicate_point"] = int(np.sum(seconds[1:] == latest))
+    issues["late_point"] = int(np.sum(seconds[1:] < latest))
+    return seconds[kept], kept
+
+
+def _blank_outside(
+    values: Floats, bounds: tuple[float, float], kind: str, issues: Counter[str]
+) -> None:
+    low, high = bounds
+    outside = (values < low) | (values > high)  # NaN is neither
+    values[outside] = np.nan
+    issues[kind] = int(np.sum(outside))

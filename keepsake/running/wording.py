@@ -1,0 +1,137 @@
+"""The facts of an activity as a runner says them: the closed list that a model may tell of.
+
+Rounded as people round them, since a model is not to round by itself. What an activity lacks is
+not on the list. How it compares with others is not here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from keepsake.running.facts import EFFORTS, Facts, Split
+
+WHOLE = 990.0  # metres of a split that may be called a kilometre
+NOTABLE_PAUSE = 30.0  # seconds
+NOTABLE_ZONE = 30.0  # seconds
+NOTABLE_CLIMB = 10.0  # metres
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact: what it is of, and what it says. The text alone holds every number."""
+
+    name: str
+    text: str
+
+
+def told(facts: Facts, zone: ZoneInfo) -> list[Fact]:
+    """The facts in words, with date and time as the runner's clock in `zone` showed them."""
+    return [
+        *_occasion(facts, zone),
+        *_course(facts),
+        *_heart(facts),
+        *_kilometres(facts),
+        *(
+            Fact("fastest stretch", f"{EFFORTS[metres]} in {clock(seconds)}")
+            for metres, seconds in facts.best_efforts.items()
+            if metres in EFFORTS
+        ),
+    ]
+
+
+def duration(seconds: float) -> str:
+    """`52 min 13 s`, `1 h 2 min 13 s`, `45 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{value} {unit}" for value, unit in parts if value) or "0 s"
+
+
+def clock(seconds: float) -> str:
+    """`4:51`, `1:02:13`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _occasion(facts: Facts, zone: ZoneInfo) -> Iterator[Fact]:
+    start = facts.started_at.astimezone(zone)
+    yield Fact("sport", facts.sport if facts.sport != "unknown" else "running")
+    yield Fact("date", f"{start:%A} {start.day} {start:%B %Y}")
+    yield Fact("start", f"{start:%H:%M}, {_time_of_day(start.hour)}")
+
+
+def _time_of_day(hour: int) -> str:
+    if 5 <= hour < 12:
+        return "in the morning"
+    if 12 <= hour < 17:
+        return "in the afternoon"
+    return "in the evening" if 17 <= hour < 22 else "at night"
+
+
+def _course(facts: Facts) -> Iterator[Fact]:
+    if facts.distance >= WHOLE:
+        yield Fact("distance", f"{facts.distance / 1000:.2f} km{_about(facts.distance / 1000)}")
+    elif facts.distance >= 1:
+        yield Fact("distance", f"{facts.distance:.0f} m")
+    yield Fact("moving time", duration(facts.moving))
+    if facts.elapsed - facts.moving >= NOTABLE_PAUSE:
+        yield Fact("pauses", f"{duration(facts.elapsed - facts.moving)} in all")
+    if facts.pace is not None:
+        yield Fact("pace", f"{clock(facts.pace)} per km")
+    if facts.ascent is not None:
+        flat = facts.ascent < NOTABLE_CLIMB and (facts.descent or 0) < NOTABLE_CLIMB
+        yield Fact("elevation gain", "flat" if flat else f"{facts.ascent:.0f} m")
+    if facts.cadence is not None:
+        turns = "turns" if facts.sport == "cycling" else "steps"
+        yield Fact("cadence", f"{facts.cadence:.0f} {turns} per minute")
+
+
+def _about(kilometres: float) -> str:
+    """The distance in whole kilometres, as people say it, where it is near enough."""
+    whole = round(kilometres)
+    near = whole >= 3 and abs(kilometres - whole) <= 0.25 and f"{kilometres:.2f}" != f"{whole}.00"
+    return f" (about {whole} km)" if near else ""
+
+
+def _heart(facts: Facts) -> Iterator[Fact]:
+    if facts.heart_rate is None:
+        return
+    yield Fact("average heart rate", f"{facts.heart_rate:.0f} bpm")
+    yield Fact("highest heart rate", f"{facts.max_heart_rate} bpm")
+    for number, seconds in enumerate(facts.zones, start=1):
+        if seconds >= NOTABLE_ZONE:
+            minutes = max(round(seconds / 60), 1)
+            yield Fact("heart rate zones", f"{minutes} min in zone {number} of 5")
+    if facts.drift is not None:
+        yield Fact("heart rate drift", _drift(facts.drift))
+
+
+def _drift(drift: float) -> str:
+    size = f"{abs(drift):.1f} %"
+    if size == "0.0 %":
+        return "none: pace and heart rate kept step"
+    change = "less" if drift > 0 else "more"
+    return f"{size} {change} speed for the same heart rate in the second half"
+
+
+def _kilometres(facts: Facts) -> Iterator[Fact]:
+    whole = [split for split in facts.splits if split.distance >= WHOLE]
+    if len(whole) < 2:
+        return
+    for name, best in (
+        ("fastest kilometre", min(whole, key=lambda split: split.pace)),
+        ("slowest kilometre", max(whole, key=lambda split: split.pace)),
+    ):
+        yield Fact(name, _ranked(best))
+    yield Fact("kilometre by kilometre", ", ".join(clock(split.pace) for split in whole))
+
+
+def _ranked(split: Split) -> str:
+    return f"the {_ordinal(split.kilometre)}, in {clock(split.pace)}"
+
+
+def _ordinal(number: int) -> str:
+    """`1st`, `2nd`, `11th`."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
