@@ -33,8 +33,9 @@ _CARRIERS = (
     IPv6Network("::ffff:0:0/96"),
     IPv6Network("64:ff9b::/96"),
 )
-# Public by number, but the inside of a cloud to its machines: Azure's wire server.
-_INSIDE = frozenset({IPv4Address("168.63.129.16")})
+# What Python counts as public and is not: protocol assignments (Oracle's metadata service among
+# them), and Azure's wire server, which has a public number and answers the cloud's own machines.
+_INSIDE = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 
 
 class AddressRefused(PermanentError):
@@ -89,7 +90,7 @@ def _is_public(address: Address) -> bool:
         return (
             address.is_global
             and not (address.is_multicast or address.is_reserved)
-            and address not in _INSIDE
+            and not any(address in network for network in _INSIDE)
         )
     carried = list(_carried(address))
     if carried:
