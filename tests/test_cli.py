@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from keepsake.batches import finish_batch, start_batch
 from keepsake.cli import app
 from keepsake.database import connect
 from keepsake.demo.memories import DATA
+from keepsake.owners import find_owner
 
 STEPS = ["passages", "podcasts", "quotes", "stories", "transcripts", "value_tags", "wisdom"]
 
@@ -147,7 +149,9 @@ class TestStatus:
     """`keepsake status`"""
 
     def test_without_records_it_says_what_to_do(self) -> None:
-        assert "keepsake add response" in keepsake("status").stdout
+        shown = keepsake("status").stdout
+        assert "keepsake add" in shown
+        assert "keepsake import" in shown
 
     def test_counts_records_and_steps(self, record: int) -> None:
         status = answer("status")
@@ -189,6 +193,162 @@ class TestStatus:
     def test_an_unknown_record_is_refused(self) -> None:
         result = keepsake("status", 7)
         assert (result.exit_code, result.stderr) == (2, "keepsake: there is no record 7\n")
+
+
+class TestProgress:
+    """`keepsake status` of a part, `status --watch` and `batches`"""
+
+    @pytest.fixture
+    def imported(self, record: int, database_url: str) -> int:
+        """Rose's record and two of Ada's that were imported; the id of the batch."""
+        answer("add", "owner", "Ada")
+        with connect(database_url) as db:
+            batch = start_batch(db, find_owner(db, "ada").id, "running", "export.zip")
+            db.execute(
+                "INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash,"
+                " batch_id) SELECT 'running', owner_id, given, '2026-05-04', '', id"
+                " FROM batches, unnest(ARRAY['a', 'b']) AS given"
+            )
+            db.execute(
+                "INSERT INTO ledger (record_id, step, line, due_at) SELECT r.id, s.name, s.line,"
+                " now() FROM records r JOIN steps s USING (line) WHERE line = 'running'"
+            )
+            finish_batch(db, batch, added=2, known=0, refused=1)
+        return batch
+
+    @pytest.mark.parametrize("part", [("--line", "running"), ("--owner", "ada")])
+    def test_a_line_or_an_owner_by_itself(self, imported: int, part: tuple[str, str]) -> None:
+        status = answer("status", *part)
+        assert status["records"] == [{"line": "running", "status": "PENDING", "records": 2}]
+        assert {step["line"] for step in status["steps"]} == {"running"}
+
+    def test_what_is_held_is_told_apart(self, imported: int, database_url: str) -> None:
+        assert "beyond the tier" not in keepsake("status").stdout
+        with connect(database_url) as db:
+            db.execute(
+                "UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'letters'"
+                " AND record_id = (SELECT max(id) FROM records)"
+            )
+            record = db.execute("SELECT max(id) FROM records").fetchone()
+        steps = {step["step"]: step for step in answer("status", "--line", "running")["steps"]}
+        assert (steps["letters"]["pending"], steps["letters"]["beyond_tier"]) == (1, 1)
+        assert "beyond" in keepsake("status", "--line", "running").stdout
+        assert record is not None
+        assert "beyond the tier" in keepsake("status", record[0]).stdout
+
+    def test_a_record_of_any_line_has_a_page(self, imported: int, database_url: str) -> None:
+        with connect(database_url) as db:
+            record = db.execute("SELECT max(id) FROM records").fetchone()
+        assert record is not None
+        page = answer("status", record[0])
+        assert (page["record"]["line"], page["record"]["batch_id"]) == ("running", imported)
+        shown = keepsake("status", record[0]).stdout
+        assert "of Ada: PENDING\nrunning, of 2026-05-04 00:00 UTC, taken in with batch" in shown
+        assert "letters" in shown
+
+    def test_watching_ends_when_nothing_is_open(self, imported: int, database_url: str) -> None:
+        with connect(database_url) as db:
+            db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL")
+        assert "0 open, 6 done, 0 failed; 0 s left" in keepsake("status", "--watch", "--owner",
+                                                                "ada").stdout  # fmt: skip
+
+    def test_watching_is_for_people(self, imported: int) -> None:
+        assert keepsake("status", "--watch", "--json").exit_code == 2
+        assert keepsake("status", 1, "--watch").exit_code == 2
+
+    def test_batches_show_what_they_brought_and_how_far_it_is(
+        self, imported: int, database_url: str
+    ) -> None:
+        with connect(database_url) as db:
+            db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL"
+                       " WHERE step = 'activities'")  # fmt: skip
+        [found] = answer("batches")
+        assert (found["batch"]["added"], found["batch"]["refused"]) == (2, 1)
+        assert {step["step"]: step["done"] for step in found["steps"]} == {
+            "activities": 2, "letters": 0, "coaching_insights": 0,
+        }  # fmt: skip
+        assert "export.zip" in keepsake("batches").stdout
+
+    def test_without_batches_it_says_how_to_import(self) -> None:
+        assert "keepsake import" in keepsake("batches").stdout
+
+
+class TestOwners:
+    """`keepsake add owner`, `owner` and `owners`"""
+
+    def test_an_owner_has_a_tier_and_its_limits(self) -> None:
+        answer("add", "owner", "Ada Lovelace", "--time-zone", "Europe/London", "--tier", "free")
+        found = answer("owner", "ada-lovelace")
+        assert (found["owner"]["tier"], found["owner"]["budget"]) == ("free", None)
+        assert {"line": "running", "newest": 20, "batch": 5, "pause_seconds": 2} in found["limits"]
+        shown = keepsake("owner", "Ada Lovelace").stdout
+        assert "running: the newest 20 records, 5 at once, 2 s apart" in shown
+        assert "Spent this month: USD 0.00; no bound" in shown
+
+    def test_tier_and_budget_can_be_changed(self) -> None:
+        answer("add", "owner", "Ada")
+        changed = answer("owner", "ada", "--tier", "premium", "--budget", "2.50")["owner"]
+        assert (changed["tier"], changed["budget"], changed["own_budget"]) == ("premium", 2.5, True)
+        assert "of a budget of USD 2.50, its own" in keepsake("owner", "ada").stdout
+        assert answer("owner", "ada", "--budget", "none")["owner"]["budget"] is None
+
+    @pytest.mark.parametrize(
+        ("wrong", "because"),
+        [
+            (("--tier", "gold"), "known: free, premium"),
+            (("--budget", "much"), "is no amount"),
+            (("--budget", "-1"), "from 0 to 999,999"),
+        ],
+    )
+    def test_what_is_no_good_changes_nothing(self, wrong: tuple[str, str], because: str) -> None:
+        answer("add", "owner", "Ada")
+        result = keepsake("owner", "ada", "--tier", "premium", *wrong)
+        assert (result.exit_code, because in result.stderr) == (2, True)
+        assert answer("owner", "ada")["owner"]["tier"] == "free"
+
+    def test_all_owners_in_a_table(self, marlows: str) -> None:
+        answer("add", "owner", "Ada", "--tier", "premium")
+        assert [owner["slug"] for owner in answer("owners")] == ["ada", marlows]
+        assert "premium" in keepsake("owners").stdout
+
+    def test_without_owners_it_says_how_to_add_one(self) -> None:
+        assert "keepsake add owner" in keepsake("owners").stdout
+
+
+class TestCosts:
+    """`keepsake costs`"""
+
+    @pytest.fixture
+    def spent(self, marlows: str, database_url: str) -> None:
+        with connect(database_url) as db:
+            db.execute(
+                "INSERT INTO spending (owner_id, day, line, step, model, calls, cost)"
+                " SELECT id, '2026-10-01', 'family', 'stories', model, 1, cost FROM owners,"
+                " (VALUES ('big', 0.5), ('home-made', NULL)) AS used(model, cost)"
+            )
+
+    def test_when_no_model_was_called(self) -> None:
+        assert keepsake("costs").stdout == "No model was called.\n"
+
+    @pytest.mark.usefixtures("spent")
+    def test_what_is_unknown_is_named_and_how_to_mend_it(self) -> None:
+        shown = keepsake("costs", "--by", "model").stdout
+        assert "0.50 + unknown" in shown
+        assert "no price for home-made" in shown
+        assert "PRICES_FILE" in shown
+        document = answer("costs", "--by", "model")
+        assert document["models_unpriced"] == ["home-made"]
+        assert (document["total"]["known"], document["total"]["cost"]) == (0.5, None)
+
+    @pytest.mark.usefixtures("spent")
+    def test_a_part_of_it(self) -> None:
+        assert answer("costs", "--since", "2026-10-02")["costs"] == []
+        assert [row["name"] for row in answer("costs", "--by", "day")["costs"]] == ["2026-10-01"]
+        assert answer("costs", "--owner", "the-marlows", "--line", "running")["costs"] == []
+
+    @pytest.mark.parametrize("wrong", [("--by", "year"), ("--since", "soon"), ("--owner", "bob")])
+    def test_what_is_no_good_is_refused(self, wrong: tuple[str, str]) -> None:
+        assert keepsake("costs", *wrong).exit_code == 2
 
 
 class TestAgain:
@@ -234,8 +394,8 @@ class TestSearch:
         home.mkdir(exist_ok=True)
         (home / "up.json").write_text(json.dumps({"models_url": models_url}))
 
-    def test_without_memories_it_says_so(self, marlows: str) -> None:
-        assert "no memories to search yet" in keepsake("search", marlows, "courage").stdout
+    def test_with_nothing_kept_it_says_so(self, marlows: str) -> None:
+        assert "has nothing to search yet" in keepsake("search", marlows, "courage").stdout
         assert answer("search", marlows, "courage") == []
 
     def test_finds_a_passage(self, marlows: str, record: int, database_url: str) -> None:
@@ -291,7 +451,11 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout == "\n"
 
 
-@pytest.mark.parametrize("command", ["", "add", "add response", "status", "search", "retry", "up"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "add", "add response", "add owner", "status", "batches", "search", "retry", "owner",
+     "owners", "costs", "up"],
+)  # fmt: skip
 def test_every_command_has_help(command: str) -> None:
     result = keepsake(*command.split(), "--help")
     assert result.exit_code == 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keepsake.cli.shell import Json, console, open_database, print_json, print_table
+from keepsake.cli.shell import Json, console, filled, open_database, print_json, print_table
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _show(by: str, rows: "Sequence[Cost]", unpriced: Sequence[str]) -> None:
     from keepsake.costs import total
 
     shown = [_row(by, cost) for cost in (*rows[:ROWS_SHOWN], total(rows))]
-    print_table("Costs", shown, shown[0])
+    print_table("Costs", shown, filled(shown))
     out = console()
     if left_out := rows[ROWS_SHOWN:]:
         out.print(f"{len(left_out):,} more are in the total; --json lists them all.")

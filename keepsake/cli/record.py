@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from keepsake.cli.shell import console, open_database, print_json, print_table
+from keepsake.cli.shell import console, filled, open_database, print_json, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,8 +52,7 @@ def show_record(record_id: int, *, json: bool) -> None:
     out = console()
     _show_head(out, record)
     rows = [_step_row(step) for step in steps]
-    # A column in which nothing stands would only push the remarks together.
-    print_table("Steps", rows, [n for n in rows[0] if any(r[n] not in ("", None) for r in rows)])
+    print_table("Steps", rows, filled(rows))
     page.show(out)
 
 

@@ -132,6 +132,11 @@ def decoded(data: bytes, option: str) -> str:
         ) from None
 
 
+def filled(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns in which something stands: others would only push these together."""
+    return [name for name in (rows[0] if rows else ()) if any(row[name] for row in rows)]
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keepsake.cli.shell import Json, console, open_database, print_json, print_table
+from keepsake.cli.shell import Json, console, filled, open_database, print_json, print_table
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def batches(
         typer.echo("Nothing was imported yet: see `keepsake import --help`.")
     else:
         rows = [_batch_row(batch, steps) for batch, steps in found]
-        print_table("Batches", rows, rows[0])
+        print_table("Batches", rows, filled(rows))
 
 
 def _batch_row(batch: "Batch", steps: "list[StepProgress]") -> dict[str, Any]:
