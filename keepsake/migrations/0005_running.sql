@@ -28,10 +28,10 @@ CREATE TABLE activities (
     moving           double precision NOT NULL,   -- seconds
     ascent           double precision,            -- metres
     descent          double precision,            -- metres
-    heart_rate       real,                        -- beats a minute, mean over moving time
+    heart_rate       double precision,            -- beats a minute, mean over moving time
     max_heart_rate   smallint,
-    cadence          real,                        -- steps a minute
-    drift            real,                        -- per cent, pace to heart rate, second half against first
+    cadence          double precision,            -- steps a minute
+    drift            double precision,            -- per cent, pace to heart rate, second half against first
     splits           jsonb NOT NULL,              -- one a kilometre
     zones            jsonb NOT NULL,              -- seconds in each of five heart-rate zones; empty without heart rate
     best_efforts     jsonb NOT NULL,              -- fastest seconds by distance in metres

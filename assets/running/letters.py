@@ -1,0 +1,159 @@
+"""A short poetic letter to the runner about each activity, in plain text.
+
+It speaks of what was measured and of nothing else: every number in it is one of the activity's
+facts.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, create_model
+
+from assets.line_assets import Finding, StepAsset
+from assets.running.activities import Computed
+from assets.running.prompts import (
+    RULES,
+    facts_of,
+    is_plain,
+    listed,
+    plain_and_grounded,
+    ungrounded_records,
+)
+from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.ledger import Window
+from keepsake.line import Step
+from keepsake.running.records import Activity
+from keepsake.running.wording import Fact
+from resources.tools import Tools
+
+LONGEST = 1200  # characters
+
+SYSTEM = (
+    "You write short letters to a runner, one after each activity. The letter is poetic and warm, "
+    "three to six sentences, speaks to the runner as `you`, and turns a few of the facts into "
+    "images; it neither lists them all nor gives advice. No greeting, no signature. Name the sport "
+    "as the facts do. " + RULES
+)
+
+# What a model writes with that is too weak to write freely: a small grammar of images. The model
+# chooses every word of it, and none of them can be false of any activity.
+_SUBJECTS = "The road|The wind|The sky|Your breath|Your shadow|The quiet|The {hour}"
+_GRAMMAR = (
+    "^({subjects}) (held|carried|followed|knew|kept|remembered|waited for)"
+    " (you|your steps|your patience|your breath|every step)"
+    " (like|as softly as|as surely as)"
+    " (a river|an old friend|a song|a tide|a lantern|rain on leaves|a promise|a long story)"
+    ", and you (listened|answered|let it|gave it back|came home lighter)\\.$"
+)
+_HOURS = ((5, "night"), (12, "morning"), (18, "afternoon"), (22, "evening"), (24, "night"))
+_DONE = {"running": "ran", "walking": "walked", "hiking": "hiked", "cycling": "rode"}
+
+
+class Letter(BaseModel):
+    """The model's answer. Validated with the facts' texts as context."""
+
+    letter: Annotated[
+        str, Field(min_length=40, max_length=LONGEST), AfterValidator(plain_and_grounded)
+    ]
+
+
+@lru_cache(maxsize=len(_HOURS))
+def _line_within_grammar(hour: str) -> type[BaseModel]:
+    """The shape of a weak model's answer: one line out of the grammar."""
+    subjects = _SUBJECTS.format(hour=hour)
+    pattern = _GRAMMAR.format(subjects=subjects)
+    return create_model("Letter", line=(Annotated[str, Field(pattern=pattern)], ...))
+
+
+def hour_of_day(started: datetime) -> str:
+    """The part of the day that a local time lies in."""
+    return next(name for before, name in _HOURS if started.hour < before)
+
+
+def opening(facts: Sequence[Fact]) -> str:
+    """What was done, in one sentence out of the facts."""
+    told = {fact.name: fact.text for fact in facts}
+    done = _DONE.get(told["sport"], f"did {told['sport']},")
+    if "distance" not in told:
+        return f"On {told['date']} you {done} for {told['moving time']}."
+    pace = f", at {told['pace']}" if "pace" in told else ""
+    return f"On {told['date']} you {done} {told['distance']} in {told['moving time']}{pace}."
+
+
+async def write(activity: Activity, computed: Computed, tools: Tools) -> str:
+    """Write the letter of an activity.
+
+    Raises:
+        PermanentError: the model's answer was not plain, or invented a number, after one repair.
+    """
+    facts = facts_of(computed)
+    ask = tools.models.chat.ask
+    if tools.models.chat.enforces_schema:
+        hour = hour_of_day(computed.facts.started_at.astimezone(computed.zone))
+        shape = _line_within_grammar(hour)
+        line = await ask(shape, system=SYSTEM, user=listed(facts), max_tokens=80)
+        return f"{opening(facts)}\n\n{line.line}"  # type: ignore[attr-defined]
+    letter = await ask(
+        Letter,
+        system=SYSTEM,
+        user=listed(facts),
+        max_tokens=600,
+        context=[fact.text for fact in facts],
+    )
+    return letter.letter
+
+
+async def save(connection: AsyncConnection, results: Sequence[tuple[int, str]]) -> None:
+    """Store letters."""
+    ids = [record_id for record_id, _ in results]
+    await replace_rows(connection, "letters", ids, ("record_id", "letter"), results)
+
+
+def letters_plain(connection: Connection, window: Window) -> Finding:
+    """Whether every letter is plain text."""
+    letters = _letters(connection, window)
+    return Finding(
+        looked_at=len(letters),
+        bad=[record_id for record_id, letter in letters if not is_plain(letter)],
+        advice="Letters have Markdown or links in them: materialise `letters` of this partition "
+        "with `redo: true`.",
+    )
+
+
+def letters_grounded(connection: Connection, window: Window) -> Finding:
+    """Whether every number in a letter is one of the activity's facts."""
+    letters = _letters(connection, window)
+    return Finding(
+        looked_at=len(letters),
+        bad=ungrounded_records(connection, letters),
+        advice="Letters have numbers that are not among the facts, which may have been computed "
+        "anew since: materialise `letters` of this partition with `redo: true`.",
+    )
+
+
+def _letters(connection: Connection, window: Window) -> list[tuple[int, str]]:
+    return connection.execute(
+        "SELECT record_id, letter FROM letters JOIN records r ON r.id = record_id"
+        " WHERE r.line = %s AND r.recorded_at >= %s AND r.recorded_at < %s ORDER BY record_id",
+        (window.line, window.start, window.end),
+    ).fetchall()
+
+
+LETTERS = StepAsset(
+    Step(
+        name="letters",
+        version="1",
+        needs=("activities",),
+        roles=("chat",),
+        make=write,
+        save=save,
+    ),
+    description=__doc__ or "",
+    kinds=frozenset({"openai"}),
+    columns=[
+        ("record_id", "bigint", "the activity"),
+        ("letter", "text", "plain text, a blank line between paragraphs"),
+    ],
+)

@@ -1,0 +1,24 @@
+"""The running line by the clock: the month once more, every night."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from assets.running.line import running_job
+
+
+@dg.schedule(
+    name="close_the_running_month",
+    job=running_job,
+    cron_schedule="45 0 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night the month of the day that has ended once more, in full: what failed "
+    "is tried again, what is up to date costs nothing, and its checks say whether it is whole.",
+)
+def close_the_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """One run of all steps over the month that yesterday is in."""
+    yesterday = (context.scheduled_execution_time - timedelta(days=1)).date()
+    return dg.RunRequest(
+        run_key=f"close-{yesterday}", partition_key=yesterday.replace(day=1).isoformat()
+    )

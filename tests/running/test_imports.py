@@ -1,0 +1,276 @@
+"""Taking activities in: what becomes a record, what is known already, what is refused."""
+
+import asyncio
+import os
+import stat
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from keepsake.errors import InvalidInput
+from keepsake.running import imports
+from keepsake.running.archives import MOST_GROWTH
+
+from .conftest import OpensJournal
+from .journal import MORNING, Journal, archive, gpx, listing, tcx
+
+
+def days(count: int) -> list[datetime]:
+    return [MORNING + timedelta(days=day) for day in range(count)]
+
+
+def test_a_file_becomes_a_record_of_its_start(journal: Journal, tmp_path: Path) -> None:
+    (tmp_path / "run.gpx").write_bytes(gpx())
+    added = journal.add(tmp_path / "run.gpx", title="Along  the river", priority="urgent")
+    [file] = journal.files
+    assert added.new
+    assert (file["recorded_at"], file["priority"]) == (MORNING, 10)
+    assert (file["format"], file["title"]) == ("gpx", "Along the river")
+    assert journal.objects == [file["file_key"]]
+    assert (journal.settings.objects_folder / file["file_key"]).read_bytes() == gpx()
+
+
+def test_adding_a_file_again_says_which_record_it_is(journal: Journal, tmp_path: Path) -> None:
+    (tmp_path / "run.gpx").write_bytes(gpx())
+    first = journal.add(tmp_path / "run.gpx")
+    (tmp_path / "run.gpx").rename(tmp_path / "renamed.xml")
+    again = journal.add(tmp_path / "renamed.xml")
+    assert (again.record_id, again.new) == (first.record_id, False)
+
+
+def test_a_folder_is_read_to_its_depths(journal: Journal, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "2026"
+    folder.mkdir(parents=True)
+    one, two = days(2)
+    (tmp_path / "runs" / "one.gpx").write_bytes(gpx(one))
+    (folder / "two.TCX").write_bytes(tcx(two))
+    (folder / "notes.txt").write_text("nothing")
+    imported = journal.take_in(tmp_path / "runs")
+    assert (imported.added, imported.refused) == (2, 0)
+    assert [f["format"] for f in journal.files] == ["gpx", "tcx"]
+    assert {f["priority"] for f in journal.files} == {-10}
+
+
+def test_an_export_gives_names_and_sports(journal: Journal, tmp_path: Path) -> None:
+    file = archive(
+        tmp_path / "export.zip",
+        {
+            "activities.csv": listing(
+                ("Jun 7, 2026, 6:30:00\u202fAM", "Sunday, long", "Run", "activities/1.gpx.gz")
+            ),
+            "activities/1.gpx.gz": gpx(),
+            "media/photo.jpg": b"no activity",
+        },
+    )
+    imported = journal.take_in(file)
+    [row] = journal.files
+    assert (imported.added, imported.refused) == (1, 0)
+    assert (row["title"], row["sport"], row["file_name"]) == ("Sunday, long", "Run", "1.gpx.gz")
+    assert row["file_key"].endswith(".gpx.gz")
+    [batch] = journal.rows("SELECT * FROM batches")
+    assert (batch["name"], batch["added"], batch["taken_in_at"] is None) == ("export.zip", 1, False)
+    assert row["batch_id"] == batch["id"]
+
+
+def test_an_export_in_another_language_is_read_by_its_columns(
+    journal: Journal, tmp_path: Path
+) -> None:
+    german = listing(("07.06.2026, 06:30:00", "Sonntag", "Lauf", "activities/1.gpx"))
+    german = german.replace(b"Filename", b"Dateiname").replace(b"Activity Name", b"Name")
+    file = archive(tmp_path / "export.zip", {"activities.csv": german, "activities/1.gpx": gpx()})
+    journal.take_in(file)
+    assert [row["title"] for row in journal.files] == ["Sonntag"]
+
+
+def test_an_import_that_broke_off_is_run_again(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "FILES_A_BATCH", 4)
+    file = archive(tmp_path / "e.zip", {f"{d:%d}.gpx": gpx(d, minutes=1) for d in days(10)})
+
+    def broken_off(so_far: imports.Imported) -> None:
+        if so_far.added == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        journal.take_in(file, on_progress=broken_off)
+    assert len(journal.files) == 8
+    again = journal.take_in(file)
+    assert (again.added, again.known) == (2, 8)
+    assert len(journal.files) == len(journal.objects) == 10
+    batches = journal.rows("SELECT added, known, taken_in_at FROM batches ORDER BY id")
+    assert [(b["added"], b["known"]) for b in batches] == [(8, 0), (2, 8)]
+    assert all(b["taken_in_at"] for b in batches)
+
+
+def test_the_same_second_in_another_format_is_the_same_run(
+    journal: Journal, tmp_path: Path
+) -> None:
+    members = {"a.gpx": gpx(), "b.tcx": tcx(), "c.gpx.gz": gpx(), "d.tcx": tcx(days(2)[1])}
+    imported = journal.take_in(archive(tmp_path / "e.zip", members))
+    assert (imported.added, imported.known) == (2, 2)
+    (tmp_path / "later.tcx").write_bytes(tcx(beats=150))
+    assert journal.take_in(tmp_path / "later.tcx").known == 1
+    assert len(journal.objects) == 2
+
+
+def test_another_owner_may_have_run_in_the_same_second(
+    opens_journal: OpensJournal, tmp_path: Path
+) -> None:
+    (tmp_path / "run.gpx").write_bytes(gpx())
+    journal = opens_journal()
+    journal.add(tmp_path / "run.gpx")
+    friend = journal.of("A friend")
+    assert friend.add(tmp_path / "run.gpx").new
+
+
+def test_a_file_that_cannot_be_read_is_kept_and_fails_in_its_step(
+    journal: Journal, tmp_path: Path
+) -> None:
+    file = archive(
+        tmp_path / "export.zip",
+        {
+            "activities.csv": listing(("Mar 1, 2026, 7:00:00 AM", "No times", "Run", "b.gpx")),
+            "a.gpx": gpx()[:3000],
+            "b.gpx": gpx(times=False),
+        },
+    )
+    imported = journal.take_in(file)
+    assert (imported.added, imported.refused) == (2, 0)
+    listed, cut = journal.files
+    assert cut["recorded_at"] == MORNING
+    assert listed["recorded_at"] == datetime(2026, 3, 1, 7, tzinfo=UTC)
+    journal.run("activities")
+    for row in (listed, cut):
+        entry = journal.ledger(row["record_id"])["activities"]
+        assert (entry["status"], entry["error_type"]) == ("failed", "PermanentError")
+
+
+def test_without_any_date_a_file_is_of_the_day_it_was_changed(
+    journal: Journal, tmp_path: Path
+) -> None:
+    (tmp_path / "run.gpx").write_bytes(gpx(times=False))
+    os.utime(tmp_path / "run.gpx", (MORNING.timestamp(), MORNING.timestamp()))
+    journal.add(tmp_path / "run.gpx")
+    assert [row["recorded_at"] for row in journal.files] == [MORNING]
+
+
+def test_a_whole_file_takes_the_place_of_a_broken_one(journal: Journal, tmp_path: Path) -> None:
+    (tmp_path / "cut.gpx").write_bytes(gpx()[:3000])
+    (tmp_path / "whole.tcx").write_bytes(tcx())
+    broken = journal.add(tmp_path / "cut.gpx")
+    assert not journal.add(tmp_path / "whole.tcx").new  # nobody knows yet that it is broken
+    journal.run("activities")
+    imported = journal.take_in(tmp_path / "whole.tcx")
+    assert (imported.replaced, imported.added) == (1, 0)
+    [row] = journal.files
+    assert (row["record_id"], row["format"]) == (broken.record_id, "tcx")
+    journal.run("activities")
+    assert journal.ledger(broken.record_id)["activities"]["status"] == "succeeded"
+    assert journal.take_in(tmp_path / "cut.gpx").known == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("page.gpx", b"<html><body>log in first</body></html>"),
+        ("empty.fit", b""),
+        ("noise.fit", bytes(range(256)) * 20),
+        ("entities.gpx", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'),
+    ],
+)
+def test_what_is_no_activity_is_refused_and_named(
+    journal: Journal, tmp_path: Path, name: str, content: bytes
+) -> None:
+    imported = journal.take_in(archive(tmp_path / "e.zip", {name: content, "run.gpx": gpx()}))
+    assert (imported.added, imported.refused) == (1, 1)
+    assert [refused for refused, _ in imported.reasons] == [name]
+
+
+def test_a_start_before_the_first_day_is_refused(journal: Journal, tmp_path: Path) -> None:
+    old = datetime(1989, 12, 31, tzinfo=UTC)
+    imported = journal.take_in(archive(tmp_path / "e.zip", {"old.gpx": gpx(old)}))
+    [(_, reason)] = imported.reasons
+    assert "FIRST_DAY" in reason
+
+
+@pytest.mark.parametrize("name", ["../run.gpx", "/etc/run.gpx", "C:\\run.gpx", "a/..\\..\\r.gpx"])
+def test_a_path_that_climbs_out_is_refused(journal: Journal, tmp_path: Path, name: str) -> None:
+    file = archive(tmp_path / "e.zip", {name: gpx(), "run.gpx": gpx(days(2)[1])})
+    imported = journal.take_in(file)
+    assert (imported.added, imported.refused) == (1, 1)
+    assert "climbs out" in imported.reasons[0][1]
+
+
+def test_a_link_in_an_archive_is_refused(journal: Journal, tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("run.gpx")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "e.zip", "w") as file:
+        file.writestr(link, "/etc/passwd")
+    assert "climbs out" in journal.take_in(tmp_path / "e.zip").reasons[0][1]
+
+
+def test_a_bomb_ends_as_an_error_of_its_member(opens_journal: OpensJournal, tmp_path: Path) -> None:
+    journal = opens_journal(MAX_ACTIVITY_MB="8")
+    file = archive(
+        tmp_path / "e.zip",
+        {
+            "dense.gpx": bytes(7_000_000),
+            "large.gpx": os.urandom(8_000_001),
+            "packed.gpx.gz": bytes(9_000_000),
+            "run.gpx": gpx(),
+        },
+    )
+    imported = journal.take_in(file)
+    reasons = dict(imported.reasons)
+    assert imported.added == 1
+    assert f"more than {MOST_GROWTH} times" in reasons["dense.gpx"]
+    assert "MAX_ACTIVITY_MB" in reasons["large.gpx"]
+    assert "MAX_ACTIVITY_MB" in reasons["packed.gpx.gz"]
+
+
+def test_a_member_that_is_damaged_does_not_hold_back_the_others(
+    journal: Journal, tmp_path: Path
+) -> None:
+    one, two = days(2)
+    file = archive(tmp_path / "e.zip", {"a.gpx": gpx(one), "b.gpx": gpx(two)})
+    data = bytearray(file.read_bytes())
+    data[300:340] = bytes(40)
+    file.write_bytes(bytes(data))
+    imported = journal.take_in(file)
+    assert (imported.added, imported.reasons[0][0]) == (1, "a.gpx")
+
+
+def test_nothing_at_a_path_is_said_before_anything_begins(journal: Journal, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no file or folder"):
+        journal.take_in(tmp_path / "nowhere")
+    assert journal.rows("SELECT FROM batches") == []
+
+
+def test_two_imports_at_once_add_a_run_once(journal: Journal, tmp_path: Path) -> None:
+    archive(tmp_path / "a.zip", {f"{d:%d}.gpx": gpx(d, minutes=1) for d in days(6)})
+    archive(tmp_path / "b.zip", {f"{d:%d}.tcx": tcx(d, minutes=1) for d in days(6)})
+
+    async def both() -> list[imports.Imported]:
+        return await asyncio.gather(
+            *(asyncio.to_thread(journal.take_in, tmp_path / name) for name in ("a.zip", "b.zip"))
+        )
+
+    one, two = asyncio.run(both())
+    assert one.added + two.added == one.known + two.known == len(journal.files) == 6
+
+
+def test_what_lies_beyond_the_tier_is_held_from_the_beginning(
+    journal: Journal, tmp_path: Path
+) -> None:
+    journal.take_in(
+        archive(tmp_path / "e.zip", {f"{d:%d}.gpx": gpx(d, minutes=1) for d in days(25)})
+    )
+    held = journal.rows(
+        "SELECT r.recorded_at FROM ledger l JOIN records r ON r.id = record_id"
+        " WHERE step = 'letters' AND held = 'tier' ORDER BY 1"
+    )
+    assert [row["recorded_at"] for row in held] == days(5)
+    assert journal.rows("SELECT FROM ledger WHERE step = 'activities' AND due_at IS NULL") == []
