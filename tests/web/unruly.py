@@ -39,6 +39,6 @@ def stumble(words: str) -> None:
     raise ValueError(words)
 
 
-def write_pid_and_sleep(path: str) -> None:
+def tell_and_sleep(path: str) -> None:
     Path(path).write_text(str(os.getpid()))
     time.sleep(600)
