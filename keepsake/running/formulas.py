@@ -40,7 +40,7 @@ def facts_of(track: Track, *, max_heart_rate: int | None = None) -> Facts:
         heart_rate=round(heart.mean, 1) if heart else None,
         max_heart_rate=heart.highest if heart else None,
         cadence=cadence(track.cadence[1:], moved, on_foot=track.sport in LIKE_RUNNING),
-        drift=round(heart.drift, 2) if heart and heart.drift is not None else None,
+        drift=round(heart.drift, 2) + 0.0 if heart and heart.drift is not None else None,
         splits=splits(track, moved, climbed if high else None, heart),
         zones=heart.zones if heart else (),
         best_efforts=best_efforts(track.seconds, track.distance),

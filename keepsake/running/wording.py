@@ -119,11 +119,10 @@ def _kilometres(facts: Facts) -> Iterator[Fact]:
     whole = [split for split in facts.splits if split.distance >= WHOLE]
     if len(whole) < 2:
         return
-    for name, best in (
-        ("fastest kilometre", min(whole, key=lambda split: split.pace)),
-        ("slowest kilometre", max(whole, key=lambda split: split.pace)),
-    ):
-        yield Fact(name, _ranked(best))
+    fastest, slowest = (choose(whole, key=lambda split: split.pace) for choose in (min, max))
+    if clock(fastest.pace) != clock(slowest.pace):
+        yield Fact("fastest kilometre", _ranked(fastest))
+        yield Fact("slowest kilometre", _ranked(slowest))
     yield Fact("kilometre by kilometre", ", ".join(clock(split.pace) for split in whole))
 
 
