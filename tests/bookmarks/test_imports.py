@@ -1,0 +1,222 @@
+"""Imports: the exports of browsers and other programs, whole, resumable, and nothing lost."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from keepsake.bookmarks import imports
+from keepsake.bookmarks.imports import Intake, import_bookmarks
+from keepsake.database import connect
+from keepsake.errors import InvalidInput
+
+from .shelf import Shelf
+
+BROWSER = """<!DOCTYPE NETSCAPE-Bookmark-file-1>
+<META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset=UTF-8">
+<TITLE>Bookmarks</TITLE>
+<H1>Bookmarks</H1>
+<DL><p>
+    <DT><H3 ADD_DATE="1" PERSONAL_TOOLBAR_FOLDER="true">Bar</H3>
+    <DL><p>
+        <DT><H3>Baking &amp; more</H3>
+        <DL><p>
+            <DT><A HREF="https://bread.example/a?x=1&amp;y=2" ADD_DATE="1577880000" TAGS="bread,slow food">Slow <b>bread</b></A>
+            <DD>What I tell
+everybody.
+        </DL><p>
+        <DT><A HREF="https://milli.example/" ADD_DATE="1577880000123">Milli</A>
+    </DL><p>
+    <DT><A HREF="javascript:alert('hi')" ADD_DATE="1577880000000000">A little program</A>
+    <DT><A HREF="place:sort=8" ADD_DATE="13222353600000000">Most visited</A>
+    <DT><A HREF="https://nodate.example/">No date</A>
+    <DT><A>No address</A>
+</DL><p>
+"""  # noqa: E501  # as browsers write it
+
+POCKET = (
+    "title,url,time_added,tags,status\n"
+    '"Bread, slow",https://bread.example/a,1577880000,bread|slow food,unread\n'
+    ",https://other.example/,1577880001,,archive\n"
+    "No address,,1577880002,,unread\n"
+)
+RAINDROP = (
+    "id,title,note,excerpt,url,folder,tags,created,cover\n"
+    '1,Bread,My note,Its excerpt,https://bread.example/a,Baking,"bread, slow food",'
+    "2020-01-01T12:00:00.000Z,\n"
+)
+KARAKEEP = {
+    "bookmarks": [
+        {
+            "createdAt": 1577880000,
+            "title": "Bread",
+            "tags": ["bread", "slow food"],
+            "content": {"type": "link", "url": "https://bread.example/a"},
+            "note": "My note",
+        },
+        {
+            "createdAt": 1577880000,
+            "title": None,
+            "tags": [],
+            "content": {"type": "text", "text": "Knead, rest, bake."},
+            "note": None,
+        },
+        {"createdAt": 1577880000, "title": "A lost file", "tags": [], "content": None},
+    ]
+}
+LINKWARDEN = {
+    "name": "Rose",
+    "collections": [
+        {
+            "name": "Baking",
+            "links": [
+                {
+                    "name": "Bread",
+                    "url": "https://bread.example/a",
+                    "description": "Its excerpt",
+                    "tags": [{"name": "bread"}, {"name": "slow food"}],
+                    "createdAt": "2020-01-01T12:00:00.000Z",
+                }
+            ],
+        }
+    ],
+}
+THEN = datetime(2020, 1, 1, 12, tzinfo=UTC)
+
+
+def take_in(shelf: Shelf, folder: Path, text: str | dict[str, Any], **more: Any) -> Intake:
+    """Import a file that holds this."""
+    path = folder / "export"
+    path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
+    with connect(shelf.url) as db:
+        return import_bookmarks(db, shelf.settings, shelf.owner, path, **more)
+
+
+def stored(shelf: Shelf) -> list[dict[str, Any]]:
+    """What came in, in order."""
+    return shelf.rows(
+        "SELECT b.*, recorded_at, priority, batch_id, ARRAY(SELECT keyword FROM keywords k"
+        " WHERE k.record_id = b.record_id AND source = 'human' ORDER BY keyword) AS tags"
+        " FROM bookmarks b JOIN records r ON r.id = b.record_id ORDER BY r.id"
+    )
+
+
+def test_what_a_browser_exports_comes_in_whole(shelf: Shelf, tmp_path: Path) -> None:
+    intake = take_in(shelf, tmp_path, BROWSER)
+    bread, milli, program, visited, undated = stored(shelf)
+    assert (bread["url"], bread["title"]) == ("https://bread.example/a?x=1&y=2", "Slow bread")
+    assert (bread["folder"], bread["content"]) == ("Bar / Baking & more", "What I tell\neverybody.")
+    assert bread["tags"] == ["bread", "slow food"]
+    assert bread["recorded_at"] == THEN
+    assert (milli["recorded_at"].date(), milli["folder"]) == (date(2020, 1, 1), "Bar")
+    assert (program["url"], program["recorded_at"]) == ("javascript:alert('hi')", THEN)
+    assert (visited["url"], visited["recorded_at"]) == ("place:sort=8", THEN)
+    assert undated["recorded_at"].date() == datetime.now(UTC).date()
+    assert (intake.added, intake.known, intake.refused) == (5, 0, 1)
+    (problem,) = intake.problems
+    assert (problem.where, problem.why) == ("line 19", "it has neither an address nor a text")
+
+
+@pytest.mark.parametrize(
+    ("export", "refused"), [(POCKET, 1), (RAINDROP, 0), (KARAKEEP, 1), (LINKWARDEN, 0)]
+)
+def test_what_other_programs_export_comes_in_whole(
+    shelf: Shelf, tmp_path: Path, export: str | dict[str, Any], refused: int
+) -> None:
+    intake = take_in(shelf, tmp_path, export)
+    bread = stored(shelf)[0]
+    assert (bread["url"], bread["recorded_at"]) == ("https://bread.example/a", THEN)
+    assert bread["title"] in ("Bread", "Bread, slow")
+    assert bread["tags"] == ["bread", "slow food"]
+    assert intake.refused == refused
+
+
+def test_notes_folders_and_mere_texts_come_along(shelf: Shelf, tmp_path: Path) -> None:
+    take_in(shelf, tmp_path, RAINDROP)
+    (bread,) = stored(shelf)
+    assert (bread["folder"], bread["content"]) == ("Baking", "My note\n\nIts excerpt")
+    take_in(shelf, tmp_path, KARAKEEP)
+    text = stored(shelf)[-1]
+    assert (text["url"], text["content"]) == ("", "Knead, rest, bake.")
+
+
+def test_broken_rows_are_listed_by_line_and_the_rest_comes_in(shelf: Shelf, tmp_path: Path) -> None:
+    rows = ["url,title", "https://a.example/,A", ",nothing", f"https://b.example/{'x' * 70_000},B"]
+    intake = take_in(shelf, tmp_path, "\n".join([*rows, 'https://c.example/,"C\x00"', ""]))
+    assert (intake.added, intake.refused) == (2, 2)
+    assert [problem.where for problem in intake.problems] == ["line 3", "line 4"]
+    assert "b.example" not in str(intake.problems)
+
+
+def test_an_import_again_recognises_what_is_there(shelf: Shelf, tmp_path: Path) -> None:
+    take_in(shelf, tmp_path, BROWSER)
+    again = take_in(shelf, tmp_path, BROWSER)
+    assert (again.added, again.known) == (0, 5)
+    assert len(stored(shelf)) == 5
+    batches = shelf.rows("SELECT * FROM batches ORDER BY id")
+    assert [(b["name"], b["added"], b["known"], b["refused"]) for b in batches] == [
+        ("export", 5, 0, 1),
+        ("export", 0, 5, 1),
+    ]
+    assert all(batch["taken_in_at"] for batch in batches)
+    assert {row["batch_id"] for row in stored(shelf)} == {batches[0]["id"]}
+
+
+def test_an_import_that_broke_off_goes_on(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "AT_ONCE", 10)
+    rows = "\n".join(["url", *(f"https://a.example/{n}" for n in range(35))])
+
+    def break_off(read: int, share: float) -> None:
+        if read == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take_in(shelf, tmp_path, rows, on_progress=break_off)
+    assert len(stored(shelf)) == 20
+    again = take_in(shelf, tmp_path, rows)
+    assert (again.added, again.known) == (15, 20)
+
+
+def test_an_import_gives_way_to_what_is_saved_meanwhile(shelf: Shelf, tmp_path: Path) -> None:
+    take_in(shelf, tmp_path, BROWSER)
+    new = shelf.add("https://new.example/")
+    rows = shelf.rows("SELECT id FROM records ORDER BY priority DESC, id LIMIT 1")
+    assert rows == [{"id": new}]
+
+
+@pytest.mark.parametrize("text", ["", "Dear diary,\ntoday", '{"bookmarks": [', "name,age\nA,3\n"])
+def test_a_file_of_another_kind_is_refused(shelf: Shelf, tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"export"):
+        take_in(shelf, tmp_path, text)
+    assert shelf.rows("SELECT * FROM batches") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<dl><dt><a href=https://a.example/>A<dt><a href='https://b.example/'>B</dl></dl></dl>",
+        "<DL><p><DT><H3>X<DL><A HREF=https://a.example/>A</A><A HREF=https://b.example/",
+        "<dl>" * 3000 + "<a href=https://a.example/>A</a><a href=https://b.example/>B</a>",
+    ],
+)
+def test_html_that_nobody_writes_well_is_read_leniently(
+    shelf: Shelf, tmp_path: Path, text: str
+) -> None:
+    take_in(shelf, tmp_path, text)
+    assert stored(shelf)[0]["url"] == "https://a.example/"
+
+
+def test_many_bookmarks_come_in_by_the_thousand(shelf: Shelf, tmp_path: Path) -> None:
+    rows = "\n".join(["url,tags", *(f"https://a.example/{n},some|tag" for n in range(5000))])
+    shares: list[float] = []
+    started = perf_counter()
+    intake = take_in(shelf, tmp_path, rows, on_progress=lambda _, share: shares.append(share))
+    assert intake.added == 5000
+    assert perf_counter() - started < 20  # a second or two where nobody else is at work
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
