@@ -8,6 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from assets.bookmarks.bookmarks import bookmarks
+from assets.bookmarks.line import bookmarks_job, bookmarks_line
 from assets.family.interview_prompts import interview_prompts
 from assets.family.line import family, family_job
 from assets.family.responses import responses
@@ -15,6 +17,7 @@ from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
+from schedules.bookmarks import close_the_bookmarks_day
 from schedules.daily_quote import daily_quote, daily_quote_job
 from schedules.family import (
     close_the_day,
@@ -23,6 +26,7 @@ from schedules.family import (
     weekly_interview_prompts,
 )
 from sensors.batches import imports_done
+from sensors.bookmarks import new_bookmarks
 from sensors.family import new_responses
 
 
@@ -35,10 +39,16 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "models": ModelsResource.of(settings),
     }
     return dg.Definitions(
-        assets=[responses, family, interview_prompts],
-        jobs=[family_job, interview_prompts_job, daily_quote_job],
-        sensors=[new_responses, imports_done],
-        schedules=[daily_podcasts, close_the_day, daily_quote, weekly_interview_prompts],
+        assets=[responses, family, interview_prompts, bookmarks, bookmarks_line],
+        jobs=[family_job, interview_prompts_job, daily_quote_job, bookmarks_job],
+        sensors=[new_responses, new_bookmarks, imports_done],
+        schedules=[
+            daily_podcasts,
+            close_the_day,
+            daily_quote,
+            weekly_interview_prompts,
+            close_the_bookmarks_day,
+        ],
         resources={**resources, **(resource_overrides or {})},
         # One process a run: the line overlaps its own work, and a process a step costs seconds.
         executor=dg.in_process_executor,

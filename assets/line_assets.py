@@ -99,7 +99,7 @@ def line_multi_asset(
     by_check = {(check.asset, check.name): check for check in checks}
 
     @dg.multi_asset(
-        name=line.name,
+        name=op_name(line),
         specs=[asset.spec(line.name, came_in) for asset in assets],
         check_specs=[*_record_checks(line, partitions), *_content_checks(checks, partitions)],
         partitions_def=partitions,
@@ -141,6 +141,11 @@ def line_multi_asset(
         _raise_if_down(report)
 
     return materialize
+
+
+def op_name(line: Line) -> str:
+    """The op of a line's multi-asset, by which its configuration goes. No asset may be named so."""
+    return f"{line.name}_steps"
 
 
 @contextmanager

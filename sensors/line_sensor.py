@@ -12,7 +12,7 @@ from itertools import islice
 
 import dagster as dg
 
-from assets.line_assets import LineConfig
+from assets.line_assets import LineConfig, op_name
 from keepsake.ledger import DueDay, due_days
 from keepsake.line import Line
 from keepsake.settings import load_settings
@@ -72,7 +72,7 @@ def _run(line: Line, day: DueDay, steps: Sequence[str], max_records: int) -> dg.
     return dg.RunRequest(
         partition_key=day.day.isoformat(),
         asset_selection=[dg.AssetKey(step) for step in steps],
-        run_config=dg.RunConfig({line.name: LineConfig(take="due", max_records=max_records)}),
+        run_config=dg.RunConfig({op_name(line): LineConfig(take="due", max_records=max_records)}),
         tags={"dagster/priority": str(day.priority), "keepsake/line": line.name},
     )
 

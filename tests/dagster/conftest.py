@@ -39,7 +39,7 @@ class Location:
             partition_key=day,
             tags=dict(tags or {}),
             asset_selection=[dg.AssetKey(step) for step in steps] or None,
-            run_config={"ops": {"family": {"config": config}}},
+            run_config={"ops": {"family_steps": {"config": config}}},
             instance=self.instance,
             raise_on_error=False,
         )

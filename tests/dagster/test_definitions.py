@@ -13,6 +13,8 @@ from definitions import build_defs, defs
 
 ROOT = Path(__file__).parents[2]
 RECORDS = "every_record_succeeded"
+CAME_IN = {"responses", "bookmarks"}  # what Dagster only observes
+BOOKMARKS = {"bookmarks", "pages", "summaries", "keywords", "bookmark_passages"}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,11 @@ def test_what_is_made_of_what(assets: dict[str, Any]) -> None:
         "quotes": ["transcripts"],
         "podcasts": ["stories", "transcripts"],
         "interview_prompts": ["stories", "value_tags"],
+        "bookmarks": [],
+        "pages": ["bookmarks"],
+        "summaries": ["pages"],
+        "keywords": ["pages"],
+        "bookmark_passages": ["pages"],
     }
 
 
@@ -53,12 +60,18 @@ def test_what_is_checked() -> None:
         ("quotes", "quotes_verbatim"),
         ("podcasts", RECORDS),
         ("podcasts", "episodes_audible"),
+        ("pages", RECORDS),
+        ("summaries", RECORDS),
+        ("keywords", RECORDS),
+        ("keywords", "few_keywords"),
+        ("bookmark_passages", RECORDS),
+        ("bookmark_passages", "vectors_of_the_declared_size"),
     }
 
 
 def test_what_starts_by_itself() -> None:
     sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or ()}
-    assert set(sensors) == {"new_family_records", "imports_done"}
+    assert set(sensors) == {"new_family_records", "new_bookmarks_records", "imports_done"}
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
     schedules = defs.get_repository_def().schedule_defs
     running = dg.DefaultScheduleStatus.RUNNING
@@ -67,21 +80,22 @@ def test_what_starts_by_itself() -> None:
         "close_the_family_day": ("30 0 * * *", "UTC"),
         "daily_quote": ("*/15 * * * *", "UTC"),
         "weekly_interview_prompts": ("0 6 * * 1", "UTC"),
+        "close_the_bookmarks_day": ("45 0 * * *", "UTC"),
     }
     assert {schedule.default_status for schedule in schedules} == {running}
 
 
 def test_what_can_be_started() -> None:
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert names == {"family_line", "weekly_questions", "daily_quote"}
+    assert names == {"family_line", "weekly_questions", "daily_quote", "bookmarks_line"}
 
 
 def test_every_asset_says_what_it_is(assets: dict[str, Any]) -> None:
     for name, asset in assets.items():
         assert len(asset.description) > 50, name
-        assert asset.group_name == "family", name
+        assert asset.group_name == ("bookmarks" if name in BOOKMARKS else "family"), name
         assert "postgres" in asset.kinds, name
-        if name != "responses":  # Dagster has no owners for what it only observes
+        if name not in CAME_IN:  # Dagster has no owners for what it only observes
             assert asset.owners == ["team:keepsake"], name
         columns = asset.metadata["dagster/column_schema"].columns
         assert all(column.type and column.description for column in columns), name
@@ -89,7 +103,7 @@ def test_every_asset_says_what_it_is(assets: dict[str, Any]) -> None:
 
 def test_what_is_made_has_a_version_and_is_made_by_ranges(assets: dict[str, Any]) -> None:
     for name, asset in assets.items():
-        if name != "responses":
+        if name not in CAME_IN:
             assert asset.code_version, name
             assert asset.backfill_policy == dg.BackfillPolicy.single_run(), name
 

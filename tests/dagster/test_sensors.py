@@ -71,7 +71,7 @@ def test_a_new_response_asks_for_a_run_of_its_day(
     assert request.partition_key == "2026-05-04"
     assert request.run_key is None
     assert [key.to_user_string() for key in request.asset_selection or ()] == list(STEPS)
-    config = request.run_config["ops"]["family"]["config"]
+    config = request.run_config["ops"]["family_steps"]["config"]
     assert config == {"take": "due", "max_records": 500, "redo": False}
     assert request.tags["keepsake/line"] == "family"
 
@@ -112,7 +112,7 @@ def test_steps_left_to_a_schedule_are_not_asked_for(
     [request] = tick(instance)
     assert isinstance(request, dg.RunRequest)
     assert dg.AssetKey("podcasts") not in (request.asset_selection or ())
-    assert request.run_config["ops"]["family"]["config"]["max_records"] == 7
+    assert request.run_config["ops"]["family_steps"]["config"]["max_records"] == 7
     house.change("UPDATE ledger SET due_at = NULL WHERE step <> 'podcasts'")
     house.change("UPDATE ledger SET due_at = now() WHERE step = 'podcasts'")
     assert days(instance) == []
