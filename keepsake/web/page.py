@@ -12,6 +12,8 @@ from email.message import Message
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from keepsake.errors import PermanentError
+
 MOST_TEXT = 200_000  # characters of readable text that are kept
 LONGEST_LINE = 1_000  # characters of a title, a description and the like
 LONGEST_URL = 2_000
@@ -64,12 +66,15 @@ def read_page(body: bytes, *, url: str, content_type: str) -> Page:
         body: as it came, unpacked.
         url: where it came from, after redirects: what relative addresses in it are relative to.
         content_type: its `Content-Type` header, or "".
+
+    Raises:
+        PermanentError: it is HTML that the parser gives up on.
     """
     kind, charset = _declared(content_type)
     if kind in _UNKNOWN_TYPES:
         kind = _kind_of(body) or kind
     if kind in _HTML_TYPES:
-        return _read_html(_decoded(body, charset), url)
+        return _html_page(_decoded(body, charset), url)
     if kind.startswith("text/"):
         text = _clean(_decoded(body, charset), MOST_TEXT)
         return Page(_file_title(url), text=text, words=len(text.split()))
@@ -146,6 +151,16 @@ def _guessed(body: bytes) -> str:
 # ---------------------------------------------------------------------------------------------
 # HTML
 # ---------------------------------------------------------------------------------------------
+
+
+def _html_page(markup: str, url: str) -> Page:
+    from lxml.etree import LxmlError
+
+    try:
+        return _read_html(markup, url)
+    except LxmlError as error:  # memory, mostly, in the words of the C library
+        kind = type(error).__name__
+        raise PermanentError(f"the parser of HTML gives up on this page ({kind})") from None
 
 
 def _read_html(markup: str, url: str) -> Page:
