@@ -4,7 +4,7 @@ Computed from its file, in a process of its own with a bound on memory and time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,12 +16,12 @@ from assets.line_assets import StepAsset
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.line import Step
 from keepsake.running.facts import Facts, compute
+from keepsake.running.kept import COLUMNS, facts_of_row
 from keepsake.running.records import Activity
 from keepsake.running.sports import sport_name
 from resources.tools import Tools
 
 SECONDS_A_FILE = 120.0
-FACTS = tuple(field.name for field in fields(Facts))
 _DOCUMENTS = ("splits", "zones", "best_efforts", "issues")  # columns of JSON
 
 
@@ -66,14 +66,14 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, Compute
         connection,
         "activities",
         [record_id for record_id, _ in results],
-        ("record_id", "owner_id", *FACTS),
+        ("record_id", "owner_id", *COLUMNS),
         [(record_id, c.owner_id, *_columns(c.facts)) for record_id, c in results],
     )
 
 
 def _columns(facts: Facts) -> list[Any]:
     plain = RootModel[Facts](facts).model_dump()
-    return [Jsonb(plain[name]) if name in _DOCUMENTS else plain[name] for name in FACTS]
+    return [Jsonb(plain[name]) if name in _DOCUMENTS else plain[name] for name in COLUMNS]
 
 
 _STORED = """
@@ -98,8 +98,7 @@ def stored(connection: Connection, ids: Sequence[int]) -> Mapping[int, Computed]
 
 
 def _computed(row: Mapping[str, Any]) -> Computed:
-    facts = Facts(**{name: row[name] for name in FACTS})
-    return Computed(row["owner_id"], row["time_zone"], row["title"], facts)
+    return Computed(row["owner_id"], row["time_zone"], row["title"], facts_of_row(row))
 
 
 ACTIVITIES = StepAsset(

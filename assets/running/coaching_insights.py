@@ -4,13 +4,15 @@ It rests on the activity's facts, and has no number that is not one of them. Wit
 in the file there is nothing to say about it, and no model is asked to.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from assets.line_assets import Finding, StepAsset
+from assets.prompts import one_of
 from assets.running.activities import Computed
 from assets.running.prompts import (
     RULES,
@@ -71,10 +73,10 @@ class WithHeartRate(WithoutHeartRate):
     heart_rate: Words
 
 
-class Chosen(BaseModel):
-    """A weak model's answer: one of the recommendations."""
-
-    recommendation: Literal[ADVICE]  # type: ignore[valid-type]
+def advice_shape(record_id: int) -> type[BaseModel]:
+    """The shape of a weak model's answer: one of two recommendations, others for each activity."""
+    chance = random.Random(record_id)  # noqa: S311  # the same for an activity every time
+    return create_model("Advice", recommendation=(one_of(chance.sample(ADVICE, 2)), ...))
 
 
 async def advise(activity: Activity, computed: Computed, tools: Tools) -> Insight:
@@ -87,11 +89,12 @@ async def advise(activity: Activity, computed: Computed, tools: Tools) -> Insigh
     beats = computed.facts.heart_rate is not None
     ask = tools.models.chat.ask
     if tools.models.chat.enforces_schema:
-        chosen = await ask(Chosen, system=SYSTEM, user=listed(facts), max_tokens=80)
+        shape = advice_shape(activity.record_id)
+        chosen = await ask(shape, system=SYSTEM, user=listed(facts), max_tokens=200)
         return Insight(
             heart_rate=stated(facts, HEART_RATE) if beats else NO_HEART_RATE,
             pacing=stated(facts, PACING) or NO_PACING,
-            recommendation=chosen.recommendation,
+            recommendation=chosen.recommendation,  # type: ignore[attr-defined]
         )
     answer = await ask(
         WithHeartRate if beats else WithoutHeartRate,

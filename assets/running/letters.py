@@ -4,9 +4,9 @@ It speaks of what was measured and of nothing else: every number in it is one of
 facts.
 """
 
+import random
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, create_model
@@ -37,16 +37,14 @@ SYSTEM = (
     "as the facts do. " + RULES
 )
 
-# What a model writes with that is too weak to write freely: a small grammar of images. The model
-# chooses every word of it, and none of them can be false of any activity.
-_SUBJECTS = "The road|The wind|The sky|Your breath|Your shadow|The quiet|The {hour}"
-_GRAMMAR = (
-    "^({subjects}) (held|carried|followed|knew|kept|remembered|waited for)"
-    " (you|your steps|your patience|your breath|every step)"
-    " (like|as softly as|as surely as)"
-    " (a river|an old friend|a song|a tide|a lantern|rain on leaves|a promise|a long story)"
-    ", and you (listened|answered|let it|gave it back|came home lighter)\\.$"
-)
+# What a model writes with that is too weak to write freely: a small grammar of images, of which
+# each activity gets a few, so that letters differ. The model chooses every word of the line, and
+# none of them can be false of any activity.
+_SUBJECTS = ("The road", "The wind", "The sky", "Your breath", "Your shadow", "The quiet")
+_VERBS = ("held", "carried", "followed", "knew", "kept", "remembered", "waited for")
+_OBJECTS = ("you", "your steps", "your patience", "every step")
+_LIKE = ("a river", "an old friend", "a song", "a tide", "a lantern", "rain on leaves", "a promise")
+_ENDINGS = ("you listened", "you answered", "you gave it back", "you came home lighter")
 _HOURS = ((5, "night"), (12, "morning"), (18, "afternoon"), (22, "evening"), (24, "night"))
 _DONE = {"running": "ran", "walking": "walked", "hiking": "hiked", "cycling": "rode"}
 
@@ -59,12 +57,17 @@ class Letter(BaseModel):
     ]
 
 
-@lru_cache(maxsize=len(_HOURS))
-def _line_within_grammar(hour: str) -> type[BaseModel]:
-    """The shape of a weak model's answer: one line out of the grammar."""
-    subjects = _SUBJECTS.format(hour=hour)
-    pattern = _GRAMMAR.format(subjects=subjects)
-    return create_model("Letter", line=(Annotated[str, Field(pattern=pattern)], ...))
+def line_shape(record_id: int, hour: str) -> type[BaseModel]:
+    """The shape of a weak model's answer: one line out of the activity's own small grammar."""
+    chance = random.Random(record_id)  # noqa: S311  # the same for an activity every time
+    subjects, verbs, objects, like, endings = (
+        "|".join(chance.sample(words, 3))
+        for words in ((*_SUBJECTS, f"The {hour}"), _VERBS, _OBJECTS, _LIKE, _ENDINGS)
+    )
+    pattern = (
+        rf"^({subjects}) ({verbs}) ({objects}) (like|as surely as) ({like}), and ({endings})\.$"
+    )
+    return create_model("Line", line=(Annotated[str, Field(pattern=pattern)], ...))
 
 
 def hour_of_day(started: datetime) -> str:
@@ -92,8 +95,8 @@ async def write(activity: Activity, computed: Computed, tools: Tools) -> str:
     ask = tools.models.chat.ask
     if tools.models.chat.enforces_schema:
         hour = hour_of_day(computed.facts.started_at.astimezone(computed.zone))
-        shape = _line_within_grammar(hour)
-        line = await ask(shape, system=SYSTEM, user=listed(facts), max_tokens=80)
+        shape = line_shape(activity.record_id, hour)
+        line = await ask(shape, system=SYSTEM, user=listed(facts), max_tokens=200)
         return f"{opening(facts)}\n\n{line.line}"  # type: ignore[attr-defined]
     letter = await ask(
         Letter,

@@ -1,0 +1,84 @@
+"""What was made of an activity, read together as people look at it: facts, letter, insight."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from psycopg.rows import class_row, dict_row
+
+from keepsake.database import Connection
+from keepsake.errors import InvalidInput
+from keepsake.running.facts import Facts
+from keepsake.running.wording import Fact, told
+
+COLUMNS = tuple(field.name for field in fields(Facts))
+
+
+@dataclass(frozen=True)
+class KeptInsight:
+    """A coach's advice, in three short texts."""
+
+    heart_rate: str
+    pacing: str
+    recommendation: str
+
+
+@dataclass(frozen=True)
+class KeptActivity:
+    """Everything that was made of an activity; what is not made yet, or failed, is missing."""
+
+    record_id: int
+    owner: str
+    title: str | None
+    file_name: str
+    file_key: str
+    facts: tuple[Fact, ...]
+    letter: str | None
+    insight: KeptInsight | None
+
+
+def facts_of_row(row: Mapping[str, Any]) -> Facts:
+    """The facts that a row of `activities` holds."""
+    return Facts(**{name: row[name] for name in COLUMNS})
+
+
+def kept_activity(connection: Connection, record_id: int) -> KeptActivity:
+    """What was made of an activity.
+
+    Raises:
+        InvalidInput: there is no such activity.
+    """
+    with connection.cursor(row_factory=dict_row) as rows:
+        file = rows.execute(
+            """
+            SELECT f.title, f.file_name, f.file_key, o.name AS owner, o.time_zone, l.letter
+            FROM activity_files f
+            JOIN records r ON r.id = f.record_id
+            JOIN owners o ON o.id = r.owner_id
+            LEFT JOIN letters l USING (record_id)
+            WHERE f.record_id = %s
+            """,
+            (record_id,),
+        ).fetchone()
+        facts = rows.execute(
+            "SELECT * FROM activities WHERE record_id = %s", (record_id,)
+        ).fetchone()
+    if file is None:
+        raise InvalidInput(f"there is no activity {record_id}")
+    with connection.cursor(row_factory=class_row(KeptInsight)) as insights:
+        insight = insights.execute(
+            "SELECT heart_rate, pacing, recommendation FROM coaching_insights WHERE record_id = %s",
+            (record_id,),
+        ).fetchone()
+    zone = ZoneInfo(file["time_zone"])
+    return KeptActivity(
+        record_id=record_id,
+        owner=file["owner"],
+        title=file["title"],
+        file_name=file["file_name"],
+        file_key=file["file_key"],
+        facts=tuple(told(facts_of_row(facts), zone)) if facts else (),
+        letter=file["letter"],
+        insight=insight,
+    )
