@@ -132,7 +132,7 @@ class Answer:
             raise RetryableError(f"{self.url.host} sent an empty file")
         headers = self.response.headers
         content_type = headers.get("content-type", "application/octet-stream")
-        name = _file_name(headers.get("content-disposition", ""))
+        name = file_name(headers.get("content-disposition", ""))
         return Downloaded(str(self.url), content_type, size, digest.hexdigest(), name)
 
     def _too_large(self, most: int) -> TooLarge:
@@ -179,7 +179,7 @@ def _new_file(path: Path) -> Iterator[Callable[[bytes], int]]:
         yield file.write
 
 
-def _file_name(disposition: str) -> str | None:
+def file_name(disposition: str) -> str | None:
     """The file name of a Content-Disposition: no folders, nothing that cannot be seen."""
     message = Message()
     message["content-disposition"] = re.sub(r"[\r\n]", " ", disposition)

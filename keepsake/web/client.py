@@ -259,7 +259,7 @@ def _failures(host: str, seconds: float) -> Iterator[None]:
     except (TimeoutError, httpcore2.TimeoutException):
         raise RetryableError(f"{host} took longer than {seconds:g} s") from None
     except httpcore2.ConnectError as error:
-        if isinstance(error.__cause__, ssl.SSLError):
+        if isinstance(error.__context__, ssl.SSLError):  # its cause is lost on the way
             raise RetryableError(f"no secure connection to {host}: its certificate?") from None
         raise RetryableError(f"{host} takes no connection") from None
     except (httpcore2.NetworkError, httpcore2.ProtocolError):

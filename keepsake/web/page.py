@@ -154,7 +154,7 @@ def _guessed(body: bytes) -> str:
 
 
 def _html_page(markup: str, url: str) -> Page:
-    from lxml.etree import LxmlError
+    from lxml.etree import LxmlError  # type: ignore[import-untyped]
 
     try:
         return _read_html(markup, url)
