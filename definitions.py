@@ -13,6 +13,7 @@ from assets.bookmarks.line import bookmarks_job, bookmarks_line
 from assets.family.interview_prompts import interview_prompts
 from assets.family.line import family, family_job
 from assets.family.responses import responses
+from assets.running.line import activity_files, running, running_job
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -25,9 +26,11 @@ from schedules.family import (
     interview_prompts_job,
     weekly_interview_prompts,
 )
+from schedules.running import close_the_month
 from sensors.batches import imports_done
 from sensors.bookmarks import new_bookmarks
 from sensors.family import new_responses
+from sensors.running import new_activities
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -39,15 +42,24 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "models": ModelsResource.of(settings),
     }
     return dg.Definitions(
-        assets=[responses, family, interview_prompts, bookmarks, bookmarks_line],
-        jobs=[family_job, interview_prompts_job, daily_quote_job, bookmarks_job],
-        sensors=[new_responses, new_bookmarks, imports_done],
+        assets=[
+            responses,
+            family,
+            interview_prompts,
+            bookmarks,
+            bookmarks_line,
+            activity_files,
+            running,
+        ],
+        jobs=[family_job, interview_prompts_job, daily_quote_job, bookmarks_job, running_job],
+        sensors=[new_responses, new_bookmarks, new_activities, imports_done],
         schedules=[
             daily_podcasts,
             close_the_day,
             daily_quote,
             weekly_interview_prompts,
             close_the_bookmarks_day,
+            close_the_month,
         ],
         resources={**resources, **(resource_overrides or {})},
         # One process a run: the line overlaps its own work, and a process a step costs seconds.

@@ -16,3 +16,8 @@ DAYS = dg.DailyPartitionsDefinition(
 WEEKS = dg.WeeklyPartitionsDefinition(
     start_date=load_settings().first_day.isoformat(), timezone="UTC", day_offset=1, end_offset=1
 )
+
+# This month's partition exists from its first day on.
+MONTHS = dg.MonthlyPartitionsDefinition(
+    start_date=load_settings().first_day.replace(day=1).isoformat(), timezone="UTC", end_offset=1
+)

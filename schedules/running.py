@@ -10,7 +10,7 @@ from assets.running.line import running_job
 @dg.schedule(
     name="close_the_running_month",
     job=running_job,
-    cron_schedule="45 0 * * *",
+    cron_schedule="0 1 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every night the month of the day that has ended once more, in full: what failed "

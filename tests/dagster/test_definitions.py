@@ -13,8 +13,9 @@ from definitions import build_defs, defs
 
 ROOT = Path(__file__).parents[2]
 RECORDS = "every_record_succeeded"
-CAME_IN = {"responses", "bookmarks"}  # what Dagster only observes
+CAME_IN = {"responses", "bookmarks", "activity_files"}  # what Dagster only observes
 BOOKMARKS = {"bookmarks", "pages", "summaries", "keywords", "bookmark_passages"}
+RUNNING = {"activity_files", "activities", "letters", "coaching_insights"}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,10 @@ def test_what_is_made_of_what(assets: dict[str, Any]) -> None:
         "summaries": ["pages"],
         "keywords": ["pages"],
         "bookmark_passages": ["pages"],
+        "activity_files": [],
+        "activities": ["activity_files"],
+        "letters": ["activities"],
+        "coaching_insights": ["activities"],
     }
 
 
@@ -66,12 +71,23 @@ def test_what_is_checked() -> None:
         ("keywords", "few_keywords"),
         ("bookmark_passages", RECORDS),
         ("bookmark_passages", "vectors_of_the_declared_size"),
+        ("activities", RECORDS),
+        ("letters", RECORDS),
+        ("letters", "letters_plain"),
+        ("letters", "letters_grounded"),
+        ("coaching_insights", RECORDS),
+        ("coaching_insights", "insights_grounded"),
     }
 
 
 def test_what_starts_by_itself() -> None:
     sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or ()}
-    assert set(sensors) == {"new_family_records", "new_bookmarks_records", "imports_done"}
+    assert set(sensors) == {
+        "new_family_records",
+        "new_bookmarks_records",
+        "new_running_records",
+        "imports_done",
+    }
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
     schedules = defs.get_repository_def().schedule_defs
     running = dg.DefaultScheduleStatus.RUNNING
@@ -81,19 +97,32 @@ def test_what_starts_by_itself() -> None:
         "daily_quote": ("*/15 * * * *", "UTC"),
         "weekly_interview_prompts": ("0 6 * * 1", "UTC"),
         "close_the_bookmarks_day": ("45 0 * * *", "UTC"),
+        "close_the_running_month": ("0 1 * * *", "UTC"),
     }
     assert {schedule.default_status for schedule in schedules} == {running}
 
 
 def test_what_can_be_started() -> None:
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert names == {"family_line", "weekly_questions", "daily_quote", "bookmarks_line"}
+    assert names == {
+        "family_line",
+        "weekly_questions",
+        "daily_quote",
+        "bookmarks_line",
+        "running_line",
+    }
+
+
+def _line(asset: str) -> str:
+    if asset in RUNNING:
+        return "running"
+    return "bookmarks" if asset in BOOKMARKS else "family"
 
 
 def test_every_asset_says_what_it_is(assets: dict[str, Any]) -> None:
     for name, asset in assets.items():
         assert len(asset.description) > 50, name
-        assert asset.group_name == ("bookmarks" if name in BOOKMARKS else "family"), name
+        assert asset.group_name == _line(name)
         assert "postgres" in asset.kinds, name
         if name not in CAME_IN:  # Dagster has no owners for what it only observes
             assert asset.owners == ["team:keepsake"], name
@@ -108,7 +137,7 @@ def test_what_is_made_has_a_version_and_is_made_by_ranges(assets: dict[str, Any]
             assert asset.backfill_policy == dg.BackfillPolicy.single_run(), name
 
 
-def test_days_and_weeks_are_those_of_utc_and_the_current_one_is_there(
+def test_days_weeks_and_months_are_those_of_utc_and_the_current_one_is_there(
     assets: dict[str, Any],
 ) -> None:
     for name, asset in assets.items():
@@ -116,7 +145,11 @@ def test_days_and_weeks_are_those_of_utc_and_the_current_one_is_there(
         assert partitions.timezone == "UTC", name
         assert partitions.end_offset == 1, name
         assert partitions.cron_schedule == (
-            "0 0 * * 1" if name == "interview_prompts" else "0 0 * * *"
+            "0 0 * * 1"
+            if name == "interview_prompts"
+            else "0 0 1 * *"
+            if name in RUNNING
+            else "0 0 * * *"
         )
 
 
