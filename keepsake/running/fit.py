@@ -71,7 +71,8 @@ def _check_whole(data: bytes) -> None:
 def _read_file_id(points: Points, message: Any) -> None:
     kind = message.get_value("type", fallback=None)
     if kind not in (None, "activity"):
-        raise PermanentError(f"the FIT file is no activity but of type {kind}")
+        other = kind if isinstance(kind, str) else "something unknown"
+        raise PermanentError(f"the FIT file is no activity: it holds {other}")
     _note_start(points, message.get_value("time_created", fallback=None))
 
 

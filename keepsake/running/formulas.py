@@ -132,7 +132,7 @@ def _between(marks: Floats, distance: Floats, sums: Floats) -> Floats:
 def _totals(track: Track) -> Facts:
     """The facts of an activity without points, such as one entered by hand: what the file says."""
     totals = track.totals
-    if totals is None or not totals.elapsed:
+    if totals is None or not totals.elapsed or totals.elapsed < 0:
         raise PermanentError(f"the {track.format.upper()} file has no track points")
     return Facts(
         sport=track.sport,

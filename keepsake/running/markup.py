@@ -5,6 +5,7 @@ DOCTYPE and entities are refused (defusedxml): neither format has a use for them
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from typing import cast
 
 from defusedxml.common import DefusedXmlException
@@ -16,6 +17,7 @@ from keepsake.running.sports import sport_name
 
 CHUNK = 65_536  # bytes given to the parser at once
 FIRST_CHUNK = 4_096  # and at first: most files have their first point in it
+CUT = (3, 5)  # expat's codes for a file that ends outside of every element, or within a tag
 
 ROOTS: Mapping[str, Format] = {"gpx": "gpx", "TrainingCenterDatabase": "tcx"}
 POINTS = frozenset({"trkpt", "Trackpoint"})
@@ -56,10 +58,12 @@ def read(data: bytes, *, only_start: bool = False) -> Points:
         parser.close()
     except DefusedXmlException:
         raise PermanentError("the file declares a document type or entities: refused") from None
-    except (ParseError, ValueError, LookupError) as error:
-        line = getattr(error, "position", (None,))[0]
-        where = f" in line {line:,}" if line else ""
-        raise PermanentError(f"the {target.name} file is no proper XML{where}") from None
+    except ParseError as error:
+        wrong = "breaks off" if error.code in CUT else "is no proper XML"
+        line = error.position[0]
+        raise PermanentError(f"the {target.name} file {wrong} in line {line:,}") from None
+    except (ValueError, LookupError):  # of an encoding that there is not
+        raise PermanentError(f"the {target.name} file is in an unknown encoding") from None
     return cast(Points, target.points)  # the root's start tag made them
 
 
@@ -140,9 +144,10 @@ class _Target:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if isfinite(number) else None
 
 
 def _time(text: str | None) -> float | None:

@@ -6,9 +6,10 @@ write any run, a thousand and more short ones a second: benchmarks use them too.
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,19 @@ class Run:
     cadence: Floats | None = None
     sport: str = "running"
     pauses: frozenset[int] = frozenset()
+
+    def of_points(self, at: NDArray[np.intp]) -> "Run":
+        """The run of these of its points, in this order."""
+        columns: dict[str, Any] = {
+            name: None if (values := getattr(self, name)) is None else values[at]
+            for name in COLUMNS
+        }
+        return replace(self, **columns)
+
+
+COLUMNS = (
+    "seconds", "latitude", "longitude", "distance", "elevation", "heart_rate", "cadence",
+)  # fmt: skip
 
 
 def steady(

@@ -1,0 +1,97 @@
+"""How facts are told: in the words and with the roundings that runners use."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from keepsake.running.facts import Facts, Split
+from keepsake.running.wording import clock, duration, told
+
+BERLIN = ZoneInfo("Europe/Berlin")
+RUN = Facts(
+    sport="running",
+    started_at=datetime(2026, 9, 6, 5, 30, tzinfo=UTC),
+    distance=10_021.4,
+    elapsed=3200.2,
+    moving=3133.4,
+    ascent=84.4,
+    descent=80.0,
+    heart_rate=151.6,
+    max_heart_rate=171,
+    cadence=168.3,
+    drift=4.24,
+    splits=(Split(1, 1000, 312), Split(2, 1000, 291.2), Split(3, 1000, 330), Split(4, 21.4, 2)),
+    zones=(0, 12, 300, 2100, 733),
+    best_efforts={"400": 110.6, "10000": 3128.1},
+)
+
+
+def texts(facts: Facts, name: str, zone: ZoneInfo = BERLIN) -> list[str]:
+    return [fact.text for fact in told(facts, zone) if fact.name == name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sport", "running"),
+        ("date", "Sunday 6 September 2026"),
+        ("start", "07:30, in the morning"),
+        ("distance", "10.02 km (about 10 km)"),
+        ("moving time", "52 min 13 s"),
+        ("pauses", "1 min 7 s in all"),
+        ("pace", "5:13 per km"),
+        ("elevation gain", "84 m"),
+        ("average heart rate", "152 bpm"),
+        ("highest heart rate", "171 bpm"),
+        ("cadence", "168 steps per minute"),
+        ("heart rate drift", "4.2 % less speed for the same heart rate in the second half"),
+        ("fastest kilometre", "the 2nd, in 4:51"),
+        ("slowest kilometre", "the 3rd, in 5:30"),
+        ("kilometre by kilometre", "5:12, 4:51, 5:30"),
+    ],
+)
+def test_a_fact_is_told_as_a_runner_says_it(name: str, text: str) -> None:
+    assert texts(RUN, name) == [text]
+
+
+def test_zones_of_less_than_half_a_minute_are_not_told() -> None:
+    assert texts(RUN, "heart rate zones") == [
+        "5 min in zone 3 of 5",
+        "35 min in zone 4 of 5",
+        "12 min in zone 5 of 5",
+    ]
+
+
+def test_each_stretch_is_told_by_its_name() -> None:
+    assert texts(RUN, "fastest stretch") == ["400 m in 1:51", "10 km in 52:08"]
+
+
+def test_date_and_time_are_those_of_the_runner_s_clock() -> None:
+    far = ZoneInfo("America/Los_Angeles")
+    assert texts(RUN, "date", far) == ["Saturday 5 September 2026"]
+    assert texts(RUN, "start", far) == ["22:30, at night"]
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    bare = Facts("unknown", RUN.started_at, distance=0, elapsed=60, moving=60)
+    assert [fact.name for fact in told(bare, BERLIN)] == ["sport", "date", "start", "moving time"]
+
+
+def test_even_kilometres_have_no_fastest() -> None:
+    even = Facts("running", RUN.started_at, 2000, 600, 600, splits=(Split(1, 1000, 300),) * 2)
+    assert texts(even, "fastest kilometre") == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said", "shown"),
+    [
+        (0, "0 s", "0:00"),
+        (59.6, "1 min", "1:00"),
+        (3133, "52 min 13 s", "52:13"),
+        (3600, "1 h", "1:00:00"),
+        (3733, "1 h 2 min 13 s", "1:02:13"),
+    ],
+)
+def test_durations(seconds: float, said: str, shown: str) -> None:
+    assert (duration(seconds), clock(seconds)) == (said, shown)
