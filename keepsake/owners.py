@@ -149,15 +149,9 @@ def accounts(connection: Connection, owner_id: int | None = None) -> list[Accoun
 def set_budget(connection: Connection, owner_id: int, budget: Decimal | None) -> None:
     """Bound what an owner may spend in a month, in USD; None: as its tier says.
 
-    What had to wait for the next month because of the budget is due again; it waits anew if the
-    budget is still spent.
-
     Raises:
         InvalidInput: no amount that a budget can be.
     """
     if budget is not None and not (budget.is_finite() and 0 <= budget <= HIGHEST_BUDGET):
         raise InvalidInput(f"a budget is an amount in USD from 0 to {HIGHEST_BUDGET:,}")
-    with connection.transaction():
-        connection.execute(
-            "UPDATE owners SET monthly_budget = %s WHERE id = %s", (budget, owner_id)
-        )
+    connection.execute("UPDATE owners SET monthly_budget = %s WHERE id = %s", (budget, owner_id))
