@@ -102,7 +102,10 @@ async def _answer_shape(text: str, tags: Sequence[str], tools: Tools) -> type[Ba
 async def _merged(named: Sequence[str], tags: Sequence[str], tools: Tools) -> list[str]:
     """The named keywords, each in the form that is there already, without repetitions."""
     known = {_key(tag): tag for tag in reversed(tags)}
-    new = {key: _clean(name) for name in named if (key := _key(name)) and key not in known}
+    new: dict[str, str] = {}
+    for name in named:
+        if (key := _key(name)) and key not in known:
+            new.setdefault(key, _clean(name))
     known |= await _by_meaning(new, tags, tools)
     return list(dict.fromkeys(known[key] for name in named if (key := _key(name))))
 

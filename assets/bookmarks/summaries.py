@@ -98,9 +98,11 @@ async def _written(bookmark: Bookmark, kept: KeptPage, text: str, tools: Tools) 
 
 async def _chosen(bookmark: Bookmark, kept: KeptPage, text: str, tools: Tools) -> str:
     """Sentences of the page that a weak model chose, in the order of the page."""
-    said = list(dict.fromkeys(whole_sentences(text)))
+    # A line is a paragraph or a heading: no sentence goes beyond it.
+    lines = text.splitlines()
+    said = list(dict.fromkeys(each for line in lines for each in whole_sentences(line)))
     if len(said) <= SENTENCES:
-        return (" ".join(said) or text)[:LONGEST]
+        return (" ".join(said) or " ".join(text.split()))[:LONGEST]
     near = await nearest(said, text, tools, few=CHOICES)
     choice: Any = one_of([sentence for sentence in said if sentence in near])
     shape = create_model(

@@ -1,0 +1,93 @@
+"""What was made of a bookmark, read together as people look at it.
+
+For the command line and the demo. Each step's rows are written by the step, in `assets/bookmarks/`.
+"""
+
+from dataclasses import dataclass
+
+from psycopg.rows import class_row, dict_row
+
+from keepsake.database import Connection
+from keepsake.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """A tag, and whether the owner set it (`human`) or a model (`ai`)."""
+
+    keyword: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A video, audio or image file: its object, and how large (bytes) and long (seconds) it is."""
+
+    kind: str
+    name: str
+    object_key: str
+    size_bytes: int
+    duration: float | None
+
+
+@dataclass(frozen=True)
+class KeptBookmark:
+    """Everything that was made of a bookmark; what is not made yet, or failed, is missing.
+
+    Attributes:
+        url: as it was saved.
+        title: the page's own, or else its owner's.
+        note: what kept us from more of the page.
+    """
+
+    record_id: int
+    owner: str
+    status: str
+    url: str
+    title: str | None
+    site: str | None
+    words: int | None
+    note: str | None
+    summary: str | None
+    keywords: tuple[Keyword, ...]
+    media: tuple[Medium, ...]
+
+
+def kept_bookmark(connection: Connection, record_id: int) -> KeptBookmark:
+    """What was made of a bookmark.
+
+    Raises:
+        InvalidInput: there is no such bookmark.
+    """
+    with connection.cursor(row_factory=dict_row) as heads:
+        head = heads.execute(
+            """
+            SELECT b.record_id, o.name AS owner, coalesce(s.status, 'PENDING') AS status, b.url,
+                   coalesce(p.title, b.title) AS title, p.site, p.words, p.note, summaries.summary
+            FROM bookmarks b
+            JOIN records r ON r.id = b.record_id
+            JOIN owners o ON o.id = r.owner_id
+            LEFT JOIN record_status s USING (record_id)
+            LEFT JOIN pages p USING (record_id)
+            LEFT JOIN summaries USING (record_id)
+            WHERE b.record_id = %s
+            """,
+            (record_id,),
+        ).fetchone()
+    if head is None:
+        raise InvalidInput(f"there is no bookmark {record_id}")
+    with (
+        connection.cursor(row_factory=class_row(Keyword)) as keywords,
+        connection.cursor(row_factory=class_row(Medium)) as media,
+    ):
+        keywords.execute(
+            "SELECT keyword, source FROM keywords WHERE record_id = %s"
+            " ORDER BY source DESC, keyword",
+            (record_id,),
+        )
+        media.execute(
+            "SELECT kind, name, object_key, size_bytes, duration FROM media WHERE record_id = %s"
+            " ORDER BY position",
+            (record_id,),
+        )
+        return KeptBookmark(**head, keywords=tuple(keywords), media=tuple(media))
