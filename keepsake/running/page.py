@@ -1,0 +1,126 @@
+"""The page of a week: `digest.html.j2` filled with a digest, and the words its numbers get.
+
+The page is made from the facts and the letters of the week's runs, and from nothing else: the same
+facts give the same page, byte for byte. Its charts are SVG in the page, so that they follow its
+colours and type by day, by night and on paper.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keepsake.running.charts import HEIGHT, WIDTH, bar_chart, dot_chart
+from keepsake.running.digest import EFFICIENCY_DAYS, Digest
+from keepsake.running.predictions import MARATHON_CAUTION, SOURCES
+from keepsake.running.trends import Comparison
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_DISTANCES = {1609.0: "1 mile", 3219.0: "2 miles", 21097.5: "half marathon", 42195.0: "marathon"}
+
+
+def page(digest: Digest, letters: Mapping[int, str]) -> str:
+    """One HTML file with everything in it. `letters` by record, as plain text."""
+    end = digest.last_day.toordinal()
+    return _template().render(
+        digest=digest,
+        letters=[(run, letters[run.record_id]) for run in digest.runs if run.record_id in letters],
+        width=WIDTH,
+        height=HEIGHT,
+        volume=bar_chart(
+            [week.distance / 1000 for week in digest.weeks],
+            [week.mean4 / 1000 for week in digest.weeks],
+        ),
+        efficiency=dot_chart(
+            [(point.day.toordinal(), point.value) for point in digest.efficiency],
+            # A month's median stands in its middle, or at the edge where that is outside.
+            [
+                (min(max(point.day.toordinal() + 14, end - EFFICIENCY_DAYS), end), point.value)
+                for point in digest.efficiency_by_month
+            ],
+            end - EFFICIENCY_DAYS,
+            end,
+        )
+        if digest.efficiency
+        else None,
+        sources=SOURCES,
+        marathon_caution=MARATHON_CAUTION,
+    )
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters = {
+        "km": km,
+        "clock": clock,
+        "day": day,
+        "distance": distance,
+        "compared": compared,
+        "change": change,
+    }
+    environment.filters.update(filters)
+    return environment.get_template("digest.html.j2")
+
+
+def km(metres: float) -> str:
+    """Kilometres with one decimal: `12.3`."""
+    return f"{metres / 1000:.1f}"
+
+
+def clock(seconds: float) -> str:
+    """`4:59`, or `1:02:03` from an hour on."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def day(moment: date) -> str:
+    """`4 May`."""
+    return f"{moment.day} {moment:%B}"
+
+
+def distance(metres: float) -> str:
+    """`400 m`, `5 km`, `half marathon`."""
+    if name := next((n for m, n in _DISTANCES.items() if abs(m - metres) < 1), None):
+        return name
+    return f"{metres:.0f} m" if metres < 1000 else f"{metres / 1000:g} km"
+
+
+def change(percent: float) -> str:
+    """`1.2 % up`, `0.4 % down`, `unchanged`."""
+    if abs(percent) < 0.05:
+        return "unchanged"
+    return f"{abs(percent):.1f} % {'up' if percent > 0 else 'down'}"
+
+
+def compared(comparison: Comparison) -> str:
+    """A run among its like, in a sentence."""
+    rank = "fastest" if comparison.pace_rank == 1 else f"{_nth(comparison.pace_rank)} fastest"
+    seconds = round(comparison.pace_difference)
+    side = "faster than" if seconds < 0 else "slower than"
+    gap = f"{clock(abs(seconds))} /km {side}" if seconds else "as fast as"
+    sentence = f"{rank} of {comparison.like + 1} like runs, {gap} their median"
+    sentence = sentence[0].upper() + sentence[1:]
+    if comparison.efficiency_difference is None:
+        return f"{sentence}."
+    percent = comparison.efficiency_difference
+    further = "further" if percent >= 0 else "less far"
+    return f"{sentence}; {abs(percent):.1f} % {further} on each heartbeat."
+
+
+def _nth(rank: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return f"{rank}th" if rank % 100 in (11, 12, 13) else f"{rank}{ending}"

@@ -1,0 +1,82 @@
+"""The running journal by the clock: digests and trends for what came in since.
+
+No sensor asks for them: a week's runs come one by one, and one page in the morning is what a runner
+reads. A week ends at other moments in other time zones; whoever runs after the night's page was
+made gets it anew the night after.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import dagster as dg
+
+from assets.partitions import MONTHS, WEEKS
+from assets.running.trends import trends
+from assets.running.weekly_digests import weekly_digests
+from keepsake.running.history import outdated_months, outdated_weeks
+from resources.database import DatabaseResource
+
+RUNNING = dg.DefaultScheduleStatus.RUNNING
+AT_ONCE = 26  # weeks or months a night; the older ones of a large import follow the nights after
+
+weekly_digests_job = dg.define_asset_job(
+    "weekly_digests",
+    selection=dg.AssetSelection.assets(weekly_digests),
+    description="What each runner's week came to, as a page.",
+)
+trends_job = dg.define_asset_job(
+    "running_trends",
+    selection=dg.AssetSelection.assets(trends),
+    description="Where each runner's running is going, by month.",
+)
+
+
+@dg.schedule(
+    name="digests",
+    job=weekly_digests_job,
+    cron_schedule="30 4 * * *",
+    execution_timezone="UTC",
+    default_status=RUNNING,
+    description="Every night a digest for each week with runs or letters that its digest does not "
+    "tell of yet: this week, on Monday the one that has ended, and old ones after an import.",
+)
+def nightly_digests(
+    context: dg.ScheduleEvaluationContext, database: DatabaseResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run for each week that is out of date, the newest weeks first."""
+    with database.connect() as connection:
+        weeks = outdated_weeks(connection, limit=AT_ONCE)
+    yield from _requests(context, WEEKS, weeks, "digests")
+
+
+@dg.schedule(
+    name="running_trends",
+    job=trends_job,
+    cron_schedule="45 4 * * *",
+    execution_timezone="UTC",
+    default_status=RUNNING,
+    description="Every night the trends of each month with runs that are not in them yet.",
+)
+def nightly_trends(
+    context: dg.ScheduleEvaluationContext, database: DatabaseResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run for each month that is out of date, the newest months first."""
+    with database.connect() as connection:
+        months = outdated_months(connection, limit=AT_ONCE)
+    yield from _requests(context, MONTHS, months, "trends")
+
+
+def _requests(
+    context: dg.ScheduleEvaluationContext,
+    partitions: dg.TimeWindowPartitionsDefinition,
+    periods: Sequence[date],
+    name: str,
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    # FIRST_DAY may lie within a week: its first days have no partition, and would fail the tick.
+    keys = [p.isoformat() for p in periods if partitions.has_partition_key(p.isoformat())]
+    if not keys:
+        yield dg.SkipReason(f"the {name} tell of every run")
+    for key in keys:
+        yield dg.RunRequest(
+            run_key=f"{name}-{context.scheduled_execution_time:%Y-%m-%d}-{key}", partition_key=key
+        )
