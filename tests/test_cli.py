@@ -210,6 +210,11 @@ class TestProgress:
                 " FROM batches, unnest(ARRAY['a', 'b']) AS given"
             )
             db.execute(
+                "INSERT INTO activity_files (record_id, file_key, file_name, format, sha256, title)"
+                " SELECT id, 'running/a.gpx', 'a.gpx', 'gpx', '', 'Lunch run' FROM records"
+                " WHERE line = 'running'"
+            )
+            db.execute(
                 "INSERT INTO ledger (record_id, step, line, due_at) SELECT r.id, s.name, s.line,"
                 " now() FROM records r JOIN steps s USING (line) WHERE line = 'running'"
             )
@@ -236,15 +241,56 @@ class TestProgress:
         assert record is not None
         assert "beyond the tier" in keepsake("status", record[0]).stdout
 
-    def test_a_record_of_any_line_has_a_page(self, imported: int, database_url: str) -> None:
+    def test_an_activity_has_a_page(self, imported: int, database_url: str, tmp_path: Path) -> None:
         with connect(database_url) as db:
-            record = db.execute("SELECT max(id) FROM records").fetchone()
-        assert record is not None
-        page = answer("status", record[0])
+            (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
+            db.execute("INSERT INTO letters VALUES (%s, 'Dear Ada,')", (record,))
+            db.execute("INSERT INTO coaching_insights VALUES (%s, 'Even.', 'Calm.', 'Rest.')",
+                       (record,))  # fmt: skip
+        page = answer("status", record)
         assert (page["record"]["line"], page["record"]["batch_id"]) == ("running", imported)
-        shown = keepsake("status", record[0]).stdout
+        assert page["files"] == {"activity": str(tmp_path / "home/objects/running/a.gpx")}
+        assert page["kept"]["letter"] == "Dear Ada,"
+        shown = keepsake("status", record).stdout
         assert "of Ada: PENDING\nrunning, of 2026-05-04 00:00 UTC, taken in with batch" in shown
-        assert "letters" in shown
+        assert all(text in shown for text in ("Lunch run", "Dear Ada,", "Calm.", "Rest."))
+
+    def test_a_bookmark_has_a_page(self, marlows: str, database_url: str, tmp_path: Path) -> None:
+        with connect(database_url) as db:
+            db.execute(
+                "WITH added AS (INSERT INTO records (line, owner_id, external_id, recorded_at,"
+                " content_hash) SELECT 'bookmarks', id, 'a', '2026-05-04', '' FROM owners"
+                " RETURNING id) INSERT INTO bookmarks (record_id, url, title)"
+                " SELECT id, 'https://example.org/bread', 'On bread' FROM added"
+            )
+            (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
+            db.execute("INSERT INTO summaries VALUES (%s, 'Bread takes a day.')", (record,))
+            db.execute(
+                "INSERT INTO media (record_id, position, kind, object_key, name, content_type,"
+                " size_bytes, sha256) VALUES (%s, 0, 'video', 'm/a.mp4', 'a.mp4', 'video/mp4',"
+                " 2500000, '')",
+                (record,),
+            )
+        page = answer("status", record)
+        assert page["kept"]["summary"] == "Bread takes a day."
+        assert page["files"]["media"] == [str(tmp_path / "home/objects/m/a.mp4")]
+        shown = keepsake("status", record).stdout
+        for text in ("On bread", "https://example.org/bread", "Bread takes a day.",
+                     "Video, 2.5 MB: a.mp4"):  # fmt: skip
+            assert text in shown
+
+    def test_a_record_of_a_line_that_shows_its_steps_only(
+        self, marlows: str, database_url: str
+    ) -> None:
+        with connect(database_url) as db:
+            db.execute(
+                "WITH added AS (INSERT INTO records (line, owner_id, external_id, recorded_at,"
+                " content_hash) SELECT 'toy', id, 'a', '2026-05-04', '' FROM owners RETURNING id)"
+                " INSERT INTO ledger (record_id, step, line) SELECT id, 'hear', 'toy' FROM added"
+            )
+            (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
+        assert [step["step"] for step in answer("status", record)["steps"]] == ["hear"]
+        assert "left to its schedule" in keepsake("status", record).stdout
 
     def test_watching_ends_when_nothing_is_open(self, imported: int, database_url: str) -> None:
         with connect(database_url) as db:

@@ -14,10 +14,13 @@ from keepsake.cli.shell import console, filled, open_database, print_json, print
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from keepsake.bookmarks.kept import KeptBookmark
+    from keepsake.bookmarks.kept import KeptBookmark
     from keepsake.clients.objects import ObjectStore
     from keepsake.database import Connection
     from keepsake.kept import Kept
     from keepsake.progress import RecordHead
+    from keepsake.running.kept import KeptActivity
 
 HOLDS = {"tier": "beyond the tier", "off": "switched off"}
 
@@ -143,4 +146,92 @@ def _show_family(out: "Console", found: "Kept", objects: "ObjectStore") -> None:
             out.print(f"  {objects.url(key)}")
 
 
-PAGES: "Mapping[str, Callable[[Connection, ObjectStore, int], Page]]" = {"family": _family_page}
+# -- the bookmarks line ---------------------------------------------------------------------------
+
+
+def _bookmark_page(connection: "Connection", objects: "ObjectStore", record_id: int) -> Page:
+    from keepsake.bookmarks.kept import kept_bookmark
+
+    found = kept_bookmark(connection, record_id)
+    return Page(
+        {"kept": found, "files": {"media": [objects.url(m.object_key) for m in found.media]}},
+        show=lambda out: _show_bookmark(out, found, objects),
+    )
+
+
+def _show_bookmark(out: "Console", found: "KeptBookmark", objects: "ObjectStore") -> None:
+    out.print()
+    out.print(found.title or found.url, style="bold")
+    out.print(found.url)
+    if found.note:
+        out.print(f"Note: {found.note}")
+    if found.summary:
+        out.print(found.summary, soft_wrap=False)
+    if found.keywords:
+        out.print(f"Keywords: {', '.join(word.keyword for word in found.keywords)}")
+    for medium in found.media:
+        out.print(f"{medium.kind.capitalize()}, {medium.size_bytes / 1e6:.1f} MB: {medium.name}")
+        out.print(f"  {objects.url(medium.object_key)}")
+
+
+# -- the running line -----------------------------------------------------------------------------
+
+
+def _running_page(connection: "Connection", objects: "ObjectStore", record_id: int) -> Page:
+    from keepsake.running.kept import kept_activity
+
+    found = kept_activity(connection, record_id)
+    return Page(
+        {"kept": found, "files": {"activity": objects.url(found.file_key)}},
+        show=lambda out: _show_activity(out, found),
+    )
+
+
+def _show_activity(out: "Console", found: "KeptActivity") -> None:
+    out.print()
+    out.print(found.title or found.file_name, style="bold")
+    for fact in found.facts:
+        out.print(f"{fact.name}: {fact.text}")
+    if found.letter:
+        out.print(f"\n{found.letter}", soft_wrap=False)
+    if found.insight:
+        out.print()
+        out.print(f"Heart rate: {found.insight.heart_rate}", soft_wrap=False)
+        out.print(f"Pacing: {found.insight.pacing}", soft_wrap=False)
+        out.print(f"Recommendation: {found.insight.recommendation}", soft_wrap=False)
+
+
+# -- the bookmarks line ---------------------------------------------------------------------------
+
+
+def _bookmark_page(connection: "Connection", objects: "ObjectStore", record_id: int) -> Page:
+    from keepsake.bookmarks.kept import kept_bookmark
+
+    found = kept_bookmark(connection, record_id)
+    return Page(
+        {"kept": found, "files": {"media": [objects.url(m.object_key) for m in found.media]}},
+        show=lambda out: _show_bookmark(out, found, objects),
+    )
+
+
+def _show_bookmark(out: "Console", found: "KeptBookmark", objects: "ObjectStore") -> None:
+    out.print()
+    out.print(found.title or found.url, style="bold")
+    out.print(f"{found.url} ({found.site})" if found.site else found.url)
+    if found.note:
+        out.print(f"Note: {found.note}")
+    if found.summary:
+        out.print(found.summary, soft_wrap=False)
+    if found.keywords:
+        out.print(f"Keywords: {', '.join(k.keyword for k in found.keywords)}")
+    for medium in found.media:
+        out.print(f"{medium.kind.capitalize()}, {medium.size_bytes / 1e6:.1f} MB:")
+        out.print(f"  {objects.url(medium.object_key)}")
+
+
+PAGES: "Mapping[str, Callable[[Connection, ObjectStore, int], Page]]" = {
+    "family": _family_page,
+    "bookmarks": _bookmark_page,
+    "bookmarks": _bookmark_page,
+    "running": _running_page,
+}
