@@ -162,7 +162,7 @@ def _bookmark_page(connection: "Connection", objects: "ObjectStore", record_id: 
 def _show_bookmark(out: "Console", found: "KeptBookmark", objects: "ObjectStore") -> None:
     out.print()
     out.print(found.title or found.url, style="bold")
-    out.print(found.url)
+    out.print(f"{found.url} ({found.site})" if found.site else found.url)
     if found.note:
         out.print(f"Note: {found.note}")
     if found.summary:
@@ -201,37 +201,8 @@ def _show_activity(out: "Console", found: "KeptActivity") -> None:
         out.print(f"Recommendation: {found.insight.recommendation}", soft_wrap=False)
 
 
-# -- the bookmarks line ---------------------------------------------------------------------------
-
-
-def _bookmark_page(connection: "Connection", objects: "ObjectStore", record_id: int) -> Page:
-    from keepsake.bookmarks.kept import kept_bookmark
-
-    found = kept_bookmark(connection, record_id)
-    return Page(
-        {"kept": found, "files": {"media": [objects.url(m.object_key) for m in found.media]}},
-        show=lambda out: _show_bookmark(out, found, objects),
-    )
-
-
-def _show_bookmark(out: "Console", found: "KeptBookmark", objects: "ObjectStore") -> None:
-    out.print()
-    out.print(found.title or found.url, style="bold")
-    out.print(f"{found.url} ({found.site})" if found.site else found.url)
-    if found.note:
-        out.print(f"Note: {found.note}")
-    if found.summary:
-        out.print(found.summary, soft_wrap=False)
-    if found.keywords:
-        out.print(f"Keywords: {', '.join(k.keyword for k in found.keywords)}")
-    for medium in found.media:
-        out.print(f"{medium.kind.capitalize()}, {medium.size_bytes / 1e6:.1f} MB:")
-        out.print(f"  {objects.url(medium.object_key)}")
-
-
 PAGES: "Mapping[str, Callable[[Connection, ObjectStore, int], Page]]" = {
     "family": _family_page,
-    "bookmarks": _bookmark_page,
     "bookmarks": _bookmark_page,
     "running": _running_page,
 }
