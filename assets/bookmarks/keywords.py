@@ -66,13 +66,16 @@ async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
         return Chosen(bookmark.owner_id, ())
     text = known[: parts[0].end]
     tags = await _tags(bookmark, tools)
+    choices = await _choices(f"{kept.page.title or ''} {text}", tags, tools)
     answer = await tools.models.chat.ask(
-        await _answer_shape(f"{kept.page.title or ''} {text}", tags, tools),
+        _answer_shape(choices),
         system=SYSTEM,
         user=f"Tags already in use: {', '.join(tags) or 'none'}\n\n{shown(bookmark, kept, text)}",
         max_tokens=150,
     )
-    named: list[str] = answer.keywords  # type: ignore[attr-defined]
+    named = list(dict.fromkeys(answer.keywords))  # type: ignore[attr-defined]
+    # A weak model may name one thing over and over: the next best choices make up for it.
+    named += [choice for choice in choices if choice not in named][: max(0, FEWEST - len(named))]
     # Asked anew: other bookmarks of the owner got theirs while the model was thinking.
     keywords = await _merged(named, await _tags(bookmark, tools), tools)
     return Chosen(bookmark.owner_id, tuple(keywords[:MOST]))
@@ -83,19 +86,28 @@ async def _tags(bookmark: Bookmark, tools: Tools) -> list[str]:
         return await tags_of_owner(connection, bookmark.owner_id, most=MOST_TAGS)
 
 
-async def _answer_shape(text: str, tags: Sequence[str], tools: Tools) -> type[BaseModel]:
-    """The shape of the answer. A weak model chooses among words of the page and tags near to it."""
+async def _choices(text: str, tags: Sequence[str], tools: Tools) -> list[str]:
+    """What a weak model chooses from: tags near to the text, then its words nearest to the whole.
+
+    A strong model is free to choose: it has none.
+    """
     if not tools.models.chat.enforces_schema:
-        return Keywords
+        return []
     words = {_key(word): word for word in reversed(_TOPIC.findall(text.lower()))}
     topics = await nearest(reversed(words.values()), text, tools, few=CHOICES)
     fitting: list[str] = []
     if tags:
         (alike,) = await likeness([text], tags, tools)
         fitting = [tag for tag, near in zip(tags, alike, strict=True) if near >= FITS]
-    choices = list(dict.fromkeys([*fitting[:CHOICES], *topics]))
-    bounds = Field(min_length=min(FEWEST, len(choices) or 1), max_length=MOST)
+    return list(dict.fromkeys([*fitting[:CHOICES], *topics]))
+
+
+def _answer_shape(choices: Sequence[str]) -> type[BaseModel]:
+    """The shape of the answer, which admits nothing but the choices if there are any."""
+    if not choices:
+        return Keywords
     choice: Any = one_of(choices)
+    bounds = Field(min_length=min(FEWEST, len(choices)), max_length=MOST)
     return create_model("Keywords", keywords=(list[choice], bounds))
 
 
