@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from keepsake.bookmarks.kept import KeptBookmark
-    from keepsake.bookmarks.kept import KeptBookmark
     from keepsake.clients.objects import ObjectStore
     from keepsake.database import Connection
     from keepsake.kept import Kept
