@@ -27,6 +27,7 @@ SECONDS = 30.0  # a check may take; a model that needs longer is no use to the l
 MINIMUM_POSTGRES = 15
 SPOKEN = "Good morning."
 START = "start everything with `keepsake up`"
+COBALT = "check COBALT_URL and COBALT_API_KEY, and that the server is up; without it set neither"
 LOCATION = "keepsake"  # as workspace.yaml names it
 INSTANCE = """
 { instance { daemonHealth { allDaemonStatuses {
@@ -88,6 +89,7 @@ async def check_all(settings: Settings) -> list[Check]:
                 _transcription(models.transcription, spoken),
                 mend=_role_mend(ends["transcription"]),
             ),
+            *([_checked("cobalt", _cobalt(settings), mend=COBALT)] if settings.cobalt_url else []),
             _checked("dagster", _dagster(settings), mend=START),
         )
         spoken.cancel()
@@ -234,6 +236,18 @@ def _role_mend(endpoint: Endpoint) -> str:
         return START
     role = endpoint.role.upper()
     return f"check {role}_BASE_URL, {role}_API_KEY and {role}_MODEL"
+
+
+async def _cobalt(settings: Settings) -> str:
+    from keepsake.clients.cobalt import open_cobalt
+    from keepsake.database import Pool
+    from keepsake.web.client import open_web
+
+    unused = Pool("", open=False)  # no stranger is asked, so nobody waits for a turn
+    async with open_web(settings, unused) as web, open_cobalt(settings, web) as cobalt:
+        server = await cobalt.check()
+    knows = f", knows {len(server.services)} services" if server.services else ""
+    return f"Cobalt {server.version} takes our requests{knows}"
 
 
 async def _dagster(settings: Settings) -> str:

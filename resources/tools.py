@@ -16,6 +16,7 @@ from resources.database import DatabaseResource
 from resources.models import ModelsResource
 
 if TYPE_CHECKING:
+    from keepsake.clients.cobalt import Cobalt
     from keepsake.clients.models import Models
     from keepsake.web.client import Web
 
@@ -32,9 +33,9 @@ class ObjectsResource(Protocol):
 class Tools:
     """What is handed to every step.
 
-    `web` fetches what others name, and `apart` runs what reads it. `recordings` bounds how many
-    recordings are on disk at once, `audio` how many are worked on by the processor; `scratch` is a
-    folder that vanishes with the run.
+    `web` fetches what others name, `cobalt` finds media behind links, and `apart` runs what reads
+    either. `recordings` bounds how many recordings are on disk at once, `audio` how many are worked
+    on by the processor; `scratch` is a folder that vanishes with the run.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Tools:
     objects: ObjectStore
     models: "Models"
     web: "Web"
+    cobalt: "Cobalt"
     apart: Apart
     recordings: asyncio.Semaphore
     audio: asyncio.Semaphore
@@ -67,6 +69,7 @@ async def open_tools(
     database: DatabaseResource, objects: ObjectsResource, models: ModelsResource
 ) -> AsyncIterator[Tools]:
     """Open everything for one run on the running event loop."""
+    from keepsake.clients.cobalt import open_cobalt
     from keepsake.web.client import open_web
 
     settings = load_settings()
@@ -75,6 +78,7 @@ async def open_tools(
             database.open_pool() as pool,
             models.open() as clients,
             open_web(settings, pool) as web,
+            open_cobalt(settings, web) as cobalt,
             open_apart(settings) as apart,
         ):
             yield Tools(
@@ -83,6 +87,7 @@ async def open_tools(
                 objects=objects.store(),
                 models=clients,
                 web=web,
+                cobalt=cobalt,
                 apart=apart,
                 recordings=asyncio.Semaphore(
                     clients.transcription.gate.limit + settings.audio_concurrency

@@ -12,6 +12,8 @@ from keepsake.local.ports import free_port
 from keepsake.local.up import started
 from keepsake.search import prepare
 from keepsake.settings import load_settings
+from tests.doubles.cobalt import KEY, Cobalt
+from tests.doubles.server import serving
 
 CHECKS = [
     "settings", "database", "objects", "chat", "embeddings", "speech", "transcription", "dagster",
@@ -122,3 +124,33 @@ def test_a_model_whose_end_is_announced(models: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TRANSCRIPTION_MODEL", "whisper-1")
     transcription = checks()["transcription"]
     assert "TRANSCRIPTION_MODEL" in f"{transcription.detail}{transcription.mend}"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [("11.7.1", "11.7.1 takes our requests, knows 3 services"), ("7.15", "7")]
+)
+def test_a_cobalt_that_is_well(monkeypatch: pytest.MonkeyPatch, version: str, said: str) -> None:
+    server = Cobalt(version)
+    with serving(server) as server.address:
+        monkeypatch.setenv("COBALT_URL", server.address)
+        cobalt = checks()["cobalt"]
+    assert cobalt.ok
+    assert said in cobalt.detail
+
+
+def test_a_cobalt_that_refuses_our_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Cobalt(key=KEY)
+    with serving(server) as server.address:
+        monkeypatch.setenv("COBALT_URL", server.address)
+        monkeypatch.setenv("COBALT_API_KEY", "another")
+        cobalt = checks()["cobalt"]
+    assert not cobalt.ok
+    assert "auth.key" in cobalt.detail
+    assert "COBALT_API_KEY" in (cobalt.mend or "")
+
+
+def test_a_cobalt_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COBALT_URL", f"http://127.0.0.1:{free_port()}")
+    cobalt = checks()["cobalt"]
+    assert not cobalt.ok
+    assert "COBALT_URL" in (cobalt.mend or "")

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.bookmarks.keywords import KEYWORDS, few_keywords
+from assets.bookmarks.media import MEDIA, media_whole
 from assets.bookmarks.pages import PAGES
 from assets.bookmarks.passages import BOOKMARK_PASSAGES
 from assets.bookmarks.summaries import SUMMARIES
@@ -12,7 +13,7 @@ from assets.passages import vectors_of_the_declared_size
 from keepsake.bookmarks import LINE, load_bookmarks
 from keepsake.line import Line
 
-STEP_ASSETS = (PAGES, SUMMARIES, KEYWORDS, BOOKMARK_PASSAGES)
+STEP_ASSETS = (PAGES, SUMMARIES, KEYWORDS, BOOKMARK_PASSAGES, MEDIA)
 
 BOOKMARKS = Line(LINE, tuple(asset.step for asset in STEP_ASSETS), load_bookmarks)
 
@@ -28,6 +29,12 @@ CONTENT_CHECKS = (
         "vectors_of_the_declared_size",
         "Every vector has the length its row declares.",
         vectors_of_the_declared_size,
+    ),
+    ContentCheck(
+        "media",
+        "media_whole",
+        "Every file has a size and a checksum.",
+        media_whole,
     ),
 )
 

@@ -138,11 +138,11 @@ class Source:
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[Source]:
-    """Open a file's first audio stream for decoding.
+def open_file(path: Path) -> Iterator[InputContainer]:
+    """Open a file of sound or film.
 
     Raises:
-        PermanentError: there is no file, it is empty, it is no audio, or has no audio track.
+        PermanentError: there is no file, it is empty, or it is no audio.
     """
     if not path.is_file():
         raise PermanentError("the audio file is missing")
@@ -155,6 +155,17 @@ def open_source(path: Path) -> Iterator[Source]:
             "the file is no audio that FFmpeg reads, or it was cut off before its index"
         ) from None
     with container:
+        yield container
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[Source]:
+    """Open a file's first audio stream for decoding.
+
+    Raises:
+        PermanentError: there is no file, it is empty, it is no audio, or has no audio track.
+    """
+    with open_file(path) as container:
         if not container.streams.audio:
             raise PermanentError("the file has no audio track")
         stream = container.streams.audio[0]

@@ -14,7 +14,7 @@ from definitions import build_defs, defs
 ROOT = Path(__file__).parents[2]
 RECORDS = "every_record_succeeded"
 CAME_IN = {"responses", "bookmarks", "activity_files"}  # what Dagster only observes
-BOOKMARKS = {"bookmarks", "pages", "summaries", "keywords", "bookmark_passages"}
+BOOKMARKS = {"bookmarks", "pages", "summaries", "keywords", "bookmark_passages", "media"}
 RUNNING = {"activity_files", "activities", "letters", "coaching_insights"}
 
 
@@ -44,6 +44,7 @@ def test_what_is_made_of_what(assets: dict[str, Any]) -> None:
         "summaries": ["pages"],
         "keywords": ["pages"],
         "bookmark_passages": ["pages"],
+        "media": ["bookmarks"],
         "activity_files": [],
         "activities": ["activity_files"],
         "letters": ["activities"],
@@ -71,6 +72,8 @@ def test_what_is_checked() -> None:
         ("keywords", "few_keywords"),
         ("bookmark_passages", RECORDS),
         ("bookmark_passages", "vectors_of_the_declared_size"),
+        ("media", RECORDS),
+        ("media", "media_whole"),
         ("activities", RECORDS),
         ("letters", RECORDS),
         ("letters", "letters_plain"),

@@ -1,0 +1,425 @@
+"""Cobalt, a server of the operator's own that finds the media behind a link: versions 7, 10 and 11.
+
+Its protocol, and what its answers mean in the words of `keepsake.errors`, belong here. Which links
+are worth asking about, and whether a file is what it should be, is the step's business.
+
+Cobalt may stand in a private network and is asked directly. An address that it hands out is either
+a tunnel of its own, or a stranger's: that one goes through the guarded client.
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx2
+from pydantic import BaseModel, Field, ValidationError
+
+from keepsake.clients.failures import retry_after
+from keepsake.errors import (
+    EndpointDown,
+    PermanentError,
+    RateLimited,
+    RetryableError,
+    StepError,
+    Unreachable,
+)
+from keepsake.limits import Gate
+from keepsake.settings import Settings
+from keepsake.web.answer import Downloaded, file_name
+
+if TYPE_CHECKING:
+    from keepsake.web.client import Web
+
+CONNECT_SECONDS, ASK_SECONDS = 10.0, 60.0
+LATER = 6 * 3600.0  # seconds until what a service refuses today may go: a live stream, a log-in
+MOST_BODY = 1024  # bytes that Cobalt reads of a request
+JSON_ONLY = {"Accept": "application/json", "Content-Type": "application/json"}  # it takes no other
+
+# Codes, without their "error.api.". What is in none of these is worth another try soon.
+_LATER = (
+    "content.video.live",
+    "youtube.login",
+    "youtube.token_expired",
+    "youtube.api_error",
+    "youtube.decipher",
+    "youtube.no_hls_streams",
+    "youtube.no_session_tokens",
+)
+_PERMANENT = ("link.", "service.", "content.", "youtube.")
+_TOO_FAST = ("rate_exceeded", "capacity", "fetch.rate")
+_CODE = re.compile(r"[a-z0-9_.]{1,60}")
+_MEND = "is it up, and is COBALT_URL right?"
+_GATEWAY = {502, 503, 504}  # whoever stands before Cobalt does not reach it
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a Cobalt says of itself. Version 7 names no services."""
+
+    version: str
+    services: tuple[str, ...]
+    address: str  # what it believes its own to be
+
+    @property
+    def old(self) -> bool:
+        """Whether it speaks the protocol of version 7."""
+        return int(self.version.partition(".")[0]) < 10
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A file that Cobalt offers for a link, for 90 seconds or so: its addresses are never stored.
+
+    `link`, `position` and `audio_only` say how to ask for the same file again.
+    """
+
+    link: str
+    position: int
+    audio_only: bool
+    name: str  # empty: the download may tell
+    url: str
+    tunnel: str | None  # where Cobalt itself serves it, None for a file elsewhere
+
+
+class _Item(BaseModel):
+    url: str
+
+
+class _Context(BaseModel):
+    limit: float | None = None
+
+
+class _Error(BaseModel):
+    code: str
+    context: _Context | None = None
+
+
+class _Answer(BaseModel):
+    """Both protocols in one. Version 7 says `stream` for a tunnel and gives no codes."""
+
+    status: str
+    url: str | None = None
+    filename: str = ""
+    picker: list[_Item] = []
+    audio: Any = None  # an address; false in version 7; an object in what we do not take
+    audio_filename: str = Field("", alias="audioFilename")
+    error: _Error | None = None
+
+    @property
+    def code(self) -> str:
+        """The error's code, when it looks like one: it is stored and shown."""
+        code = self.error.code.removeprefix("error.api.") if self.error else ""
+        return code if _CODE.fullmatch(code) else "no code"
+
+
+class _TunnelGone(RetryableError):
+    """Cobalt does not know the tunnel that it has just named."""
+
+
+class Cobalt:
+    """The Cobalt that `COBALT_URL` names. `open_cobalt()` makes it.
+
+    Attributes:
+        gate: passes each call to it, and closes when it is down.
+        places: to be held from asking to the last byte, so that no tunnel expires while others are
+            downloaded.
+    """
+
+    def __init__(self, settings: Settings, web: "Web") -> None:
+        self.gate = Gate("cobalt", settings.cobalt_concurrency)
+        self.places = asyncio.Semaphore(settings.cobalt_concurrency)
+        self._base = settings.cobalt_url.rstrip("/")
+        self._key = settings.cobalt_api_key.get_secret_value()
+        self._most_bytes = settings.max_media_mb * 1_000_000
+        self._seconds = settings.media_timeout
+        self._web = web
+        self._client: httpx2.AsyncClient | None = None
+        self._server: Server | None = None
+        self._probing = asyncio.Lock()
+
+    async def server(self) -> Server:
+        """Which Cobalt answers. It is asked once.
+
+        Raises:
+            StepError: none does.
+        """
+        async with self._probing:
+            if self._server is None:
+                self._server = await self._probe()
+            return self._server
+
+    async def check(self) -> Server:
+        """Which Cobalt answers, once it has read a request of ours and taken our key.
+
+        Raises:
+            StepError: saying what does not work and which setting to look at.
+        """
+        await self._ask("", audio_only=False)  # it says that a link is missing, after all else
+        return await self.server()
+
+    async def media(self, url: str, *, audio_only: bool = False) -> list[Offer]:
+        """The files behind a link, in the order of the post: at least one.
+
+        Raises:
+            PermanentError: Cobalt knows no media there, or none that we may have.
+            RetryableError: it may have another time; `retry_after` says hours where it takes hours.
+            StepError: Cobalt itself is unwell.
+        """
+        answer = await self._ask(url, audio_only=audio_only)
+        if answer.status == "error":
+            raise _refusal(answer.code)
+        files = _files(answer)
+        if not files:
+            raise RetryableError("Cobalt answered with no file")
+        address = (await self.server()).address
+        return [
+            Offer(url, position, audio_only, name, file, self._own(file, address))
+            for position, (file, name) in enumerate(files)
+        ]
+
+    async def fetch(self, offer: Offer, path: Path) -> Downloaded:
+        """Download what was offered a moment ago to `path`.
+
+        Raises:
+            PermanentError: it is larger than `MAX_MEDIA_MB`, or its address is none to go to.
+            RetryableError: nothing came, or not all of it: ask anew.
+            StepError: Cobalt itself is unwell.
+        """
+        try:
+            return await self._download(offer, path)
+        except _TunnelGone:  # it may hand out an address before it can serve it
+            again = await self.media(offer.link, audio_only=offer.audio_only)
+            if offer.position >= len(again):
+                raise
+            return await self._download(again[offer.position], path)
+
+    async def close(self) -> None:
+        """Close the connections that were opened."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _probe(self) -> Server:
+        async with self._call(ASK_SECONDS) as client:
+            # Version 10 and later lead from here to their own `/`.
+            response = await client.get(f"{self._base}/api/serverInfo", follow_redirects=True)
+            _require_health(response)
+            return _read_server(response)
+
+    async def _ask(self, url: str, *, audio_only: bool) -> _Answer:
+        """Cobalt's answer about a link. Raises only what is Cobalt's own trouble, or too long."""
+        path, asked = _question(await self.server(), url, audio_only=audio_only)
+        body = json.dumps(asked, ensure_ascii=False).encode()
+        if len(body) > MOST_BODY:
+            raise PermanentError(f"the link is too long for Cobalt, which reads {MOST_BODY} bytes")
+        headers = JSON_ONLY | ({"Authorization": f"Api-Key {self._key}"} if self._key else {})
+        async with self._call(ASK_SECONDS) as client:
+            response = await client.post(self._base + path, content=body, headers=headers)
+            try:
+                answer = _Answer.model_validate_json(response.content)
+            except ValidationError:
+                _require_health(response)
+                raise RetryableError(
+                    "Cobalt answered with something else than its protocol: is COBALT_URL right?"
+                ) from None
+            _require_service(answer, response)
+        return answer
+
+    async def _download(self, offer: Offer, path: Path) -> Downloaded:
+        if offer.tunnel is not None:
+            done = await self._from_tunnel(offer, offer.tunnel, path)
+        else:
+            done = await self._web.download(
+                offer.url, path, max_bytes=self._most_bytes, seconds=self._seconds
+            )
+        if not done.size:  # Cobalt's way to say that a service closed the door
+            raise RetryableError("the download came to its end without a single byte")
+        return done
+
+    async def _from_tunnel(self, offer: Offer, tunnel: str, path: Path) -> Downloaded:
+        async with (
+            self._call(self._seconds) as client,
+            client.stream("GET", tunnel) as response,
+        ):
+            if response.status_code == 404:
+                raise _TunnelGone("Cobalt no longer knows the tunnel that it opened (404)")
+            _require_health(response)
+            if not response.is_success:
+                raise RetryableError(f"Cobalt opens no tunnel ({response.status_code})")
+            self._require_size(int(response.headers.get("content-length", 0)))
+            size, sha256 = await self._write(response, path)
+        return Downloaded(
+            url=tunnel,
+            content_type=response.headers.get("content-type", ""),
+            size=size,
+            sha256=sha256,
+            name=offer.name or file_name(response.headers.get("content-disposition", "")),
+        )
+
+    async def _write(self, response: httpx2.Response, path: Path) -> tuple[int, str]:
+        """Stream a body to a file; its size and checksum.
+
+        A body shorter than its Content-Length, or that lacks its last chunk, is an error of the
+        HTTP library already. An Estimated-Content-Length is only that.
+        """
+        size, checksum = 0, hashlib.sha256()
+        with await asyncio.to_thread(path.open, "wb") as file:
+            async for block in response.aiter_bytes():
+                size += len(block)
+                self._require_size(size)
+                checksum.update(block)
+                file.write(block)
+        return size, checksum.hexdigest()
+
+    def _own(self, url: str, address: str) -> str | None:
+        """`url` as we reach it, when it is Cobalt's: it may know itself by another name than we."""
+        if _origin(url) == _origin(self._base):
+            return url
+        if _origin(url) == _origin(address):
+            parts = urlsplit(url)
+            return f"{self._base}{parts.path}?{parts.query}"
+        return None
+
+    def _require_size(self, size: int) -> None:
+        if size > self._most_bytes:
+            most = self._most_bytes // 1_000_000
+            raise PermanentError(f"the file has more than {most} MB (MAX_MEDIA_MB)")
+
+    @asynccontextmanager
+    async def _call(self, seconds: float) -> AsyncIterator[httpx2.AsyncClient]:
+        """One exchange with Cobalt, through its gate, within so many seconds."""
+        if self._client is None:
+            timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
+            self._client = httpx2.AsyncClient(timeout=timeout)
+        async with self.gate:
+            try:
+                async with asyncio.timeout(seconds):
+                    yield self._client
+            except TimeoutError:
+                raise RetryableError(f"Cobalt was not done within {seconds:g} s") from None
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                raise Unreachable(f"no connection to Cobalt ({_kind(error)}): {_MEND}") from None
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                # Not chained: its message may hold the address.
+                raise RetryableError(
+                    f"the connection to Cobalt broke off ({_kind(error)})"
+                ) from None
+
+
+@asynccontextmanager
+async def open_cobalt(settings: Settings, web: "Web") -> AsyncIterator[Cobalt]:
+    """The Cobalt that `settings` name, closed at the end of the block.
+
+    Nothing is connected before the first call. `web` is the guarded client, for strangers.
+    """
+    cobalt = Cobalt(settings, web)
+    try:
+        yield cobalt
+    finally:
+        await cobalt.close()
+
+
+def _question(server: Server, url: str, *, audio_only: bool) -> tuple[str, dict[str, Any]]:
+    """Path and body of a request: only keys that every version of the protocol knows."""
+    if server.old:
+        return "/api/json", {"url": url, "filenamePattern": "basic", "isAudioOnly": audio_only}
+    mode = "audio" if audio_only else "auto"
+    return "/", {"url": url, "filenameStyle": "basic", "downloadMode": mode}
+
+
+def _read_server(response: httpx2.Response) -> Server:
+    """What the answer to the probe says: under `cobalt` from version 10 on, plainly before."""
+    try:
+        said = response.json()
+        about = said.get("cobalt", said)
+        services = tuple(map(str, about.get("services", ())))
+        server = Server(str(about["version"]), services, str(about.get("url", "")))
+        server.old  # noqa: B018  # a version that is no number is none
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise EndpointDown(f"no Cobalt answers at COBALT_URL: {_MEND}", role="cobalt") from None
+    return server
+
+
+def _require_health(response: httpx2.Response) -> None:
+    """Raises what an HTTP status means that comes without an answer of Cobalt's."""
+    status = response.status_code
+    if status == 429:
+        raise RateLimited("Cobalt asks us to slow down (429)", retry_after=_patience(response))
+    if status in _GATEWAY:
+        raise Unreachable(f"Cobalt is not reached by what stands before it ({status})")
+    if status >= 500:
+        raise RetryableError(f"Cobalt failed ({status})")
+    if status in (401, 403):
+        raise EndpointDown(f"Cobalt refuses us ({status}): check COBALT_API_KEY", role="cobalt")
+
+
+def _require_service(answer: _Answer, response: httpx2.Response) -> None:
+    """Raises when an answer is about Cobalt or about us, whatever the link."""
+    code = answer.code
+    if code.startswith(_TOO_FAST) or answer.status == "rate-limit":
+        limit = answer.error.context.limit if answer.error and answer.error.context else None
+        wait = _patience(response) or limit
+        raise RateLimited(f"Cobalt asks us to slow down ({code})", retry_after=wait)
+    if code.startswith("auth."):
+        raise EndpointDown(f"Cobalt refuses our key ({code}): check COBALT_API_KEY", role="cobalt")
+    if code.startswith("header."):
+        raise EndpointDown(
+            f"our headers do not reach Cobalt as we send them ({code}): "
+            "check what stands between, and COBALT_URL",
+            role="cobalt",
+        )
+    if code == "invalid_body":
+        # Another protocol, and then the gate closes after a few; or an odd link, which then fails
+        # alone and takes no other with it.
+        raise RetryableError("Cobalt does not take our request (invalid_body): is it v7, 10 or 11?")
+
+
+def _refusal(code: str) -> StepError:
+    """What an error code about a link means. Version 7 gives none."""
+    if code.startswith(_LATER):
+        return RetryableError(f"the service does not let Cobalt in yet ({code})", retry_after=LATER)
+    if code.startswith(_PERMANENT):
+        return PermanentError(f"Cobalt gets no media from the link ({code})")
+    return RetryableError(f"Cobalt did not get the media ({code})")
+
+
+def _files(answer: _Answer) -> list[tuple[str, str]]:
+    """Address and name of each file of an answer, in order."""
+    if answer.status == "local-processing":
+        raise PermanentError(
+            "Cobalt wants its client to put the file together (local-processing), which is not "
+            "done here: set FORCE_LOCAL_PROCESSING to `never` where Cobalt runs"
+        )
+    files = [(item.url, "") for item in answer.picker]
+    if answer.url:
+        files.append((answer.url, answer.filename))
+    if isinstance(answer.audio, str) and answer.audio:
+        files.append((answer.audio, answer.audio_filename))
+    return files
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of an address; empty for what is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", None, None
+    return parts.scheme, parts.hostname, port
+
+
+def _patience(response: httpx2.Response) -> float | None:
+    """Seconds until Cobalt takes the next request, if it says so."""
+    reset = response.headers.get("ratelimit-reset", "")
+    return float(reset) if reset.isdigit() else retry_after(response.headers)
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__
