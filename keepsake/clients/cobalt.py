@@ -64,13 +64,9 @@ class Server:
     """What a Cobalt says of itself. Version 7 names no services."""
 
     version: str
+    old: bool  # speaks the protocol of version 7
     services: tuple[str, ...]
     address: str  # what it believes its own to be
-
-    @property
-    def old(self) -> bool:
-        """Whether it speaks the protocol of version 7."""
-        return int(self.version.partition(".")[0]) < 10
 
 
 @dataclass(frozen=True)
@@ -339,12 +335,15 @@ def _read_server(response: httpx2.Response) -> Server:
     try:
         said = response.json()
         about = said.get("cobalt", said)
-        services = tuple(map(str, about.get("services", ())))
-        server = Server(str(about["version"]), services, str(about.get("url", "")))
-        server.old  # noqa: B018  # a version that is no number is none
+        version = str(about["version"])
+        return Server(
+            version=version,
+            old=int(version.partition(".")[0]) < 10,
+            services=tuple(map(str, about.get("services", ()))),
+            address=str(about.get("url", "")),
+        )
     except (ValueError, KeyError, AttributeError, TypeError):
         raise EndpointDown(f"no Cobalt answers at COBALT_URL: {_MEND}", role="cobalt") from None
-    return server
 
 
 def _require_health(response: httpx2.Response) -> None:
