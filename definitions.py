@@ -14,12 +14,15 @@ from assets.family.interview_prompts import interview_prompts
 from assets.family.line import family, family_job
 from assets.family.responses import responses
 from assets.running.line import activity_files, running, running_job
+from assets.running.trends import trends
+from assets.running.weekly_digests import weekly_digests
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
 from schedules.bookmarks import close_the_bookmarks_day
 from schedules.daily_quote import daily_quote, daily_quote_job
+from schedules.digests import nightly_digests, nightly_trends, trends_job, weekly_digests_job
 from schedules.family import (
     close_the_day,
     daily_podcasts,
@@ -50,8 +53,18 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             bookmarks_line,
             activity_files,
             running,
+            weekly_digests,
+            trends,
         ],
-        jobs=[family_job, interview_prompts_job, daily_quote_job, bookmarks_job, running_job],
+        jobs=[
+            family_job,
+            interview_prompts_job,
+            daily_quote_job,
+            bookmarks_job,
+            running_job,
+            weekly_digests_job,
+            trends_job,
+        ],
         sensors=[new_responses, new_bookmarks, new_activities, imports_done],
         schedules=[
             daily_podcasts,
@@ -60,6 +73,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             weekly_interview_prompts,
             close_the_bookmarks_day,
             close_the_month,
+            nightly_digests,
+            nightly_trends,
         ],
         resources={**resources, **(resource_overrides or {})},
         # One process a run: the line overlaps its own work, and a process a step costs seconds.

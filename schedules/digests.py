@@ -20,7 +20,7 @@ RUNNING = dg.DefaultScheduleStatus.RUNNING
 AT_ONCE = 26  # weeks or months a night; the older ones of a large import follow the nights after
 
 weekly_digests_job = dg.define_asset_job(
-    "weekly_digests",
+    "running_digests",
     selection=dg.AssetSelection.assets(weekly_digests),
     description="What each runner's week came to, as a page.",
 )
@@ -32,7 +32,7 @@ trends_job = dg.define_asset_job(
 
 
 @dg.schedule(
-    name="digests",
+    name="nightly_digests",
     job=weekly_digests_job,
     cron_schedule="30 4 * * *",
     execution_timezone="UTC",
@@ -50,7 +50,7 @@ def nightly_digests(
 
 
 @dg.schedule(
-    name="running_trends",
+    name="nightly_trends",
     job=trends_job,
     cron_schedule="45 4 * * *",
     execution_timezone="UTC",

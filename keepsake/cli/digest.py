@@ -37,7 +37,8 @@ def digest(
 
 
 def _print(found: "Digest", url: str) -> None:
-    from keepsake.running.page import clock, compared, day, distance, km
+    from keepsake.running.page import compared, day, distance, km
+    from keepsake.running.wording import clock
 
     out, total = console(), found.total
     out.print(f"{found.owner}, {day(found.week)} to {day(found.last_day)} {found.last_day.year}")

@@ -2,7 +2,18 @@
 
 import typer
 
-from keepsake.cli import activities, add, bookmarks, costs, find, importing, owners, run, status
+from keepsake.cli import (
+    activities,
+    add,
+    bookmarks,
+    costs,
+    digest,
+    find,
+    importing,
+    owners,
+    run,
+    status,
+)
 from keepsake.cli.shell import Commands
 
 app = typer.Typer(
@@ -28,6 +39,7 @@ app.add_typer(importing.app, name="import", rich_help_panel="Records")
 app.command("status", rich_help_panel="Records")(status.status)
 app.command("batches", rich_help_panel="Records")(status.batches)
 app.command("search", rich_help_panel="Records")(find.search)
+app.command("digest", rich_help_panel="Records")(digest.digest)
 app.command("tag", rich_help_panel="Records")(status.tag)
 app.command("retry", rich_help_panel="Records")(status.retry)
 app.command("redo", rich_help_panel="Records")(status.redo)

@@ -43,7 +43,6 @@ class Run(Facts):
 
     record_id: int
     title: str | None
-    sport: str
     started: datetime  # as the owner's clock showed it
     distance: Number
     moving: Number
@@ -171,7 +170,6 @@ def _run(runs: "pd.DataFrame", at: int) -> Run:
     return Run(
         record_id=int(run["record_id"]),
         title=run["title"] or None,
-        sport=run["sport"],
         started=run["started"].to_pydatetime(),
         distance=run["distance"],
         moving=run["moving"],

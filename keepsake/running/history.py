@@ -23,7 +23,6 @@ ZONES = ("zone1", "zone2", "zone3", "zone4", "zone5")
 COLUMNS = (
     "record_id",
     "title",
-    "sport",
     "started",
     "distance",
     "moving",
@@ -64,12 +63,12 @@ def read_runs(connection: Connection, owner: Owner) -> "pd.DataFrame":
 
     rows = connection.execute(
         """
-        SELECT a.record_id, coalesce(f.title, ''), a.sport,
+        SELECT a.record_id, coalesce(f.title, ''),
                a.started_at AT TIME ZONE %(zone)s, a.distance, a.moving, a.ascent,
                a.heart_rate, a.drift, (a.zones->>0)::real, (a.zones->>1)::real,
                (a.zones->>2)::real, (a.zones->>3)::real, (a.zones->>4)::real
         FROM activities a LEFT JOIN activity_files f USING (record_id)
-        WHERE a.owner_id = %(owner)s AND a.sport ILIKE '%%run%%'
+        WHERE a.owner_id = %(owner)s AND a.sport = 'running'
         ORDER BY a.started_at, a.record_id
         """,
         {"owner": owner.id, "zone": owner.time_zone},
@@ -92,7 +91,7 @@ def best_efforts(connection: Connection, owner: Owner, start: date, end: date) -
             SELECT DISTINCT ON (metres) e.key::float8 AS metres, e.value::float8 AS seconds,
                    (a.started_at AT TIME ZONE %(zone)s)::date AS day, a.record_id
             FROM activities a CROSS JOIN LATERAL jsonb_each_text(a.best_efforts) e
-            WHERE a.owner_id = %(owner)s AND a.sport ILIKE '%%run%%'
+            WHERE a.owner_id = %(owner)s AND a.sport = 'running'
               AND a.started_at >= %(start)s::timestamp AT TIME ZONE %(zone)s
               AND a.started_at < %(end)s::timestamp AT TIME ZONE %(zone)s
             ORDER BY metres, seconds, a.started_at
@@ -116,7 +115,7 @@ def runners_between(connection: Connection, start: date, end: date) -> list[Owne
             """
             SELECT o.id, o.slug, o.name, o.time_zone, o.tier FROM owners o
             WHERE EXISTS (SELECT FROM activities a
-                          WHERE a.owner_id = o.id AND a.sport ILIKE '%%run%%'
+                          WHERE a.owner_id = o.id AND a.sport = 'running'
                             AND a.started_at >= %(start)s::timestamp AT TIME ZONE o.time_zone
                             AND a.started_at < %(end)s::timestamp AT TIME ZONE o.time_zone)
             ORDER BY o.id
@@ -145,7 +144,7 @@ _OUTDATED = {
         CROSS JOIN LATERAL (
             SELECT date_trunc('{unit}', a.started_at AT TIME ZONE o.time_zone)::date AS first_day) t
         LEFT JOIN {table} made ON made.owner_id = a.owner_id AND made.{unit} = t.first_day
-        WHERE a.sport ILIKE '%%run%%'
+        WHERE a.sport = 'running'
           AND (made.made_at IS NULL OR EXISTS (
               SELECT FROM ledger l WHERE l.record_id = a.record_id AND l.step = ANY(%(steps)s)
                 -- A result is dated by the start of the transaction that brought it.

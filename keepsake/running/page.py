@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from keepsake.running.charts import HEIGHT, WIDTH, bar_chart, dot_chart
 from keepsake.running.digest import EFFICIENCY_DAYS, Digest
+from keepsake.running.facts import EFFORTS
 from keepsake.running.predictions import MARATHON_CAUTION, SOURCES
 from keepsake.running.trends import Comparison
+from keepsake.running.wording import clock
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-_DISTANCES = {1609.0: "1 mile", 3219.0: "2 miles", 21097.5: "half marathon", 42195.0: "marathon"}
 
 
 def page(digest: Digest, letters: Mapping[int, str]) -> str:
@@ -80,23 +80,14 @@ def km(metres: float) -> str:
     return f"{metres / 1000:.1f}"
 
 
-def clock(seconds: float) -> str:
-    """`4:59`, or `1:02:03` from an hour on."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def day(moment: date) -> str:
     """`4 May`."""
     return f"{moment.day} {moment:%B}"
 
 
 def distance(metres: float) -> str:
-    """`400 m`, `5 km`, `half marathon`."""
-    if name := next((n for m, n in _DISTANCES.items() if abs(m - metres) < 1), None):
-        return name
-    return f"{metres:.0f} m" if metres < 1000 else f"{metres / 1000:g} km"
+    """A distance by the name it has among best efforts: `400 m`, `5 km`, `half marathon`."""
+    return EFFORTS.get(f"{metres:.7g}", f"{metres:.0f} m")
 
 
 def change(percent: float) -> str:

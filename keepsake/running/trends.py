@@ -164,7 +164,7 @@ def eddington(runs: "pd.DataFrame") -> int:
 def compare(runs: "pd.DataFrame", at: int) -> Comparison | None:
     """The run in row `at` among its like; None if there are fewer than three, or it has no pace.
 
-    Like are runs of the same sport whose distance differs by at most 10 per cent, and whose ascent
+    Like are runs whose distance differs by at most 10 per cent, and whose ascent
     a kilometre by at most 10 metres, or is unknown as well.
     """
     run = runs.iloc[at]
@@ -175,7 +175,7 @@ def compare(runs: "pd.DataFrame", at: int) -> Comparison | None:
     if run.isna()["ascent"]:
         alike = runs["ascent"].isna()
     near = (runs["distance"] / run["distance"] - 1).abs() <= LIKE_DISTANCE
-    like = runs[near & alike & (runs["sport"] == run["sport"]) & (runs["moving"] > 0)]
+    like = runs[near & alike & (runs["moving"] > 0)]
     others = like[like["record_id"] != run["record_id"]]
     if len(others) < FEWEST_LIKE:
         return None

@@ -15,7 +15,14 @@ ROOT = Path(__file__).parents[2]
 RECORDS = "every_record_succeeded"
 CAME_IN = {"responses", "bookmarks", "activity_files"}  # what Dagster only observes
 BOOKMARKS = {"bookmarks", "pages", "summaries", "keywords", "bookmark_passages", "media"}
-RUNNING = {"activity_files", "activities", "letters", "coaching_insights"}
+RUNNING = {
+    "activity_files",
+    "activities",
+    "letters",
+    "coaching_insights",
+    "weekly_digests",
+    "trends",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +56,8 @@ def test_what_is_made_of_what(assets: dict[str, Any]) -> None:
         "activities": ["activity_files"],
         "letters": ["activities"],
         "coaching_insights": ["activities"],
+        "weekly_digests": ["activities", "letters"],
+        "trends": ["activities"],
     }
 
 
@@ -101,6 +110,8 @@ def test_what_starts_by_itself() -> None:
         "weekly_interview_prompts": ("0 6 * * 1", "UTC"),
         "close_the_bookmarks_day": ("45 0 * * *", "UTC"),
         "close_the_running_month": ("0 1 * * *", "UTC"),
+        "nightly_digests": ("30 4 * * *", "UTC"),
+        "nightly_trends": ("45 4 * * *", "UTC"),
     }
     assert {schedule.default_status for schedule in schedules} == {running}
 
@@ -113,6 +124,8 @@ def test_what_can_be_started() -> None:
         "daily_quote",
         "bookmarks_line",
         "running_line",
+        "running_digests",
+        "running_trends",
     }
 
 
@@ -149,7 +162,7 @@ def test_days_weeks_and_months_are_those_of_utc_and_the_current_one_is_there(
         assert partitions.end_offset == 1, name
         assert partitions.cron_schedule == (
             "0 0 * * 1"
-            if name == "interview_prompts"
+            if name in ("interview_prompts", "weekly_digests")
             else "0 0 1 * *"
             if name in RUNNING
             else "0 0 * * *"
