@@ -5,11 +5,11 @@ the table which partitions have changed.
 """
 
 from collections.abc import Iterable
-from typing import Literal
 
 import dagster as dg
 
 from assets.line_assets import table_schema
+from assets.partitions import unit_of
 from resources.database import DatabaseResource
 
 
@@ -20,9 +20,8 @@ def came_in_asset(
     description: str,
     columns: Iterable[tuple[str, str, str]],
     partitions: dg.TimeWindowPartitionsDefinition,
-    unit: Literal["day", "month"] = "day",
 ) -> dg.SourceAsset:
-    """The observable source of a line. `unit` is the length of its partitions."""
+    """The observable source of a line."""
 
     @dg.observable_source_asset(
         name=name,
@@ -43,7 +42,7 @@ def came_in_asset(
                        count(*) || '-' || md5(string_agg(content_hash, '' ORDER BY id))
                 FROM records WHERE line = %s GROUP BY 1
                 """,
-                (unit, line),
+                (unit_of(partitions), line),
             ).fetchall()
         return dg.DataVersionsByPartition(dict(versions))
 

@@ -18,6 +18,7 @@ import dagster as dg
 from keepsake.database import Connection
 from keepsake.ledger import Window, failures
 from keepsake.line import Line, Order, Report, Step, StepReport, run_line
+from keepsake.prices import billing
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -178,6 +179,7 @@ async def _carry(
             tools,
             pool=tools.pool,
             models=models.names(),
+            billing=billing(tools.settings),
             on_progress=lambda report: context.log.info(report.line()),
         )
 
@@ -193,14 +195,15 @@ def _order(
     if config.take not in ("due", "all"):
         raise dg.Failure(f"take must be `due` or `all`, not {config.take!r}", allow_retries=False)
     names = [step.name for step in line.steps]
+    left_out = settings.scheduled_steps | settings.switched_off_steps
     return Order(
         window=window,
-        steps=tuple(name for name in names if name in selected),
+        steps=tuple(n for n in names if n in selected and n not in settings.switched_off_steps),
         run_id=run_id,
         take="due" if config.take == "due" else "all",
         max_records=config.max_records,
         redo=config.redo,
-        wakes=tuple(n for n in names if n not in selected and n not in settings.scheduled_steps),
+        wakes=tuple(n for n in names if n not in selected and n not in left_out),
     )
 
 
@@ -221,7 +224,9 @@ def _metadata(step: StepReport, report: Report) -> dict[str, Any]:
         "up to date": step.up_to_date,
         "failed": step.failed,
         "deferred": step.deferred,
+        "over budget": step.over_budget,
         "waiting": step.waiting,
+        "held": step.held,
         "attempts": step.attempts,
         "model calls": usage.calls,
         "tokens in": usage.tokens_in,
@@ -229,6 +234,7 @@ def _metadata(step: StepReport, report: Report) -> dict[str, Any]:
         "audio seconds": round(usage.audio_seconds, 1),
         "characters spoken": usage.characters,
         "models": ", ".join(usage.models),
+        "cost (USD)": "unknown" if usage.cost is None else float(usage.cost),
         "seconds": round(report.seconds, 1),
         "records per second": round(step.made / report.seconds, 2) if report.seconds else 0.0,
     }

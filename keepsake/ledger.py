@@ -5,9 +5,10 @@ its row in one transaction; everyone else reads. A record's status is a view ove
 here; what a step stores beside its row stands with the step.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 from psycopg.rows import class_row, dict_row
@@ -33,6 +34,7 @@ class Entry:
     attempts: int
     deferrals: int
     crashes: int
+    held: str | None
     input_fingerprint: str | None
     output_fingerprint: str | None
 
@@ -83,20 +85,72 @@ async def due_records(
     limit: int,
     without: Sequence[int],
 ) -> list[int]:
-    """Records with a due row in one of `steps`: urgent ones first, then the newest."""
+    """Records with a due row in one of `steps`: urgent ones first, then owners in turn.
+
+    Each owner's newest come first, so that however many records one owner has, and whenever they
+    came, the next of every other owner stands before the second of this one.
+    """
     cursor = await connection.execute(
         """
-        SELECT r.id FROM records r
-        WHERE r.line = %(line)s AND r.recorded_at >= %(start)s AND r.recorded_at < %(end)s
-          AND r.id <> ALL(%(without)s)
-          AND EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id
-                      AND l.due_at <= now() AND l.step = ANY(%(steps)s))
-        ORDER BY r.priority DESC, r.id DESC
+        SELECT id FROM (
+            SELECT r.id, r.priority, row_number() OVER (
+                       PARTITION BY r.owner_id ORDER BY r.priority DESC, r.id DESC) AS turn
+            FROM records r
+            WHERE r.line = %(line)s AND r.recorded_at >= %(start)s AND r.recorded_at < %(end)s
+              AND r.id <> ALL(%(without)s)
+              AND EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id
+                          AND l.due_at <= now() AND l.step = ANY(%(steps)s))) AS due
+        ORDER BY priority DESC, turn, id DESC
         LIMIT %(limit)s
         """,
         {**vars(window), "steps": list(steps), "without": list(without), "limit": limit},
     )
     return [row[0] for row in await cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a record's owner has work done.
+
+    Attributes:
+        owner_id: the owner.
+        batch: records begun together; None: any number.
+        pause_seconds: from one batch to the next.
+        budget: USD that may be spent in this calendar month (UTC); None: any amount.
+        spent: USD of known cost that the ledger has for this month; 0 where there is no budget.
+    """
+
+    owner_id: int
+    batch: int | None
+    pause_seconds: float
+    budget: Decimal | None
+    spent: Decimal
+
+
+async def terms(
+    connection: AsyncConnection, line: str, record_ids: Sequence[int]
+) -> dict[int, Terms]:
+    """The terms of the owners of some records of a line, by record."""
+    cursor = await connection.execute(
+        """
+        WITH theirs AS (
+            SELECT o.id, t.batch, coalesce(t.pause_seconds, 0) AS pause_seconds,
+                   coalesce(o.monthly_budget, tiers.monthly_budget) AS budget
+            FROM owners o JOIN tiers ON tiers.name = o.tier
+            LEFT JOIN tier_limits t ON t.tier = o.tier AND t.line = %(line)s
+            WHERE o.id IN (SELECT owner_id FROM records WHERE id = ANY(%(ids)s))
+        ), known AS (
+            SELECT *, CASE WHEN budget IS NULL THEN 0 ELSE (
+                SELECT coalesce(sum(cost), 0) FROM spending s WHERE s.owner_id = theirs.id
+                    AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')) END AS spent
+            FROM theirs
+        )
+        SELECT r.id, known.* FROM records r JOIN known ON known.id = r.owner_id
+        WHERE r.id = ANY(%(ids)s)
+        """,
+        {"line": line, "ids": list(record_ids)},
+    )
+    return {record_id: Terms(*rest) async for record_id, *rest in cursor}
 
 
 async def all_records(
@@ -170,7 +224,7 @@ async def entries(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, 
         await cursor.execute(
             """
             SELECT record_id, step, status, coalesce(due_at <= now(), false) AS due, attempts,
-                   deferrals, crashes, input_fingerprint, output_fingerprint
+                   deferrals, crashes, held, input_fingerprint, output_fingerprint
             FROM ledger WHERE record_id = ANY(%s)
             """,
             (list(ids),),
@@ -194,6 +248,7 @@ async def mark_running(
             crashes = CASE WHEN l.status = 'running' THEN l.crashes + 1 ELSE 0 END
         FROM unnest(%s::bigint[], %s::text[]) AS t(record_id, step)
         WHERE l.record_id = t.record_id AND l.step = t.step AND l.status <> 'succeeded'
+          AND l.held IS NULL
         """,
         (run_id, ids, steps),
     )
@@ -209,7 +264,11 @@ async def release(connection: AsyncConnection, run_id: str) -> None:
 async def write(
     connection: AsyncConnection, line: str, outcomes: Sequence[Outcome], *, run_id: str
 ) -> None:
-    """Write the rows of some outcomes. Call it in the transaction that stored their results."""
+    """Write the rows of some outcomes, and what they cost.
+
+    Call it in the transaction that stored their results. What was held meanwhile stays so, unless
+    it is made.
+    """
     if not outcomes:
         return
     usages = [outcome.usage or Usage() for outcome in outcomes]
@@ -217,30 +276,34 @@ async def write(
         """
         INSERT INTO ledger AS l (record_id, step, line, status, due_at, attempts, deferrals,
             input_fingerprint, output_fingerprint, models, calls, tokens_in, tokens_out,
-            audio_seconds, characters, seconds, error_type, error_message, run_id, started_at,
+            audio_seconds, characters, cost, seconds, error_type, error_message, run_id, started_at,
             finished_at)
         SELECT record_id, step, %(line)s, status, due_at, attempts, deferrals, input_fingerprint,
             output_fingerprint, string_to_array(models, E'\\x1f'), calls, tokens_in, tokens_out,
-            audio_seconds, characters, seconds, error_type, error_message, %(run_id)s,
+            audio_seconds, characters, cost, seconds, error_type, error_message, %(run_id)s,
             now() - make_interval(secs => coalesce(seconds, 0)), now()
         FROM unnest(%(record_ids)s::bigint[], %(steps)s::text[], %(statuses)s::text[],
             %(due)s::timestamptz[], %(attempts)s::smallint[], %(deferrals)s::smallint[],
             %(inputs)s::text[], %(outputs)s::text[], %(models)s::text[], %(calls)s::integer[],
             %(tokens_in)s::bigint[], %(tokens_out)s::bigint[], %(audio_seconds)s::real[],
-            %(characters)s::integer[], %(seconds)s::real[], %(error_types)s::text[],
-            %(error_messages)s::text[])
+            %(characters)s::integer[], %(costs)s::numeric[], %(seconds)s::real[],
+            %(error_types)s::text[], %(error_messages)s::text[])
             AS t(record_id, step, status, due_at, attempts, deferrals, input_fingerprint,
                  output_fingerprint, models, calls, tokens_in, tokens_out, audio_seconds,
-                 characters, seconds, error_type, error_message)
+                 characters, cost, seconds, error_type, error_message)
         ON CONFLICT (record_id, step) DO UPDATE SET
-            status = excluded.status, due_at = excluded.due_at, deferrals = excluded.deferrals,
+            status = excluded.status, deferrals = excluded.deferrals,
+            held = CASE WHEN excluded.status <> 'succeeded' THEN l.held END,
+            due_at = CASE WHEN l.held IS NULL OR excluded.status = 'succeeded'
+                          THEN excluded.due_at END,
             attempts = l.attempts + excluded.attempts, crashes = 0,
             input_fingerprint = excluded.input_fingerprint,
             output_fingerprint = excluded.output_fingerprint, models = excluded.models,
             calls = l.calls + excluded.calls, tokens_in = l.tokens_in + excluded.tokens_in,
             tokens_out = l.tokens_out + excluded.tokens_out,
             audio_seconds = l.audio_seconds + excluded.audio_seconds,
-            characters = l.characters + excluded.characters, seconds = excluded.seconds,
+            characters = l.characters + excluded.characters, cost = l.cost + excluded.cost,
+            seconds = excluded.seconds,
             error_type = excluded.error_type, error_message = excluded.error_message,
             run_id = excluded.run_id, started_at = coalesce(l.started_at, excluded.started_at),
             finished_at = excluded.finished_at
@@ -262,10 +325,48 @@ async def write(
             "tokens_out": [u.tokens_out for u in usages],
             "audio_seconds": [u.audio_seconds for u in usages],
             "characters": [u.characters for u in usages],
+            "costs": [u.cost for u in usages],
             "seconds": [o.seconds for o in outcomes],
             "error_types": [o.error_type for o in outcomes],
             "error_messages": [o.error_message for o in outcomes],
         },
+    )
+    await _book(connection, line, outcomes)
+
+
+async def _book(connection: AsyncConnection, line: str, outcomes: Sequence[Outcome]) -> None:
+    """Add what some outcomes cost to what their owners have spent today."""
+    rows = [
+        (o.record_id, o.step, model, a.calls, a.tokens_in, a.tokens_out, a.audio_seconds,
+         a.characters, a.cost)
+        for o in outcomes
+        if o.usage
+        for model, a in o.usage.by_model.items()
+    ]  # fmt: skip
+    if not rows:
+        return
+    # In one order, so that two runs which book at once wait for each other and never in a circle.
+    await connection.execute(
+        """
+        INSERT INTO spending AS s (owner_id, day, line, step, model, calls, tokens_in, tokens_out,
+                                   audio_seconds, characters, cost)
+        SELECT r.owner_id, (now() AT TIME ZONE 'UTC')::date, %s, step, model, sum(calls),
+               sum(tokens_in), sum(tokens_out), sum(audio_seconds), sum(characters),
+               CASE WHEN count(*) = count(cost) THEN sum(cost) END
+        FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
+                    %s::float8[], %s::bigint[], %s::numeric[])
+             AS t(record_id, step, model, calls, tokens_in, tokens_out, audio_seconds, characters,
+                  cost)
+        JOIN records r ON r.id = t.record_id
+        GROUP BY r.owner_id, step, model
+        ORDER BY r.owner_id, step, model
+        ON CONFLICT (owner_id, day, line, step, model) DO UPDATE SET
+            calls = s.calls + excluded.calls, tokens_in = s.tokens_in + excluded.tokens_in,
+            tokens_out = s.tokens_out + excluded.tokens_out,
+            audio_seconds = s.audio_seconds + excluded.audio_seconds,
+            characters = s.characters + excluded.characters, cost = s.cost + excluded.cost
+        """,
+        (line, *_columns(rows, 9)),
     )
 
 
@@ -277,6 +378,7 @@ async def wake(
         """
         UPDATE ledger SET due_at = now()
         WHERE record_id = ANY(%s) AND step = ANY(%s) AND status = 'pending' AND due_at IS NULL
+          AND held IS NULL
         """,
         (list(record_ids), list(steps)),
     )
@@ -292,67 +394,94 @@ def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 
 @dataclass(frozen=True)
-class DueDay:
-    """A day that has due work, how many records at least, and the highest priority among them."""
+class DueWindow:
+    """A day, week or month that has due work.
 
-    day: date
+    Attributes:
+        start: its first day.
+        records: how many records have due work, at least.
+        priority: the highest among them.
+    """
+
+    start: date
     records: int
     priority: int
 
 
-def due_days(
-    connection: Connection, line: str, steps: Sequence[str], *, at_most: int = 20_000
-) -> list[DueDay]:
-    """Days (UTC) with due work that no run has in its hands, the most urgent and newest first.
+Unit = Literal["day", "week", "month"]
 
-    Reads at most `at_most` rows of the index, those that became due last first, so that a flood
-    costs a tick no more than that and cannot hide what came after it.
+
+def due_windows(
+    connection: Connection,
+    line: str,
+    steps: Sequence[str],
+    unit: Unit = "day",
+    *,
+    at_most: int = 20_000,
+) -> list[DueWindow]:
+    """Windows (UTC) with due work that no run has in its hands, the most urgent and newest first.
+
+    Reads at most twice `at_most` rows of the index, those that became due last and those that did
+    first, so that a flood costs a tick no more than that, and hides neither what came after it nor
+    what had been there before.
     """
-    with connection.cursor(row_factory=class_row(DueDay)) as cursor:
+    with connection.cursor(row_factory=class_row(DueWindow)) as cursor:
         return cursor.execute(
             """
-            SELECT (r.recorded_at AT TIME ZONE 'UTC')::date AS day, count(*) AS records,
-                   max(r.priority) AS priority
-            FROM (SELECT DISTINCT record_id FROM (
-                      SELECT record_id FROM ledger
-                      WHERE line = %s AND due_at <= now() AND step = ANY(%s)
-                        AND %s + record_id <> ALL (ARRAY(
-                            SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
-                            WHERE locktype = 'advisory' AND objsubid = 1 AND database =
-                                (SELECT oid FROM pg_database WHERE datname = current_database())))
-                      ORDER BY due_at DESC LIMIT %s) AS newest) AS open
+            WITH free AS NOT MATERIALIZED (
+                SELECT record_id, due_at FROM ledger
+                WHERE line = %(line)s AND due_at <= now() AND step = ANY(%(steps)s)
+                  AND %(locks)s + record_id <> ALL (ARRAY(
+                      SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
+                      WHERE locktype = 'advisory' AND objsubid = 1 AND database =
+                          (SELECT oid FROM pg_database WHERE datname = current_database())))
+            )
+            SELECT date_trunc(%(unit)s, r.recorded_at AT TIME ZONE 'UTC')::date AS start,
+                   count(*) AS records, max(r.priority) AS priority
+            FROM ((SELECT record_id FROM free ORDER BY due_at DESC LIMIT %(most)s)
+                  UNION
+                  (SELECT record_id FROM free ORDER BY due_at LIMIT %(most)s)) AS open
             JOIN records r ON r.id = open.record_id
-            GROUP BY day ORDER BY priority DESC, max(r.id) DESC
+            GROUP BY start ORDER BY priority DESC, max(r.id) DESC
             """,
-            (line, list(steps), _RECORD_LOCKS, at_most),
-        ).fetchall()
+            {"line": line, "steps": list(steps), "locks": _RECORD_LOCKS, "unit": unit,
+             "most": at_most},
+        ).fetchall()  # fmt: skip
 
 
-def status(connection: Connection, line: str | None = None) -> list[dict[str, Any]]:
-    """Counts by line and record status."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "SELECT line, status, count(*) AS records FROM record_status"
-            " WHERE %(line)s::text IS NULL OR line = %(line)s GROUP BY 1, 2 ORDER BY 1, 2",
-            {"line": line},
-        ).fetchall()
+def hold_switched_off(
+    connection: Connection, off: Collection[str], *, later: Collection[str] = ()
+) -> None:
+    """Hold the due work of steps that are switched off; release that of steps that are on again.
+
+    Released work is due, except in the steps of `later`, which wait for a schedule. Reads only what
+    is due or held.
+    """
+    with connection.transaction():
+        connection.execute(
+            "UPDATE ledger SET held = 'off', due_at = NULL"
+            " WHERE step = ANY(%s) AND due_at IS NOT NULL AND status IN ('pending', 'succeeded')",
+            (list(off),),
+        )
+        connection.execute(
+            "UPDATE ledger SET held = NULL, due_at = CASE WHEN status = 'pending'"
+            " AND step <> ALL(%s) THEN now() END WHERE held = 'off' AND step <> ALL(%s)",
+            (list(later), list(off)),
+        )
 
 
-def steps_status(connection: Connection, line: str | None = None) -> list[dict[str, Any]]:
-    """Counts, tokens and seconds by line and step."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            """
-            SELECT line, step, count(*) FILTER (WHERE status = 'pending') AS pending,
-                   count(*) FILTER (WHERE status = 'running') AS running,
-                   count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
-                   count(*) FILTER (WHERE status = 'failed') AS failed,
-                   sum(tokens_in)::bigint AS tokens_in, sum(tokens_out)::bigint AS tokens_out
-            FROM ledger WHERE %(line)s::text IS NULL OR line = %(line)s
-            GROUP BY line, step ORDER BY line, min(started_at) NULLS LAST, step
-            """,
-            {"line": line},
-        ).fetchall()
+def lift_budget(connection: Connection, owner_id: int) -> None:
+    """Make due at once what was put off because the owner's budget was spent."""
+    connection.execute(
+        """
+        UPDATE ledger l SET due_at = now() FROM records r
+        WHERE r.id = l.record_id AND r.owner_id = %s AND l.status = 'pending'
+          AND l.due_at > now() AND l.record_id IN (
+              SELECT record_id FROM ledger WHERE error_type = 'OverBudget' AND due_at > now())
+          AND l.error_type IN ('OverBudget', 'Waiting')
+        """,
+        (owner_id,),
+    )
 
 
 def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]:
@@ -393,7 +522,7 @@ def retry(
 ) -> int:
     """Make what failed due again, with what waits for it. Returns how many records that is.
 
-    What is left to a schedule stays so.
+    What is left to a schedule stays so, and what is held too.
     """
     rows = connection.execute(
         """
@@ -406,7 +535,7 @@ def retry(
         UPDATE ledger l
         SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0
         FROM failed
-        WHERE l.record_id = failed.record_id
+        WHERE l.record_id = failed.record_id AND l.held IS NULL
           AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
                OR l.status = 'pending' AND l.due_at IS NULL AND l.error_type = 'Waiting')
         RETURNING l.record_id
@@ -419,12 +548,12 @@ def retry(
 def redo(connection: Connection, record_id: int, step: str) -> bool:
     """Have one step of one record made again. Its present result stands until then.
 
-    Returns False if there is no such row.
+    Returns False if there is no such row, or it is held.
     """
     cursor = connection.execute(
         "UPDATE ledger SET due_at = now(),"
         " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
-        " WHERE record_id = %s AND step = %s",
+        " WHERE record_id = %s AND step = %s AND held IS NULL",
         (record_id, step),
     )
     return cursor.rowcount == 1

@@ -32,11 +32,12 @@ from typing import Any, Literal
 import psycopg
 
 from keepsake import ledger
+from keepsake.accounts import Account, next_month
 from keepsake.database import AsyncConnection, Pool
 from keepsake.errors import EndpointDown, RateLimited, RetryableError, StepError, Unreachable
 from keepsake.fingerprint import fingerprint
-from keepsake.ledger import Entry, Outcome, Window
-from keepsake.usage import Usage, metered
+from keepsake.ledger import Entry, Outcome, Terms, Window
+from keepsake.usage import UNPRICED, Billing, Usage, metered
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,9 @@ class StepReport:
     up_to_date: int = 0
     failed: int = 0
     deferred: int = 0
+    over_budget: int = 0
     waiting: int = 0
+    held: int = 0
     attempts: int = 0
     usage: Usage = field(default_factory=Usage)
     down: str | None = None  # why its endpoint takes nothing, if it does not
@@ -143,11 +146,11 @@ class Report:
             f"{name} {s.made} made"
             + "".join(
                 f", {count} {label}"
-                for label in ("failed", "deferred", "waiting")
-                if (count := getattr(s, label))
+                for label in ("failed", "deferred", "over budget", "waiting")
+                if (count := getattr(s, label.replace(" ", "_")))
             )
             for name, s in self.steps.items()
-            if s.made or s.failed or s.deferred
+            if s.made or s.failed or s.deferred or s.over_budget
         ]
         of = f"{self.records} of {max(self.expected, self.records)} records"
         return f"{of} in {self.seconds:.0f} s: " + ("; ".join(parts) or "nothing to do")
@@ -160,9 +163,15 @@ class _Item:
     record_id: int
     source: Any
     entries: Mapping[str, Entry]
+    terms: Terms
     likely: list[Step] = field(default_factory=list)  # what will be made, as far as we can tell
     results: dict[str, Any] = field(default_factory=dict)
     remade: dict[str, str | None] = field(default_factory=dict)  # output fingerprints of this run
+
+    def held(self, step: Step) -> bool:
+        """Whether nobody is to make this step of it."""
+        entry = self.entries.get(step.name)
+        return entry is not None and entry.held is not None
 
     @property
     def suspect(self) -> bool:
@@ -190,18 +199,23 @@ async def run_line(
     *,
     pool: Pool,
     models: Mapping[str, str],
+    billing: Billing = UNPRICED,
     on_progress: Callable[[Report], None] | None = None,
 ) -> Report:
     """Carry the records of `order` through its steps.
 
-    `tools` is handed to every step; `models` names the model in force for each role. Cancelling
-    keeps what is finished, puts back what is not, and raises `CancelledError`.
+    `tools` is handed to every step; `models` names the model in force for each role, and `billing`
+    says what they cost. Cancelling keeps what is finished, puts back what is not, and raises
+    `CancelledError`.
+
+    An owner whose budget is spent gets no new paid work: it is put off to the next month. Calls
+    under way then may still take the sum above the budget.
 
     Raises:
         psycopg.Error: the database failed for longer than a few retries bridge. Nothing that was
             written is lost; the rest is still due.
     """
-    run = _Run(line, order, tools, pool, models, on_progress or (lambda report: None))
+    run = _Run(line, order, tools, pool, models, billing, on_progress or (lambda report: None))
     try:
         return await run.run()
     except BaseExceptionGroup as group:
@@ -225,6 +239,7 @@ class _Run:
         tools: Any,
         pool: Pool,
         models: Mapping[str, str],
+        billing: Billing,
         on_progress: Callable[[Report], None],
     ) -> None:
         self.line = line
@@ -232,11 +247,13 @@ class _Run:
         self.tools = tools
         self.pool = pool
         self.models = models
+        self.billing = billing
         self.on_progress = on_progress
         self.steps = [step for step in line.steps if step.name in order.steps]
         self.report = Report({step.name: StepReport() for step in self.steps})
         self.writer = _Writer(line, pool, order)
         self.places = asyncio.Semaphore(RECORDS_IN_MEMORY)
+        self.accounts: dict[int, Account] = {}  # by owner
         self.one_suspect = asyncio.Lock()
         self.finished: list[int] = []
         self.seen: list[int] = []  # when it takes what is due
@@ -363,8 +380,9 @@ class _Run:
             return []
         async with self.pool.connection() as connection:
             entries = await ledger.entries(connection, ids)
+            terms = await ledger.terms(connection, self.line.name, ids)
             sources = await self.line.load(connection, ids)
-            items = [_Item(i, sources[i], entries[i]) for i in ids if i in sources]
+            items = [_Item(i, sources[i], entries[i], terms[i]) for i in ids if i in sources]
             for item in items:
                 item.likely = self._likely(item)
             await self._preload(connection, items)
@@ -378,20 +396,28 @@ class _Run:
 
     def _settled(self, item: _Item) -> bool:
         """Whether every step is up to date; then there is no need to carry the record anywhere."""
-        if not all(self._up_to_date(step, item, fresh=set()) for step in self.steps):
+        if not all(self._nothing_to_do(step, item, fresh=set()) for step in self.steps):
             return False
         self.report.records += 1
         for step in self.steps:
-            self.report.steps[step.name].up_to_date += 1
+            self._leave(step, item)
         self.finished.append(item.record_id)
         return True
+
+    def _leave(self, step: Step, item: _Item) -> None:
+        """Count a step that is left as it is."""
+        report = self.report.steps[step.name]
+        if item.held(step):
+            report.held += 1
+        else:
+            report.up_to_date += 1
 
     def _likely(self, item: _Item) -> list[Step]:
         """The steps that will be made, as far as can be told before any is."""
         likely: dict[str, Step] = {}
         for step in self.steps:
             fresh = set(likely)
-            if not self._up_to_date(step, item, fresh=fresh) and not item.blocked(step, fresh):
+            if not self._nothing_to_do(step, item, fresh=fresh) and not item.blocked(step, fresh):
                 likely[step.name] = step
         return list(likely.values())
 
@@ -439,6 +465,9 @@ class _Run:
             await self._take_steps(item)
 
     async def _take_steps(self, item: _Item) -> None:
+        account = self._account(item.terms)
+        if any(self._paid(step) for step in item.likely):
+            await account.turn()
         tasks: dict[str, asyncio.Task[Outcome | None]] = {}
         self.writer.in_work += 1
         async with asyncio.TaskGroup() as group:
@@ -454,16 +483,18 @@ class _Run:
         """Bring one step of one record to its outcome; None if it was up to date."""
         outcomes = {name: outcome for name, task in needs.items() if (outcome := await task)}
         made = {name for name, outcome in outcomes.items() if outcome.status == "succeeded"}
-        report = self.report.steps[step.name]
-        if self._up_to_date(step, item, fresh=made):
-            report.up_to_date += 1
+        if self._nothing_to_do(step, item, fresh=made):
+            self._leave(step, item)
             return None
         outcome = (
             self._waiting(step, item, outcomes)
             or self._crashed(step, item)
+            or self._over_budget(step, item)
             or await self._make(step, item)
         )
-        _count(report, outcome)
+        if outcome.usage:
+            self._account(item.terms).book(outcome.usage.cost)
+        _count(self.report.steps[step.name], outcome)
         if outcome.result is not None:
             item.results[step.name] = outcome.result
             item.remade[step.name] = outcome.output_fingerprint
@@ -474,8 +505,8 @@ class _Run:
         await self.writer.put(outcome)
         return outcome
 
-    def _up_to_date(self, step: Step, item: _Item, *, fresh: Container[str]) -> bool:
-        """Whether there is nothing to do.
+    def _nothing_to_do(self, step: Step, item: _Item, *, fresh: Container[str]) -> bool:
+        """Whether the step is up to date, or held, or not asked for.
 
         A run that a sensor asked for takes what is due. It leaves stale results alone, so that a
         new prompt is not paid for on a whole history unasked, except where this very run made
@@ -483,6 +514,8 @@ class _Run:
         """
         entry = item.entries.get(step.name)
         touched = any(need in fresh for need in step.needs)
+        if item.held(step):
+            return True
         if entry is not None and entry.due:
             return False
         if self.order.take == "due" and not touched:
@@ -531,12 +564,37 @@ class _Run:
             f"of their logs, then `keepsake retry --record {item.record_id}`",
         )
 
+    def _paid(self, step: Step) -> bool:
+        """Whether the step may cost something."""
+        return not self.billing.paid_roles.isdisjoint(step.roles)
+
+    def _account(self, terms: Terms) -> Account:
+        """The account of an owner, with what other runs have spent meanwhile."""
+        account = self.accounts.setdefault(terms.owner_id, Account(terms))
+        account.learn(terms)
+        return account
+
+    def _over_budget(self, step: Step, item: _Item) -> Outcome | None:
+        """The outcome of a paid step whose owner has spent this month's budget."""
+        account = self._account(item.terms)
+        if not self._paid(step) or not account.is_spent:
+            return None
+        return Outcome(
+            item.record_id,
+            step.name,
+            "pending",
+            due_at=next_month(),
+            error_type="OverBudget",
+            error_message=f"the owner's budget of USD {account.budget:.2f} for this month is spent:"
+            " it goes on next month, or when the budget is raised with `keepsake owner --budget`",
+        )
+
     async def _make(self, step: Step, item: _Item) -> Outcome:
         """Make a step's result, in up to three attempts. The one place that retries."""
         entry = item.entries.get(step.name)
         started = time.monotonic()
         attempts = 0
-        with metered() as usage:
+        with metered(self.billing.price) as usage:
             while True:
                 try:
                     inputs = [await self._result(need, item) for need in step.needs]
@@ -608,6 +666,8 @@ def _ended_by(error: Exception, deferrals: int) -> dict[str, Any]:
     if not put_off:
         return {**ending, "status": "failed"}
     wait = min(LONGEST_DEFERRAL, FIRST_DEFERRAL * 2 ** min(deferrals, 10))
+    if isinstance(error, RateLimited) and patience:
+        wait = timedelta()  # who limits us says when to come back, and it is not getting worse
     due_at = datetime.now(UTC) + max(wait, timedelta(seconds=patience))
     return {**ending, "status": "pending", "due_at": due_at, "deferrals": deferrals + 1}
 
@@ -644,12 +704,15 @@ def _count(report: StepReport, outcome: Outcome) -> None:
         report.failed += 1
     elif outcome.error_type == "Waiting":
         report.waiting += 1
+    elif outcome.error_type == "OverBudget":
+        report.over_budget += 1
     else:
         report.deferred += 1
-        report.down = outcome.error_message
+        if outcome.error_type != RateLimited.__name__:  # then it is well, we are too fast
+            report.down = outcome.error_message
     report.attempts += outcome.attempts
     if outcome.usage is not None:
-        report.usage.add(outcome.usage)
+        report.usage.merge(outcome.usage)
 
 
 class _Writer:

@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from keepsake import records
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
+from keepsake.ledger import lift_budget
 from keepsake.settings import Settings
 from keepsake.tiers import set_tier
 
@@ -149,9 +150,12 @@ def accounts(connection: Connection, owner_id: int | None = None) -> list[Accoun
 def set_budget(connection: Connection, owner_id: int, budget: Decimal | None) -> None:
     """Bound what an owner may spend in a month, in USD; None: as its tier says.
 
+    What was put off is looked at anew; what is still beyond the budget is put off again.
+
     Raises:
         InvalidInput: no amount that a budget can be.
     """
     if budget is not None and not (budget.is_finite() and 0 <= budget <= HIGHEST_BUDGET):
         raise InvalidInput(f"a budget is an amount in USD from 0 to {HIGHEST_BUDGET:,}")
     connection.execute("UPDATE owners SET monthly_budget = %s WHERE id = %s", (budget, owner_id))
+    lift_budget(connection, owner_id)

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from keepsake.database import Connection, Migration, connect, migrate
+from keepsake.ledger import hold_switched_off
 from keepsake.settings import Settings
 
 CANDIDATES = 50  # passages each of the two searches contributes at most
@@ -133,7 +134,9 @@ async def ask(
 
 
 def prepare(url: str, settings: Settings) -> list[Migration]:
-    """Migrate the database at `url`, then see to the index of the model in force.
+    """Migrate the database at `url`, then have it follow the settings.
+
+    That is: an index of the model in force, and no work due in steps that are switched off.
 
     Returns the migrations applied.
 
@@ -144,6 +147,7 @@ def prepare(url: str, settings: Settings) -> list[Migration]:
     with connect(url) as connection:
         model = settings.endpoint("embeddings").model
         ensure_vector_index(connection, model, settings.embeds_dimensions)
+        hold_switched_off(connection, settings.switched_off_steps, later=settings.scheduled_steps)
     return applied
 
 

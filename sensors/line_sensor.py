@@ -1,26 +1,37 @@
-"""A sensor that sees a line's due records and asks for one run a day that has some.
+"""A sensor that sees a line's due records and asks for a run of each partition that has some.
 
 It waits inside its tick for work to come, since Dagster starts ticks at least five seconds apart:
 so a new record is seen within half a second. What is due is read from the ledger by an index, new
 records, put-off ones and retried ones alike; a run that dies needs no extra care, its records
 are simply still due.
+
+Imported history has low priority. It goes in runs of its own over many partitions, one at a time
+for a line and two at a time in all (`dagster.yaml`), so that it never fills the queue.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 
 import dagster as dg
 
 from assets.line_assets import LineConfig, op_name
-from keepsake.ledger import DueDay, due_days
+from assets.partitions import unit_of
+from keepsake.ledger import DueWindow, due_windows
 from keepsake.line import Line
-from keepsake.settings import load_settings
+from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 
 POLL_SECONDS = 0.25
+BUSY_SECONDS = 1.0  # between looks while all that is due is in the hands of runs
 TICK_SECONDS = 20.0  # of waiting; Dagster allows a tick 60
 RUNS_A_TICK = 5
+# How far back one run of imported history reaches. Each partition of it costs Dagster about 15 ms
+# an asset, however few records it has.
+HISTORY = {"day": timedelta(days=31), "week": timedelta(weeks=31), "month": timedelta(days=366)}
+BULK = "keepsake/bulk"
 ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -28,6 +39,35 @@ ACTIVE = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run to ask for: the first days of its partitions, the newest first."""
+
+    windows: Sequence[DueWindow]
+
+    @property
+    def priority(self) -> int:
+        """The highest of its records."""
+        return max(window.priority for window in self.windows)
+
+    @property
+    def partition_key(self) -> str | None:
+        """Its partition, if it is one."""
+        return self.windows[0].start.isoformat() if len(self.windows) == 1 else None
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What the queue goes by."""
+        tags = {"dagster/priority": str(self.priority)}
+        if self.priority < 0:
+            tags[BULK] = "true"
+        if len(self.windows) > 1:
+            starts = [window.start.isoformat() for window in self.windows]
+            tags["dagster/asset_partition_range_start"] = min(starts)
+            tags["dagster/asset_partition_range_end"] = max(starts)
+        return tags
 
 
 def line_sensor(
@@ -39,7 +79,7 @@ def line_sensor(
         line: whose records it looks for.
         job_name: the job that materialises its multi-asset.
         came_in: the asset of its records; what the sensor sees is an observation of it.
-        partitions: of both.
+        partitions: of both: days, weeks or months.
     """
 
     @dg.sensor(
@@ -47,70 +87,95 @@ def line_sensor(
         job_name=job_name,
         minimum_interval_seconds=1,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Starts a run for each day that has due {line.name} records: new, put-off and "
-        "retried ones. Urgent and newest days first.",
+        description=f"Starts a run for each {unit_of(partitions)} that has due {line.name} "
+        "records: new, put-off and retried ones. Urgent and newest ones first; imported history "
+        "in runs of its own.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, database: DatabaseResource
     ) -> dg.SensorResult | dg.SkipReason:
         settings = load_settings()
-        steps = [s.name for s in line.steps if s.name not in settings.scheduled_steps]
-        days = _wait_for_days(context.instance, database, line, job_name, steps, partitions)
-        if not days:
+        left_out = settings.scheduled_steps | settings.switched_off_steps
+        steps = [step.name for step in line.steps if step.name not in left_out]
+        runs = _wait_for_work(context.instance, database, line, job_name, steps, partitions)
+        if not runs:
             return dg.SkipReason("nothing is due")
         return dg.SensorResult(
-            run_requests=[_run(line, day, steps, settings.max_records_per_run) for day in days],
-            asset_events=[_observation(came_in, day) for day in days],
+            run_requests=[_request(line, run, steps, settings) for run in runs],
+            asset_events=[_observation(came_in, w) for run in runs for w in run.windows],
         )
 
     return sensor
 
 
-def _run(line: Line, day: DueDay, steps: Sequence[str], max_records: int) -> dg.RunRequest:
+def _request(line: Line, run: Wanted, steps: Sequence[str], settings: Settings) -> dg.RunRequest:
     # Without a run_key: the ledger says what is due, and a failed run's key would keep its records
     # from ever being asked for again.
+    config = LineConfig(take="due", max_records=settings.max_records_per_run)
     return dg.RunRequest(
-        partition_key=day.day.isoformat(),
+        partition_key=run.partition_key,
         asset_selection=[dg.AssetKey(step) for step in steps],
-        run_config=dg.RunConfig({op_name(line): LineConfig(take="due", max_records=max_records)}),
-        tags={"dagster/priority": str(day.priority), "keepsake/line": line.name},
+        run_config=dg.RunConfig({op_name(line): config}),
+        tags={**run.tags, "keepsake/line": line.name},
     )
 
 
-def _observation(came_in: str, day: DueDay) -> dg.AssetObservation:
+def _observation(came_in: str, window: DueWindow) -> dg.AssetObservation:
     """What the sensor saw, on the asset of what came in: lineage then begins with a fact."""
     return dg.AssetObservation(
-        came_in, partition=day.day.isoformat(), metadata={"due records": day.records}
+        came_in, partition=window.start.isoformat(), metadata={"due records": window.records}
     )
 
 
-def _wait_for_days(
+def _wait_for_work(
     instance: dg.DagsterInstance,
     database: DatabaseResource,
     line: Line,
     job: str,
     steps: Sequence[str],
     partitions: dg.TimeWindowPartitionsDefinition,
-) -> list[DueDay]:
-    """The first few days with due work and no run of their own; waits until there is one.
+) -> list[Wanted]:
+    """The first few runs to ask for; waits until there is one.
 
-    A day that is no partition, since FIRST_DAY was raised, would fail the tick and so all others.
+    What is no partition, since FIRST_DAY was raised, would fail the tick and so all others.
     """
     deadline = time.monotonic() + TICK_SECONDS
+    unit = unit_of(partitions)
     with database.connect() as connection:
         while True:
-            if days := due_days(connection, line.name, steps):
-                busy = _busy_days(instance, job)
-                free = (day for day in days if day.day.isoformat() not in busy)
-                ours = (d for d in free if partitions.has_partition_key(d.day.isoformat()))
-                if found := list(islice(ours, RUNS_A_TICK)):
+            pause = POLL_SECONDS
+            if due := due_windows(connection, line.name, steps, unit):
+                ours = (w for w in due if partitions.has_partition_key(w.start.isoformat()))
+                if found := _runs(ours, _under_way(instance, job), HISTORY[unit]):
                     return found
-            if time.monotonic() + POLL_SECONDS > deadline:
+                pause = BUSY_SECONDS
+            if time.monotonic() + pause > deadline:
                 return []
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
 
 
-def _busy_days(instance: dg.DagsterInstance, job: str) -> set[str]:
-    """Partitions that a run has in its hands: it takes what comes in while it lasts."""
+@dataclass(frozen=True)
+class _UnderWay:
+    """What runs have in their hands: they take what comes in while they last."""
+
+    partitions: frozenset[str]
+    bulk: bool  # one of imported history is among them
+
+
+def _runs(due: Iterable[DueWindow], busy: _UnderWay, history: timedelta) -> list[Wanted]:
+    """A run for each window that has none, and one for the newest stretch of imported history."""
+    free = [window for window in due if window.start.isoformat() not in busy.partitions]
+    new = [Wanted([window]) for window in free if window.priority >= 0]
+    old = [] if busy.bulk else [window for window in free if window.priority < 0]
+    if old:
+        newest = max(window.start for window in old)
+        new.append(Wanted([window for window in old if newest - window.start < history]))
+    return list(islice(new, RUNS_A_TICK))
+
+
+def _under_way(instance: dg.DagsterInstance, job: str) -> _UnderWay:
     runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=ACTIVE))
-    return {run.tags["dagster/partition"] for run in runs if "dagster/partition" in run.tags}
+    return _UnderWay(
+        frozenset(run.tags["dagster/partition"] for run in runs if "dagster/partition" in run.tags),
+        any(BULK in run.tags for run in runs),
+    )

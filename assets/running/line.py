@@ -50,7 +50,6 @@ activity_files = came_in_asset(
         ("sport", "text", "as an archive lists it: used where the file names none"),
     ),
     partitions=MONTHS,
-    unit="month",
 )
 
 running = line_multi_asset(

@@ -147,11 +147,14 @@ def retry(
 def redo(record: Record, step: Annotated[str, typer.Argument(help="Name of the step.")]) -> None:
     """Make one step of a record anew; its present result stands until then."""
     from keepsake import ledger
+    from keepsake.cli.record import HOLDS
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
         if not ledger.redo(connection, record, step):
-            steps = [row["step"] for row in ledger.record_steps(connection, record)]
+            steps = {row["step"]: row["held"] for row in ledger.record_steps(connection, record)}
+            if held := steps.get(step):
+                raise InvalidInput(f"{step} of record {record} is held ({HOLDS[held]})")
             known = ", ".join(steps) or "there is no such record"
             raise InvalidInput(f"record {record} has no step {step!r} ({known})")
     typer.echo(f"Step {step} of record {record} is made anew.")

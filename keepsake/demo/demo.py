@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.demo import site
-from keepsake.demo.family import FAMILY
+from keepsake.demo.bookmarks import BOOKMARKS_CHAPTER
+from keepsake.demo.family import FAMILY_CHAPTER
+from keepsake.demo.orders import wait_for_runs
+from keepsake.demo.running import RUNNING_CHAPTER
 from keepsake.demo.show import show_failures, spent
 from keepsake.demo.stage import Chapter, Stage
-from keepsake.demo.watch import wait_for_runs, watch
+from keepsake.demo.watch import watch
 from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, AlreadyRunning, started
 from keepsake.search import prepare
@@ -26,7 +29,11 @@ from keepsake.settings import ROLES, Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-CHAPTERS = {"family": FAMILY}
+CHAPTERS = {
+    "family": FAMILY_CHAPTER,
+    "bookmarks": BOOKMARKS_CHAPTER,
+    "running": RUNNING_CHAPTER,
+}
 
 
 def run(settings: Settings, console: "Console", lines: Sequence[str] = tuple(CHAPTERS)) -> bool:

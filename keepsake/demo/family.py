@@ -110,7 +110,7 @@ def _show_search(query: str, hits: Sequence[Hit], console: "Console") -> None:
         console.print(f"  {shorten(hit.text, 300, placeholder=' ...')}", soft_wrap=False)
 
 
-FAMILY = Chapter(
+FAMILY_CHAPTER = Chapter(
     about="a family's memories, from voice message to podcast",
     labels=LABELS,
     add=_add,

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import httpx
 from psycopg.rows import class_row
 
 from keepsake.database import Connection
@@ -19,11 +17,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 180.0  # without any progress
-LAST_RUNS_SECONDS = 30.0  # that runs get to tell Dagster what they made
-RUNS_UNDER_WAY = """
-{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
-    ... on Runs { results { runId } } } }
-"""
 
 
 class NothingMoves(KeepsakeError):
@@ -141,21 +134,3 @@ def _table(seconds: float, rows: Sequence[Progress], labels: Mapping[str, str]) 
             style=style,
         )
     return table
-
-
-def wait_for_runs(addresses: Addresses) -> None:
-    """Let the runs end that still tell Dagster what they made; they have the results stored."""
-    deadline = time.monotonic() + LAST_RUNS_SECONDS
-    with suppress(httpx.HTTPError):  # then nobody is there to be told
-        while _runs_under_way(addresses) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-
-
-def _runs_under_way(addresses: Addresses) -> bool:
-    answer = httpx.post(
-        f"{addresses.dagster_url}/graphql",
-        json={"query": RUNS_UNDER_WAY},
-        timeout=LAST_RUNS_SECONDS,
-        trust_env=False,
-    )
-    return bool(answer.raise_for_status().json()["data"]["runsOrError"].get("results"))

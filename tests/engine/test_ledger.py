@@ -8,7 +8,7 @@ import pytest
 
 from keepsake import ledger
 from keepsake.errors import PermanentError
-from keepsake.ledger import DueDay
+from keepsake.ledger import DueWindow
 
 from .toy import DAY, NOON, STEPS, Source, World
 
@@ -52,16 +52,6 @@ def test_a_records_status_is_what_its_rows_say(world: World, rows: str, status: 
     world.add("x")
     set_rows(world, rows)
     assert world.record_status("x") == status
-    assert ledger.status(world.db, "toy") == [{"line": "toy", "status": status, "records": 1}]
-
-
-def test_steps_are_counted_by_status(world: World) -> None:
-    world.add("x", "y")
-    set_rows(world, "srdf")
-    assert [
-        (row["step"], row["pending"], row["running"], row["succeeded"], row["failed"])
-        for row in sorted(ledger.steps_status(world.db, "toy"), key=lambda row: row["step"])
-    ] == [("bind", 0, 0, 0, 2), ("hear", 0, 0, 2, 0), ("tag", 2, 0, 0, 0), ("tell", 0, 2, 0, 0)]
 
 
 def test_failures_are_counted_and_some_are_named(world: World) -> None:
@@ -149,34 +139,50 @@ def test_days_with_due_work_come_urgent_first_then_newest(world: World) -> None:
     world.add("a", "b", at=NOON - timedelta(days=3))
     world.add("c", at=NOON - timedelta(days=9), priority="urgent")
     world.add("d", at=NOON)
-    assert ledger.due_days(world.db, "toy", STEPS) == [
-        DueDay(NOON.date() - timedelta(days=9), 1, 10),
-        DueDay(NOON.date(), 1, 0),
-        DueDay(NOON.date() - timedelta(days=3), 2, 0),
+    assert ledger.due_windows(world.db, "toy", STEPS) == [
+        DueWindow(NOON.date() - timedelta(days=9), 1, 10),
+        DueWindow(NOON.date(), 1, 0),
+        DueWindow(NOON.date() - timedelta(days=3), 2, 0),
     ]
 
 
 def test_only_what_is_due_now_in_the_asked_steps_counts(world: World) -> None:
     world.add("x")
     set_rows(world, "sdow")
-    assert len(ledger.due_days(world.db, "toy", ["tell"])) == 1
-    assert ledger.due_days(world.db, "toy", ["hear", "tag", "bind"]) == []
-    assert ledger.due_days(world.db, "other", STEPS) == []
+    assert len(ledger.due_windows(world.db, "toy", ["tell"])) == 1
+    assert ledger.due_windows(world.db, "toy", ["hear", "tag", "bind"]) == []
+    assert ledger.due_windows(world.db, "other", STEPS) == []
 
 
 def test_a_day_is_a_day_of_utc(world: World) -> None:
     world.db.execute("SET timezone = 'Pacific/Auckland'")
     world.add("x", at=NOON.replace(hour=23))
-    assert [day.day for day in ledger.due_days(world.db, "toy", STEPS)] == [NOON.date()]
+    assert [day.start for day in ledger.due_windows(world.db, "toy", STEPS)] == [NOON.date()]
 
 
-def test_a_flood_does_not_hide_what_comes_after_it(world: World) -> None:
+def test_a_flood_hides_neither_what_comes_after_it_nor_what_was_before(world: World) -> None:
+    world.add("old", at=NOON - timedelta(days=60))
     world.add(*map(str, range(20)), at=NOON - timedelta(days=30))
     world.add("new")
-    days = ledger.due_days(world.db, "toy", ["hear"], at_most=5)
-    assert [(day.day, day.records) for day in days] == [
+    days = ledger.due_windows(world.db, "toy", ["hear"], at_most=5)
+    assert [(day.start, day.records) for day in days] == [
         (NOON.date(), 1),
-        (NOON.date() - timedelta(days=30), 4),
+        (NOON.date() - timedelta(days=30), 8),
+        (NOON.date() - timedelta(days=60), 1),
+    ]
+
+
+def test_windows_are_days_weeks_or_months(world: World) -> None:
+    for day in (1, 4, 5, 31):
+        world.add(f"{day} May", at=NOON.replace(day=day))
+    assert [
+        [(window.start.isoformat(), window.records) for window in windows]
+        for unit in ("day", "week", "month")
+        for windows in [ledger.due_windows(world.db, "toy", ["hear"], unit)]
+    ] == [
+        [("2026-05-31", 1), ("2026-05-05", 1), ("2026-05-04", 1), ("2026-05-01", 1)],
+        [("2026-05-25", 1), ("2026-05-04", 2), ("2026-04-27", 1)],
+        [("2026-05-01", 4)],
     ]
 
 
@@ -202,7 +208,7 @@ def test_a_tick_reads_the_index_of_what_is_open_alone(world: World) -> None:
     )
     world.db.execute("ANALYZE")
     world.db.cursor_factory = Noting
-    assert [day.records for day in ledger.due_days(world.db, "toy", STEPS)] == [30]
+    assert [day.records for day in ledger.due_windows(world.db, "toy", STEPS)] == [30]
     query, params = Noting.asked
     world.db.cursor_factory = psycopg.Cursor
     plan = "\n".join(row[0] for row in world.db.execute(f"EXPLAIN {query}", params))

@@ -186,7 +186,7 @@ async def test_use_adds_up_over_runs(world: World) -> None:
 async def test_a_report_holds_counts_and_nothing_of_the_records(world: World) -> None:
     world.add("a-very-private-word")
     report = await world.run()
-    assert "private" not in json.dumps(asdict(report)) + report.line()
+    assert "private" not in json.dumps(asdict(report), default=str) + report.line()
 
 
 async def test_progress_is_shown_during_the_run(

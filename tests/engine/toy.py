@@ -17,6 +17,7 @@ from keepsake import records
 from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.ledger import Window
 from keepsake.line import Line, Order, Report, Step, run_line
+from keepsake.usage import UNPRICED, Billing
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 DAY = Window("toy", NOON - timedelta(hours=12), NOON + timedelta(hours=12))
@@ -118,6 +119,7 @@ class World:
     db: Connection
     line: Line = TOY
     models: dict[str, str] = field(default_factory=dict)
+    billing: Billing = UNPRICED
     stage: Stage = field(default_factory=Stage)
     runs: int = 0
 
@@ -126,13 +128,15 @@ class World:
         """(step, text) of every call so far."""
         return self.stage.calls
 
-    def add(self, *texts: str, priority: str = "normal", at: datetime = NOON) -> int:
+    def add(
+        self, *texts: str, priority: str = "normal", at: datetime = NOON, owner_id: int = 1
+    ) -> int:
         """Add records; the id of the last."""
         for text in texts:
             added = records.add_record(
                 self.db,
                 line="toy",
-                owner_id=1,
+                owner_id=owner_id,
                 external_id=text,
                 recorded_at=at,
                 content_hash=text,
@@ -157,6 +161,7 @@ class World:
                 stage or self.stage,
                 pool=self.pool,
                 models=self.models,
+                billing=self.billing,
                 on_progress=on_progress,
             )
 

@@ -1,0 +1,73 @@
+"""The running journal in the demo: eight activities become letters, advice, and a week's digest.
+
+`data/runs/` holds the files, `make_runs.py` the script that made them. The digest is what the
+schedule makes every Monday; the demo asks Dagster for it, as one does in its UI.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from keepsake.demo.bookmarks import owner
+from keepsake.demo.orders import materialize
+from keepsake.demo.show import clock, line, path
+from keepsake.demo.stage import Chapter, Stage
+from keepsake.records import Added
+from keepsake.running.digest import find_digest
+from keepsake.running.imports import add_activity
+from keepsake.running.kept import kept_activity
+
+RUNS = Path(__file__).parent / "data" / "runs"
+SHOWN = 3  # activities; the others are in `keepsake status`
+WEEK = date(2026, 11, 9)  # one with several runs
+LABELS = {
+    "activities": "the facts in the file",
+    "letters": "a letter about it",
+    "coaching_insights": "what a coach would say",
+}
+
+
+async def _add(stage: Stage) -> list[Added]:
+    ellen = owner(stage)
+    return [
+        await add_activity(stage.connection, stage.objects, stage.settings, ellen, file)
+        for file in sorted(RUNS.iterdir())
+    ]
+
+
+def _show(stage: Stage, ids: Sequence[int]) -> None:
+    """Print letter and advice for the last three activities, and where the week's page is."""
+    out = stage.console
+    for record_id in ids[-SHOWN:]:
+        found = kept_activity(stage.connection, record_id)
+        facts = {fact.name: fact.text for fact in found.facts}
+        out.print()
+        out.print(found.title or facts.get("date", "Activity"), style="bold cyan")
+        told = [facts[name] for name in ("distance", "moving time", "pace") if name in facts]
+        out.print(", ".join([*told, f"record {record_id}"]), style="dim")
+        if found.letter:
+            line(out, "letter", " ".join(found.letter.split()))
+        if found.insight:
+            line(out, "coach", found.insight.recommendation)
+    _show_digest(stage)
+
+
+def _show_digest(stage: Stage) -> None:
+    materialize(stage.addresses, "weekly_digests", WEEK.isoformat())
+    digest, key = find_digest(stage.connection, owner(stage), WEEK)
+    out, total = stage.console, digest.total
+    out.print()
+    out.print(f"The week of {digest.week:%-d %B %Y}", style="bold cyan")
+    out.print(f"{total.runs} runs, {total.distance / 1000:.1f} km", style="dim")
+    for race in digest.predictions:
+        line(out, "race", f"{race.race}: {clock(race.fastest)} to {clock(race.slowest)}")
+    line(out, "page", path(stage.objects.url(key)))
+
+
+RUNNING_CHAPTER = Chapter(
+    about="a running journal, from a watch's file to a letter, a coach's advice, a week's page",
+    labels=LABELS,
+    add=_add,
+    added="activities of Ellen",
+    show=_show,
+)
