@@ -34,7 +34,7 @@ class Finding:
 
     looked_at: int
     bad: Sequence[int]  # ids of their records
-    advice: str  # what to do about bad ones
+    fault: str  # what is wrong with them, and what to look at; how to make them again is added
 
 
 @dataclass(frozen=True)
@@ -294,12 +294,15 @@ def _check_content(
 ) -> dg.AssetCheckResult:
     finding = check.look(connection, window)
     bad = sorted(set(finding.bad))
+    again = f"Materialise `{check.asset}` of this partition with `redo: true`."
     return dg.AssetCheckResult(
         asset_key=check.asset,
         check_name=check.name,
         passed=not bad,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=finding.advice if bad else f"{finding.looked_at} looked at, none bad.",
+        description=f"{finding.fault} {again}"
+        if bad
+        else f"{finding.looked_at} looked at, none bad.",
         metadata={"looked at": finding.looked_at, "bad": len(bad), "sample of ids": bad[:20]},
     )
 

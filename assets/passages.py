@@ -106,6 +106,5 @@ def vectors_of_the_declared_size(connection: Connection, window: Window) -> Find
     return Finding(
         looked_at=len(rows),
         bad=[record_id for record_id, good in rows if not good],
-        advice="Vectors are empty or of another length than declared: check the embeddings model, "
-        "then materialise the passages of this partition with `redo: true`.",
+        fault="Vectors are empty or of another length than declared: check the embeddings model.",
     )

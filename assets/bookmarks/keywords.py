@@ -193,8 +193,7 @@ def few_keywords(connection: Connection, window: Window) -> Finding:
     return Finding(
         looked_at=len(rows),
         bad=[record_id for record_id, good in rows if not good],
-        advice="Bookmarks have more keywords than they should: materialise `keywords` of this "
-        "partition with `redo: true`.",
+        fault="Bookmarks have more keywords than they should.",
     )
 
 

@@ -196,8 +196,7 @@ def media_whole(connection: Connection, window: Window) -> Finding:
     return Finding(
         looked_at=len(rows),
         bad=[record_id for record_id, good in rows if not good],
-        advice="Files are empty or without a checksum: materialise `media` of this partition with "
-        "`redo: true`.",
+        fault="Files are empty or without a checksum.",
     )
 
 

@@ -80,6 +80,8 @@ async def fetch(bookmark: Bookmark, tools: Tools) -> KeptPage:
 
 async def _known(bookmark: Bookmark, tools: Tools) -> KeptPage | None:
     """The page as it was made before, if its response is still kept."""
+    if not bookmark.fetched:
+        return None  # most are new: a question to the database that need not be asked
     async with tools.pool.connection() as connection:
         known = (await load(connection, [bookmark.record_id])).get(bookmark.record_id)
     if known and known.response and await tools.objects.exists(known.response.body_key):

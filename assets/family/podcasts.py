@@ -234,8 +234,7 @@ def episodes_audible(connection: Connection, window: Window) -> Finding:
     return Finding(
         looked_at=len(rows),
         bad=[record_id for record_id, good in rows if not good],
-        advice="Episodes are silent or far from -16 LUFS: listen to them, then materialise "
-        "`podcasts` of this partition with `redo: true`.",
+        fault="Episodes are silent or far from -16 LUFS: listen to them.",
     )
 
 

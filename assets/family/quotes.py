@@ -161,8 +161,8 @@ def quotes_verbatim(connection: Connection, window: Window) -> Finding:
     return Finding(
         looked_at=len(rows),
         bad=bad,
-        advice="Quotes do not stand in their transcripts: materialise `quotes` of this partition; "
-        "what a newer transcript no longer says is then dropped.",
+        fault="Quotes do not stand in their transcripts. What a newer transcript no longer says is "
+        "dropped when they are made again.",
     )
 
 

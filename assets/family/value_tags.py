@@ -125,8 +125,8 @@ def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:
     return Finding(
         looked_at=len(rows),
         bad=[record_id for record_id, good in rows if not good],
-        advice="Tags stand outside their family's vocabulary: add the value with `keepsake tag`, "
-        "or materialise `value_tags` of this partition with `redo: true`.",
+        fault="Tags stand outside their family's vocabulary: add the value with `keepsake tag`, or "
+        "have them made again.",
     )
 
 

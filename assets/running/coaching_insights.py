@@ -129,8 +129,8 @@ def insights_grounded(connection: Connection, window: Window) -> Finding:
     return Finding(
         looked_at=len(texts),
         bad=ungrounded_records(connection, texts),
-        advice="Insights have numbers that are not among the facts, which may have been computed "
-        "anew since: materialise `coaching_insights` of this partition with `redo: true`.",
+        fault="Insights have numbers that are not among the facts, which may have been computed "
+        "anew since.",
     )
 
 

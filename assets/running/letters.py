@@ -120,8 +120,7 @@ def letters_plain(connection: Connection, window: Window) -> Finding:
     return Finding(
         looked_at=len(letters),
         bad=[record_id for record_id, letter in letters if not is_plain(letter)],
-        advice="Letters have Markdown or links in them: materialise `letters` of this partition "
-        "with `redo: true`.",
+        fault="Letters have Markdown or links in them.",
     )
 
 
@@ -131,8 +130,8 @@ def letters_grounded(connection: Connection, window: Window) -> Finding:
     return Finding(
         looked_at=len(letters),
         bad=ungrounded_records(connection, letters),
-        advice="Letters have numbers that are not among the facts, which may have been computed "
-        "anew since: materialise `letters` of this partition with `redo: true`.",
+        fault="Letters have numbers that are not among the facts, which may have been computed "
+        "anew since.",
     )
 
 

@@ -217,7 +217,7 @@ def test_a_check_finds_content_that_was_tampered_with(
     check = checks(location.run(asset))[asset, name]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert check.metadata["sample of ids"].value == [record_id]
-    assert f"materialise `{asset}` of this partition" in str(check.description)
+    assert f"Materialise `{asset}` of this partition" in str(check.description)
 
 
 def test_checks_look_at_their_own_day_only(location: Location, teller: Storyteller) -> None:
