@@ -90,17 +90,25 @@ async def due_records(
     Each owner's newest come first, so that however many records one owner has, and whenever they
     came, the next of every other owner stands before the second of this one.
     """
+    # Of each owner only as many rows are looked up as a page holds, one by one: with an EXISTS, all
+    # that is due in the line would be read for every page.
     cursor = await connection.execute(
         """
-        SELECT id FROM (
-            SELECT r.id, r.priority, row_number() OVER (
-                       PARTITION BY r.owner_id ORDER BY r.priority DESC, r.id DESC) AS turn
-            FROM records r
-            WHERE r.line = %(line)s AND r.recorded_at >= %(start)s AND r.recorded_at < %(end)s
-              AND r.id <> ALL(%(without)s)
-              AND EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id
-                          AND l.due_at <= now() AND l.step = ANY(%(steps)s))) AS due
-        ORDER BY priority DESC, turn, id DESC
+        SELECT due.id
+        FROM (SELECT DISTINCT owner_id FROM records
+              WHERE line = %(line)s AND recorded_at >= %(start)s AND recorded_at < %(end)s) AS o
+        CROSS JOIN LATERAL (
+            SELECT r.id, r.priority,
+                   row_number() OVER (ORDER BY r.priority DESC, r.id DESC) AS turn
+            FROM (SELECT id, priority FROM records
+                  WHERE owner_id = o.owner_id AND line = %(line)s
+                    AND recorded_at >= %(start)s AND recorded_at < %(end)s
+                    AND id <> ALL(%(without)s::bigint[])
+                  ORDER BY priority DESC, id DESC) AS r
+            CROSS JOIN LATERAL (SELECT FROM ledger l WHERE l.record_id = r.id
+                                AND l.due_at <= now() AND l.step = ANY(%(steps)s) LIMIT 1) AS work
+            ORDER BY r.priority DESC, r.id DESC LIMIT %(limit)s) AS due
+        ORDER BY due.priority DESC, due.turn, due.id DESC
         LIMIT %(limit)s
         """,
         {**vars(window), "steps": list(steps), "without": list(without), "limit": limit},
@@ -452,15 +460,17 @@ def due_windows(
 def hold_switched_off(
     connection: Connection, off: Collection[str], *, later: Collection[str] = ()
 ) -> None:
-    """Hold the due work of steps that are switched off; release that of steps that are on again.
+    """Hold the open and the failed work of steps that are switched off; release what is on again.
 
-    Released work is due, except in the steps of `later`, which wait for a schedule. Reads only what
-    is due or held.
+    Released work is due, except in the steps of `later`, which wait for a schedule, and what had
+    failed, which has still failed. Reads only what is due, failed or held; what waits for a step it
+    needs is due to nobody, and is held when that changes.
     """
     with connection.transaction():
         connection.execute(
-            "UPDATE ledger SET held = 'off', due_at = NULL"
-            " WHERE step = ANY(%s) AND due_at IS NOT NULL AND status IN ('pending', 'succeeded')",
+            "UPDATE ledger SET held = 'off', due_at = NULL,"
+            " status = CASE status WHEN 'running' THEN 'pending' ELSE status END"
+            " WHERE step = ANY(%s) AND held IS NULL AND (due_at IS NOT NULL OR status = 'failed')",
             (list(off),),
         )
         connection.execute(
@@ -475,8 +485,7 @@ def lift_budget(connection: Connection, owner_id: int) -> None:
     connection.execute(
         """
         UPDATE ledger l SET due_at = now() FROM records r
-        WHERE r.id = l.record_id AND r.owner_id = %s AND l.status = 'pending'
-          AND l.due_at > now() AND l.record_id IN (
+        WHERE r.id = l.record_id AND r.owner_id = %s AND l.due_at > now() AND l.record_id IN (
               SELECT record_id FROM ledger WHERE error_type = 'OverBudget' AND due_at > now())
           AND l.error_type IN ('OverBudget', 'Waiting')
         """,

@@ -39,6 +39,27 @@ ALTER TABLE ledger
 UPDATE ledger SET cost = NULL WHERE calls > 0;  -- made before prices were kept
 CREATE INDEX ledger_held ON ledger (line, held) WHERE held IS NOT NULL;
 
+-- What is held is neither open nor failed: a record whose other steps are made is complete.
+CREATE OR REPLACE VIEW record_status AS
+SELECT record_id, line, pending, running, succeeded, failed,
+       CASE
+           WHEN running > 0 OR (due > 0 AND succeeded + failed > 0) THEN 'PROCESSING'
+           WHEN due > 0                                             THEN 'PENDING'
+           WHEN failed > 0 AND succeeded = 0                        THEN 'FAILED'
+           WHEN failed > 0                                          THEN 'PARTIAL_SUCCESS'
+           WHEN succeeded > 0                                       THEN 'COMPLETED'
+           ELSE 'PENDING'
+       END AS status
+FROM (
+    SELECT record_id, line,
+           count(*) FILTER (WHERE status = 'pending' AND held IS NULL)  AS pending,
+           count(*) FILTER (WHERE status = 'running')                   AS running,
+           count(*) FILTER (WHERE status = 'succeeded')                 AS succeeded,
+           count(*) FILTER (WHERE status = 'failed' AND held IS NULL)   AS failed,
+           count(*) FILTER (WHERE due_at IS NOT NULL)                   AS due
+    FROM ledger GROUP BY record_id, line
+) AS counted;
+
 -- What was spent, a row a day: survives the records it was spent on, and what budgets are held to.
 CREATE TABLE spending (
     owner_id       bigint NOT NULL REFERENCES owners ON DELETE CASCADE,

@@ -301,6 +301,31 @@ def test_a_step_that_is_switched_off_is_held_and_released_when_it_is_on_again(
     assert (row["held"], row["due"]) == (None, True)
 
 
+@pytest.mark.parametrize("status", ["failed", "running"])
+def test_what_had_failed_or_was_in_the_hands_of_a_dead_run_is_switched_off_too(
+    world: World, status: str
+) -> None:
+    world.add("a")
+    due = "NULL" if status == "failed" else "now()"
+    world.db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL")
+    world.db.execute(f"UPDATE ledger SET status = %s, due_at = {due} WHERE step = 'tag'", (status,))
+    ledger.hold_switched_off(world.db, {"tag"})
+    assert world.record_status("a") == "COMPLETED"
+    assert ledger.retry(world.db) == 0
+    ledger.hold_switched_off(world.db, set())
+    row = world.rows("a")["tag"]
+    assert row["status"] == ("failed" if status == "failed" else "pending")
+    assert row["due"] is (None if status == "failed" else True)
+
+
+def test_what_the_tier_holds_is_not_released_by_a_switch(world: World) -> None:
+    world.add("a")
+    world.db.execute("UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'tag'")
+    ledger.hold_switched_off(world.db, {"tag"})
+    ledger.hold_switched_off(world.db, set())
+    assert world.rows("a")["tag"]["held"] == "tier"
+
+
 def test_released_work_of_a_schedule_waits_for_it(world: World) -> None:
     world.add("a", at=NOON)
     ledger.hold_switched_off(world.db, {"tag"})
