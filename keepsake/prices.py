@@ -152,7 +152,10 @@ def read_rates(path: Path) -> list[Rate]:
 
 def _rate(row: Mapping[str, str | None]) -> Rate:
     def number(name: str) -> Decimal | None:
-        return Decimal(text) if (text := row.get(name)) else None
+        price = Decimal(text) if (text := row.get(name)) else None
+        if price is not None and not (price.is_finite() and price >= 0):
+            raise ValueError(f"{name} is {price}")
+        return price
 
     model = (row["model"] or "").strip()
     if not model:
