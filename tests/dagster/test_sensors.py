@@ -13,10 +13,12 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
-from keepsake import ledger
+from keepsake import ledger, records
+from keepsake.database import connect
 from resources.database import DatabaseResource
 from sensors import line_sensor
 from sensors.family import new_responses
+from sensors.running import new_activities
 from tests.family.conftest import OpensHouse
 from tests.family.house import NOON, STEPS, House
 
@@ -38,10 +40,12 @@ def add(house: House, text: str = "We baked bread.", **response: Any) -> int:
     return asyncio.run(house.add(text=text, **response))
 
 
-def evaluate(instance: dg.DagsterInstance) -> dg.SensorResult | dg.SkipReason:
-    """One evaluation of the sensor."""
+def evaluate(
+    instance: dg.DagsterInstance, sensor: dg.SensorDefinition = new_responses
+) -> dg.SensorResult | dg.SkipReason:
+    """One evaluation of a sensor."""
     context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
-    result: Any = new_responses(context)
+    result: Any = sensor(context)
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
 
@@ -160,12 +164,12 @@ def test_a_run_that_ended_badly_does_not_stand_in_the_way(
     assert days(instance) == ["2026-05-04"]
 
 
-def a_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> None:
+def a_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, **tags: str) -> None:
     location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("keepsake"), "__repository__")
     run = dg.DagsterRun(
         "family_line",
         status=status,
-        tags={"dagster/partition": "2026-05-04"},
+        tags=tags or {"dagster/partition": "2026-05-04"},
         remote_job_origin=RemoteJobOrigin(location, "family_line"),
     )
     instance.add_run(run)
@@ -217,3 +221,57 @@ def test_the_day_is_that_of_utc(house: House, instance: dg.DagsterInstance) -> N
     evening_in_new_york = datetime.fromisoformat("2026-05-03T21:30:00-04:00")
     add(house, recorded_at=evening_in_new_york)
     assert days(instance) == [evening_in_new_york.astimezone(UTC).date().isoformat()]
+
+
+# -- imported history ------------------------------------------------------------------------------
+
+
+def test_imported_history_is_one_run_behind_what_is_new(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    """However many days it has: it never takes the places of what comes in."""
+    for ago in range(1, 9):
+        add(house, f"day {ago}", recorded_at=NOON - timedelta(days=ago), priority="low")
+    add(house, "long ago", recorded_at=NOON - timedelta(days=400), priority="low")
+    add(house, "new", recorded_at=NOON - timedelta(days=3))
+    new, old = (asked for asked in tick(instance) if isinstance(asked, dg.RunRequest))
+    assert new.partition_key == "2026-05-01"
+    assert line_sensor.BULK not in new.tags
+    assert old.partition_key is None
+    assert old.tags["dagster/asset_partition_range_start"] == "2026-04-26"
+    assert old.tags["dagster/asset_partition_range_end"] == "2026-05-03"
+    assert (old.tags[line_sensor.BULK], old.tags["dagster/priority"]) == ("true", "-10")
+
+
+def test_a_line_has_one_run_of_history_at_a_time(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    add(house, "old", recorded_at=YESTERDAY, priority="low")
+    a_run(instance, dg.DagsterRunStatus.STARTED, **{line_sensor.BULK: "true"})
+    assert days(instance) == []
+    add(house, "new")
+    assert days(instance) == ["2026-05-04"]
+
+
+# -- lines of months -------------------------------------------------------------------------------
+
+
+def test_a_line_of_months_has_a_run_for_each_month_that_has_due_records(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    with connect(house.url) as db:
+        for moment in ("2026-05-04T12:00Z", "2026-05-31T23:59Z", "2026-06-01T00:00Z"):
+            records.add_record(
+                db,
+                line="running",
+                owner_id=house.family.id,
+                external_id=moment,
+                recorded_at=datetime.fromisoformat(moment),
+                content_hash=moment,
+                priority=0,
+            )
+    result = evaluate(instance, new_activities)
+    assert isinstance(result, dg.SensorResult)
+    assert [r.partition_key for r in result.run_requests or ()] == ["2026-06-01", "2026-05-01"]
+    seen = {event.partition: event.metadata["due records"].value for event in result.asset_events}
+    assert seen == {"2026-06-01": 1, "2026-05-01": 2}
