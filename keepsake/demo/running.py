@@ -10,14 +10,17 @@ from pathlib import Path
 
 from keepsake.demo.bookmarks import owner
 from keepsake.demo.orders import materialize
-from keepsake.demo.show import clock, line, path
+from keepsake.demo.show import line, path
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.records import Added
 from keepsake.running.digest import find_digest
 from keepsake.running.imports import add_activity
 from keepsake.running.kept import kept_activity
+from keepsake.running.records import set_max_heart_rate
+from keepsake.running.wording import clock
 
 RUNS = Path(__file__).parent / "data" / "runs"
+MAX_HEART_RATE = 186  # Ellen's; without it the highest one seen would count
 SHOWN = 3  # activities; the others are in `keepsake status`
 WEEK = date(2026, 11, 9)  # one with several runs
 LABELS = {
@@ -29,10 +32,18 @@ LABELS = {
 
 async def _add(stage: Stage) -> list[Added]:
     ellen = owner(stage)
+    set_max_heart_rate(stage.connection, ellen.id, MAX_HEART_RATE)
     return [
-        await add_activity(stage.connection, stage.objects, stage.settings, ellen, file)
+        await add_activity(
+            stage.connection, stage.objects, stage.settings, ellen, file, title=_title(file)
+        )
         for file in sorted(RUNS.iterdir())
     ]
+
+
+def _title(file: Path) -> str:
+    """The name of a run: `2026-09-12-harbor-loop.fit.gz` is the harbor loop."""
+    return file.name.partition(".")[0][len("2026-09-12-") :].replace("-", " ").capitalize()
 
 
 def _show(stage: Stage, ids: Sequence[int]) -> None:
@@ -60,7 +71,7 @@ def _show_digest(stage: Stage) -> None:
     out.print(f"The week of {digest.week:%-d %B %Y}", style="bold cyan")
     out.print(f"{total.runs} runs, {total.distance / 1000:.1f} km", style="dim")
     for race in digest.predictions:
-        line(out, "race", f"{race.race}: {clock(race.fastest)} to {clock(race.slowest)}")
+        line(out, "race", f"{race.race} in {clock(race.fastest)} to {clock(race.slowest)}")
     line(out, "page", path(stage.objects.url(key)))
 
 
