@@ -436,13 +436,14 @@ def due_windows(
     with connection.cursor(row_factory=class_row(DueWindow)) as cursor:
         return cursor.execute(
             """
-            WITH free AS NOT MATERIALIZED (
+            WITH busy AS MATERIALIZED (  -- volatile: within `free` it would keep that from an index
+                SELECT classid::bigint << 32 | objid::bigint AS lock FROM pg_locks
+                WHERE locktype = 'advisory' AND objsubid = 1 AND database =
+                    (SELECT oid FROM pg_database WHERE datname = current_database())
+            ), free AS NOT MATERIALIZED (
                 SELECT record_id, due_at FROM ledger
                 WHERE line = %(line)s AND due_at <= now() AND step = ANY(%(steps)s)
-                  AND %(locks)s + record_id <> ALL (ARRAY(
-                      SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
-                      WHERE locktype = 'advisory' AND objsubid = 1 AND database =
-                          (SELECT oid FROM pg_database WHERE datname = current_database())))
+                  AND %(locks)s + record_id NOT IN (SELECT lock FROM busy)
             )
             SELECT date_trunc(%(unit)s, r.recorded_at AT TIME ZONE 'UTC')::date AS start,
                    count(*) AS records, max(r.priority) AS priority
