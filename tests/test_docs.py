@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from assets.family.line import FAMILY
 from assets.line_assets import StepAsset
+from definitions import build_defs
 from keepsake.cli import app
 from keepsake.database import connect
 from keepsake.family import NewResponse, add_family, add_member, add_response
@@ -29,7 +30,6 @@ from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import FolderObjectsResource
 from resources.tools import open_tools
-from sensors.family import new_responses
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import serving
 
@@ -60,6 +60,14 @@ def inline(page: Path) -> list[str]:
 def code(page: Path) -> list[str]:
     """Shell lines and inline code, where commands and paths stand."""
     return [line for b in blocks(page, "sh") for line in b.splitlines()] + inline(page)
+
+
+@cache
+def clockwork() -> dict[str, str]:
+    """Sensors and schedules by the name Dagster shows, with a schedule's times."""
+    repository = build_defs().get_repository_def()
+    names = {sensor.name: "" for sensor in repository.sensor_defs}
+    return names | {each.name: str(each.cron_schedule) for each in repository.schedule_defs}
 
 
 @cache
@@ -106,7 +114,7 @@ def names_set(text: str) -> list[str]:
 def test_no_name_is_used_that_the_code_does_not_know(page: Path) -> None:
     named = re.findall(r"(?<![\w/.-])[A-Za-z]\w*_\w+(?![\w/.-])", "\n".join(inline(page)))
     named += names_set("\n".join(blocks(page, "env", "sh")))
-    unknown = {*named} - VARIABLES - FOREIGN - {new_responses.name}
+    unknown = {*named} - VARIABLES - FOREIGN - clockwork().keys()
     assert not {name for name in unknown if not re.search(rf"\b{name}\b", sources())}
 
 
@@ -124,6 +132,18 @@ def test_every_example_of_settings_is_accepted(
         assert name in VARIABLES
         monkeypatch.setenv(name, value)
     load_settings()
+
+
+# -- what runs by itself ------------------------------------------------------------------------
+
+
+def test_every_sensor_and_schedule_is_told_of_with_its_hour() -> None:
+    rows = [line for page in PAGES for line in page.read_text().splitlines()]
+    for name, times in clockwork().items():
+        told = [row for row in rows if f"`{name}`" in row]
+        assert told, name
+        if hour := re.fullmatch(r"(\d+) (\d+) \* \* \S", times):
+            assert any(f"{int(hour[2]):02}:{int(hour[1]):02}" in row for row in told), name
 
 
 # -- commands, targets, paths, links ------------------------------------------------------------
@@ -175,7 +195,13 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("query", blocks(ROOT / "docs/family-line.md", "sql"))
+# The pages on adding things show migrations instead.
+QUERIES = [
+    query for page in PAGES if not page.name.startswith("adding-") for query in blocks(page, "sql")
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
 def test_every_query_runs(query: str, database_url: str) -> None:
     with connect(database_url) as connection:
         connection.execute(query.encode())
