@@ -1,18 +1,30 @@
-"""The demo's memories: what they promise to whoever watches the demo."""
+"""The demo's memories, bookmarks and runs: what they promise to whoever watches the demo."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+from rich.console import Console
 
 from keepsake.audio.media import probe
 from keepsake.clients.models import open_models
+from keepsake.clients.objects import open_objects
 from keepsake.database import connect
+from keepsake.demo import site
+from keepsake.demo.bookmarks import BOOKMARKS, Saved
+from keepsake.demo.demo import CHAPTERS
 from keepsake.demo.family import LABELS, add_memories
 from keepsake.demo.memories import MEMORIES, Memory
+from keepsake.demo.running import MAX_HEART_RATE, RUNS, WEEK
+from keepsake.demo.stage import Stage
 from keepsake.demo.watch import progress
+from keepsake.local.up import Addresses
+from keepsake.running.facts import compute
 from keepsake.settings import load_settings
 from keepsake.text import text_key, word_count
+from keepsake.web.page import read_page
 
 SPOKEN = [memory for memory in MEMORIES if memory.audio]
 
@@ -79,3 +91,64 @@ def word_error_rate(said: str, heard: str) -> float:
         for j, other in enumerate(found, start=1):
             row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (word != other)))
     return row[-1] / len(reference)
+
+
+# -- what is saved, and what is run ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("saved", BOOKMARKS, ids=lambda saved: saved.path)
+def test_each_bookmark_leads_to_a_page_that_can_be_read(saved: Saved) -> None:
+    with site.serving() as address:
+        answer = httpx.get(f"{address}{saved.path}", follow_redirects=True, trust_env=False)
+    page = read_page(
+        answer.content, url=str(answer.url), content_type=answer.headers["content-type"]
+    )
+    assert page.title
+    assert page.words > 150
+    assert "�" not in page.text
+
+
+def test_the_site_says_when_a_page_has_not_changed() -> None:
+    with site.serving() as address, httpx.Client(base_url=address, trust_env=False) as client:
+        tag = client.get("/cafe").headers["etag"]
+        assert client.get("/cafe", headers={"If-None-Match": tag}).status_code == 304
+        assert client.get("/../secrets").status_code == 404
+
+
+@pytest.mark.parametrize("file", sorted(RUNS.iterdir()), ids=lambda file: file.name)
+def test_each_run_has_facts(file: Path) -> None:
+    facts = compute(file.read_bytes(), max_heart_rate=MAX_HEART_RATE)
+    assert facts.sport == "running"
+    assert 4_000 < facts.distance < 22_000
+    assert {issue.kind for issue in facts.issues} <= {"pause", "no_heart_rate"}
+
+
+def test_the_week_of_the_digest_has_several_runs_and_more_like_them_came_before() -> None:
+    days = [date.fromisoformat(file.name[:10]) for file in RUNS.iterdir()]
+    assert sum(WEEK <= day < WEEK + timedelta(days=7) for day in days) >= 3
+    assert sum(day < WEEK for day in days) >= 3
+
+
+@pytest.mark.parametrize("line", ["bookmarks", "running"])
+def test_what_is_saved_and_run_is_added_once(
+    line: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path))
+    settings = load_settings()
+    with connect(database_url) as connection:
+        stage = Stage(
+            settings=settings,
+            addresses=Addresses(0, "", None, database_url, tmp_path),
+            connection=connection,
+            objects=open_objects(settings),
+            site="http://127.0.0.1:1",
+            console=Console(quiet=True),
+        )
+        chapter = CHAPTERS[line]
+        first, second = asyncio.run(chapter.add(stage)), asyncio.run(chapter.add(stage))
+        rows = progress(connection, [each.record_id for each in first], list(chapter.labels))
+    assert all(each.new for each in first)
+    assert [(each.record_id, each.new) for each in second] == [
+        (each.record_id, False) for each in first
+    ]
+    assert [row.step for row in rows] == list(chapter.labels)
