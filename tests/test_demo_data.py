@@ -21,7 +21,7 @@ from keepsake.demo.running import MAX_HEART_RATE, RUNS, WEEK
 from keepsake.demo.stage import Stage
 from keepsake.demo.watch import progress
 from keepsake.local.up import Addresses
-from keepsake.running.facts import compute
+from keepsake.running.compute import compute
 from keepsake.settings import load_settings
 from keepsake.text import text_key, word_count
 from keepsake.web.page import read_page

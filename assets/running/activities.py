@@ -15,7 +15,8 @@ from pydantic import RootModel
 from assets.line_assets import StepAsset
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.line import Step
-from keepsake.running.facts import Facts, compute
+from keepsake.running.compute import compute
+from keepsake.running.facts import Facts
 from keepsake.running.kept import COLUMNS, facts_of_row
 from keepsake.running.records import Activity
 from keepsake.running.sports import sport_name

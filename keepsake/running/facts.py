@@ -1,6 +1,7 @@
-"""The facts of an activity: their shape, and the one way from a file to them.
+"""The facts of an activity: their shape.
 
-Distances in metres, durations in seconds. How each is computed: `formulas.py`, `best_efforts.py`.
+Distances in metres, durations in seconds. How each is computed: `compute.py`, `formulas.py`,
+`best_efforts.py`.
 """
 
 from collections.abc import Mapping
@@ -8,8 +9,6 @@ from dataclasses import field
 from datetime import datetime
 
 from pydantic.dataclasses import dataclass
-
-from keepsake.running.files import MOST_BYTES, read_track
 
 # The distances of best efforts in metres, as they stand in the facts, and what people call them.
 EFFORTS = {
@@ -96,23 +95,3 @@ class Facts:
     def pace(self) -> float | None:
         """Moving seconds a kilometre; None where there was no distance to speak of."""
         return self.moving / self.distance * 1000 if self.distance >= 10 else None
-
-
-def compute(
-    data: bytes, *, max_heart_rate: int | None = None, most_bytes: int = MOST_BYTES
-) -> Facts:
-    """The facts of the activity in this file, packed (`.gz`) or not.
-
-    Made to run in a process apart: bytes go in, and facts come out, not points.
-
-    Args:
-        data: the file, whatever its name.
-        max_heart_rate: the runner's highest, which the zones are parts of. None: the activity's.
-        most_bytes: the largest file that is read, unpacked.
-
-    Raises:
-        PermanentError: it is no activity file, is cut or damaged, or has no times.
-    """
-    from keepsake.running.formulas import facts_of  # numpy: not for who only handles facts
-
-    return facts_of(read_track(data, most_bytes=most_bytes), max_heart_rate=max_heart_rate)

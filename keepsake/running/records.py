@@ -88,25 +88,29 @@ def recognise(
     connection: Connection, owner_id: int, files: Sequence[ActivityFile]
 ) -> list[Known | None]:
     """For each file the owner's record that it belongs to, if there is one."""
+    # LATERAL: each file is looked up by itself, by indexes. During a first import the planner knows
+    # nothing of these tables yet, and would compare every file with every record.
     rows = connection.execute(
         """
         WITH given AS MATERIALIZED (
             SELECT * FROM unnest(%(ids)s::text[], %(hashes)s::text[], %(seconds)s::timestamptz[])
                 WITH ORDINALITY AS given(external_id, sha256, second, at)
         )
-        SELECT at, r.id, false AS replace
-        FROM given JOIN activity_files f USING (sha256)
-        JOIN records r ON r.id = f.record_id AND r.owner_id = %(owner)s
-        UNION ALL
-        SELECT at, r.id, false
-        FROM given JOIN records r USING (external_id)
-        WHERE r.line = %(line)s AND r.owner_id = %(owner)s
-        UNION ALL
-        SELECT at, r.id, l.status = 'failed'
-        FROM given JOIN records r
-            ON r.recorded_at >= second AND r.recorded_at < second + interval '1 second'
-        JOIN ledger l ON l.record_id = r.id AND l.step = 'activities'
-        WHERE r.line = %(line)s AND r.owner_id = %(owner)s
+        SELECT at, found.id, found.replace
+        FROM given CROSS JOIN LATERAL (
+            SELECT r.id, false AS replace
+            FROM activity_files f JOIN records r ON r.id = f.record_id
+            WHERE f.sha256 = given.sha256 AND r.owner_id = %(owner)s
+            UNION ALL
+            SELECT r.id, false FROM records r
+            WHERE r.external_id = given.external_id
+              AND r.line = %(line)s AND r.owner_id = %(owner)s
+            UNION ALL
+            SELECT r.id, l.status = 'failed'
+            FROM records r JOIN ledger l ON l.record_id = r.id AND l.step = 'activities'
+            WHERE r.recorded_at >= second AND r.recorded_at < second + interval '1 second'
+              AND r.line = %(line)s AND r.owner_id = %(owner)s
+        ) AS found
         ORDER BY replace DESC
         """,
         {

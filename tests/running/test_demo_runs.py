@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from keepsake.demo.make_runs import PLANS, RUNS
-from keepsake.running.facts import Facts, compute
+from keepsake.running.compute import compute
+from keepsake.running.facts import Facts
 
 FILES = sorted(RUNS.iterdir())
 

@@ -13,7 +13,8 @@ import pytest
 
 from keepsake.apart import Apart
 from keepsake.errors import PermanentError
-from keepsake.running.facts import EFFORTS, Facts, compute
+from keepsake.running.compute import compute
+from keepsake.running.facts import EFFORTS, Facts
 from tests.running.activity_files import (
     METRES_A_DEGREE,
     MORNING,
