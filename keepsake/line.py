@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 3
 # All in seconds. Between attempts within a run; the longest a provider may make a run wait:
 FIRST_DELAY, LONGEST_DELAY, LONGEST_PATIENCE = 1.0, 10.0, 60.0
+LONG_WAITS = 8  # times that a record is put off because its provider asks for patience with it
 FLUSH_SECONDS, PROGRESS_SECONDS = 0.25, 5.0
 WRITE_PAUSES = (1.0, 4.0, 15.0)  # between tries at a write that the database did not take
 FIRST_DEFERRAL, LONGEST_DEFERRAL = timedelta(minutes=1), timedelta(minutes=30)
@@ -662,7 +663,7 @@ def _ended_by(error: Exception, deferrals: int) -> dict[str, Any]:
     ending = {"error_type": type(error).__name__, "error_message": _message(error)}
     patience = getattr(error, "retry_after", None) or 0.0
     not_its_fault = isinstance(error, EndpointDown | RateLimited | Unreachable)
-    put_off = not_its_fault or patience > LONGEST_PATIENCE
+    put_off = not_its_fault or (patience > LONGEST_PATIENCE and deferrals < LONG_WAITS)
     if not put_off:
         return {**ending, "status": "failed"}
     wait = min(LONGEST_DEFERRAL, FIRST_DEFERRAL * 2 ** min(deferrals, 10))

@@ -149,6 +149,39 @@ async def test_a_provider_that_asks_for_too_much_patience_is_put_off(
     assert world.rows("x")["tell"]["due_at"] == row["due_at"]  # what needs it waits as long
 
 
+async def test_a_provider_whose_patience_never_ends_fails_the_record_in_the_end(
+    world: World, clock: Clock
+) -> None:
+    world.add("x")
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        raise RetryableError("live, back in six hours", retry_after=21_600.0)
+
+    for _ in range(line.LONG_WAITS):
+        await world.run("hear")
+        assert world.statuses("x")["hear"] == "pending"
+        world.make_due()
+    await world.run("hear")
+    assert world.statuses("x")["hear"] == "failed"
+
+
+async def test_who_limits_us_is_asked_again_when_it_says_and_the_run_is_well(
+    world: World, clock: Clock
+) -> None:
+    world.add("x")
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        raise RateLimited("429", retry_after=61.0)
+
+    for _ in range(5):
+        report = await world.run("hear")
+        assert 55 < seconds_until(world.rows("x")["hear"]["due_at"]) <= 61
+        assert report.steps["hear"].down is None
+        world.make_due()
+
+
 @pytest.mark.parametrize("error", [RateLimited("429"), Unreachable("nobody there")])
 async def test_what_says_nothing_of_the_record_puts_it_off_and_never_fails_it(
     world: World, error: RetryableError
