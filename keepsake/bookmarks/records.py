@@ -35,6 +35,7 @@ class Bookmark:
         title: the sender's own.
         content: text that came with it.
         folder: where it was filed in the program it was imported from.
+        fetched: whether its page was made before, from a response that was kept.
     """
 
     record_id: int
@@ -47,6 +48,7 @@ class Bookmark:
     folder: str | None
     recorded_at: datetime
     content_hash: str
+    fetched: bool
 
 
 @dataclass(frozen=True)
@@ -173,10 +175,11 @@ async def load_bookmarks(connection: AsyncConnection, ids: Collection[int]) -> d
         await cursor.execute(
             """
             SELECT b.record_id, r.owner_id, o.name AS owner, b.url, b.platform, b.title, b.content,
-                   b.folder, r.recorded_at, r.content_hash
+                   b.folder, r.recorded_at, r.content_hash, p.body_key IS NOT NULL AS fetched
             FROM bookmarks b
             JOIN records r ON r.id = b.record_id
             JOIN owners o ON o.id = r.owner_id
+            LEFT JOIN pages p ON p.record_id = b.record_id
             WHERE b.record_id = ANY(%s)
             """,
             (list(ids),),
