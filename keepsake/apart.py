@@ -26,7 +26,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # Calls after which a process makes room for a new one: what libraries leak ends with it.
-MOST_CALLS = 1000
+MOST_CALLS = 10_000
 
 
 class FailedApart(KeepsakeError):

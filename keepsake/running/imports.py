@@ -32,6 +32,7 @@ from keepsake.settings import Settings
 IN_FLIGHT = 16  # files being looked at or waiting for it
 FILES_A_BATCH = 100
 BYTES_A_BATCH = 32_000_000  # packed, as they are held until they are stored
+ANALYZE_FROM = 500  # new records; then whenever there are four times as many
 SECONDS_A_LOOK = 60.0
 REASONS_KEPT = 100
 
@@ -87,6 +88,7 @@ async def import_activities(
     found = entries(path, most_bytes=_most_bytes(settings))
     batch_id = start_batch(connection, owner.id, LINE, path.name)
     imported = Imported()
+    analyze_at = ANALYZE_FROM
     low = PRIORITIES["low"]
     intake = _Intake(connection, objects, settings, owner, low, imported, batch_id)
     try:
@@ -98,6 +100,9 @@ async def import_activities(
                 if len(batch) >= FILES_A_BATCH or held >= BYTES_A_BATCH:
                     await intake.store(batch)
                     batch = []
+                    if imported.added >= analyze_at:
+                        activities.analyze(connection)
+                        analyze_at *= 4
                     if on_progress:
                         on_progress(imported)
             await intake.store(batch)
