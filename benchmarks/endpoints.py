@@ -2,8 +2,8 @@
 
 They run in a process of their own (`python -m benchmarks.endpoints --port N`), take any number of
 calls at once, and count calls and the most at once for each role: `GET /stats`, `POST /reset`.
-An answer has the shape that the request's JSON schema asks for, and repeats what the person said,
-so that nothing a step looks up in the words is refused.
+An answer has the shape that the request's JSON schema asks for, and repeats what the person said or
+the page says, so that nothing a step looks up in the words is refused.
 """
 
 import argparse
@@ -38,7 +38,8 @@ DIMENSIONS = 256
 VECTORS = 64  # different ones; each costs a hash to choose and nothing to make
 SPEECH_SECONDS = 8
 
-_WORDS = re.compile(r"<words>\n(.*?)\n</words>", re.DOTALL)
+_WORDS = re.compile(r"<(words|page)>\n(.*?)\n</\1>", re.DOTALL)
+_TOPIC = re.compile(r"[^\W\d_]{4,}")
 _VALUES = re.compile(r"values: (.*)")
 
 
@@ -107,7 +108,7 @@ async def _chat(request: Request) -> Response:
 
 
 def fitting(schema: dict[str, Any], prompt: str, name: str = "") -> Any:
-    """An answer that fits `schema`: of choices the first, of texts what the person said."""
+    """An answer that fits `schema`: of choices the first, of texts what was said or saved."""
     if "enum" in schema:
         return schema["enum"][0]
     if "const" in schema:
@@ -118,6 +119,8 @@ def fitting(schema: dict[str, Any], prompt: str, name: str = "") -> Any:
         case "object":
             return {key: fitting(each, prompt, key) for key, each in schema["properties"].items()}
         case "array":
+            if name == "keywords":
+                return _TOPIC.findall(_said(prompt))[:3]
             return [fitting(schema["items"], prompt, name)]
         case "string":
             return _text(name, prompt)
@@ -137,9 +140,9 @@ def _text(name: str, prompt: str) -> str:
 
 
 def _said(prompt: str) -> str:
-    """The first sentence of what the person said; of the prompt, if nobody said anything."""
+    """The first sentence of what was said or saved; of the prompt, if there is neither."""
     found = _WORDS.search(prompt)
-    return re.split(r"(?<=[.!?])\s", found[1] if found else prompt, maxsplit=1)[0]
+    return re.split(r"(?<=[.!?])\s", found[2] if found else prompt, maxsplit=1)[0]
 
 
 async def _embed(request: Request) -> Response:

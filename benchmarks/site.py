@@ -1,4 +1,4 @@
-"""A whole Keepsake for a benchmark: an empty embedded database, simulated models, a family.
+"""A whole Keepsake for a benchmark: an empty embedded database, simulated models, whose records.
 
 Everything lies in a folder that vanishes with it.
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -86,8 +86,8 @@ class Site:
 
 
 @contextmanager
-def open_site() -> Iterator[Site]:
-    """A site with simulated models and an empty, migrated database."""
+def open_site(**choices: Any) -> Iterator[Site]:
+    """A site with simulated models and an empty, migrated database. `choices` are settings."""
     with tempfile.TemporaryDirectory(prefix="keepsake-bench-", ignore_cleanup_errors=True) as name:
         home = Path(name)
         try:
@@ -95,7 +95,7 @@ def open_site() -> Iterator[Site]:
             migrate(url)
             create_dagster_schema(url)
             with serving_endpoints() as endpoints_url:
-                settings = _settings(home, endpoints_url)
+                settings = _settings(home, endpoints_url, choices)
                 write_dagster_home(ROOT, settings, code_port=0)  # no code server: runs in process
                 yield Site(settings, url, endpoints_url, _environment(settings, url))
         finally:
@@ -105,8 +105,15 @@ def open_site() -> Iterator[Site]:
 @contextmanager
 def serving_endpoints() -> Iterator[str]:
     """The simulated model endpoints in a process of their own; gives their address."""
+    with serving_counted("benchmarks.endpoints") as url:
+        yield url
+
+
+@contextmanager
+def serving_counted(module: str) -> Iterator[str]:
+    """A module that serves and tells at `/stats` how often it was asked; gives its address."""
     port = free_port()
-    with serving("benchmarks.endpoints", port, f"http://127.0.0.1:{port}/stats"):
+    with serving(module, port, f"http://127.0.0.1:{port}/stats"):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -138,7 +145,7 @@ def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError(f"nothing answers at {url}")
 
 
-def _settings(home: Path, endpoints_url: str) -> Settings:
+def _settings(home: Path, endpoints_url: str, more: Mapping[str, Any]) -> Settings:
     choices: dict[str, Any] = {
         "keepsake_home": home,
         "embeddings_dimensions": 256,
@@ -148,6 +155,7 @@ def _settings(home: Path, endpoints_url: str) -> Settings:
         choices[f"{role}_base_url"] = f"{endpoints_url}/v1"
         choices[f"{role}_model"] = "simulated"
         choices[f"{role}_concurrency"] = AT_ONCE
+    choices |= more
     return Settings(_env_file=None, **choices)  # type: ignore[call-arg]  # pydantic-settings takes it
 
 

@@ -55,7 +55,7 @@ def run() -> list[Figure]:
 def _run_day(site: Site, day: date) -> tuple[dict[str, Any], float, str]:
     """What a run took, its floor in seconds, and its model calls in words."""
     site.forget_calls()
-    took: dict[str, Any] = site.run("benchmarks.run_line", day.isoformat())
+    took: dict[str, Any] = site.run("benchmarks.run_line", "family", day.isoformat())
     counts = site.model_calls()
     floor = max(counts[role]["calls"] * LATENCY[role] / AT_ONCE for role in LATENCY)
     made = [
