@@ -1,54 +1,39 @@
-"""What the documentation says is so: settings, names, commands, paths, links, SQL, the example."""
+"""What the documentation says is so: settings, names, commands, paths, links, SQL."""
 
-import json
-import os
 import re
 import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from typer.main import get_command
 
-from assets.family.line import FAMILY
-from assets.line_assets import StepAsset
 from definitions import build_defs
 from keepsake.cli import app
 from keepsake.database import connect
-from keepsake.family import NewResponse, add_family, add_member, add_response
-from keepsake.ledger import Window
-from keepsake.line import Order, run_line
 from keepsake.settings import Settings, load_settings
-from resources.database import DatabaseResource
-from resources.models import ModelsResource
-from resources.objects import FolderObjectsResource
-from resources.tools import open_tools
-from tests.doubles.openai_api import OpenAI
-from tests.doubles.server import serving
+from tests.pages import PAGES, ROOT, blocks
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 VARIABLES = {name.upper() for name in Settings.model_fields}
 # Names that belong to other programs than ours.
 FOREIGN = {"OLLAMA_CONTEXT_LENGTH", "pg_dump", "pg_restore"}
 # What a page tells the reader to make.
-EXAMPLES = {"assets/family/people.py", "keepsake/migrations/0006_people.sql"}
+EXAMPLES = {
+    "assets/family/people.py",
+    "assets/recipes/",
+    "assets/recipes/ingredients.py",
+    "assets/recipes/line.py",
+    "keepsake/migrations/0006_people.sql",
+    "keepsake/migrations/0006_recipes.sql",
+    "keepsake/recipes.py",
+    "schedules/recipes.py",
+    "sensors/recipes.py",
+}
 TOP = "assets|benchmarks|docs|keepsake|requirements|resources|schedules|sensors|tests"
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-
-
-def blocks(page: Path, *languages: str) -> list[str]:
-    """The fenced blocks of a page in these languages."""
-    found = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", page.read_text(), re.M | re.S)
-    return [block for language, block in found if language in languages]
 
 
 def inline(page: Path) -> list[str]:
@@ -205,88 +190,3 @@ QUERIES = [
 def test_every_query_runs(query: str, database_url: str) -> None:
     with connect(database_url) as connection:
         connection.execute(query.encode())
-
-
-# -- the worked example -------------------------------------------------------------------------
-
-LESSON = ROOT / "docs/adding-a-step.md"
-NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-class NamesPeople(OpenAI):
-    """Names two people, one of whom nobody spoke of."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.says = [json.dumps({"people": ["Uncle Ted", "Napoleon"]})]
-
-
-@pytest.fixture
-def settings(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Settings]:
-    """Settings of a house whose chat model names people."""
-    with serving(NamesPeople()) as address:
-        for name, value in {
-            "KEEPSAKE_HOME": str(tmp_path),
-            "DATABASE_URL": database_url,
-            "CHAT_BASE_URL": f"{address}/v1",
-            "CHAT_MODEL": "some-model",
-        }.items():
-            monkeypatch.setenv(name, value)
-        yield load_settings()
-
-
-async def test_the_worked_example_works(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (migration,), step = blocks(LESSON, "sql"), lesson_step(monkeypatch)
-    line = replace(FAMILY, steps=(*FAMILY.steps, step.step))
-    with connect(settings.database_url) as connection:
-        with connection.transaction():
-            connection.execute(migration.encode())
-        family = add_family(connection, "The Marlows")
-        add_member(connection, family, "Rose")
-        objects = FolderObjectsResource(folder=str(settings.objects_folder))
-        new = NewResponse("Rose", NOON, text="Uncle Ted took us to the sea every summer.")
-        added = await add_response(connection, objects.store(), settings, family, new)
-        models = ModelsResource.of(settings)
-        day = Window(line.name, NOON - timedelta(hours=12), NOON + timedelta(hours=12))
-        order = Order(day, ("transcripts", "people"), "a run", take="due")
-        async with open_tools(DatabaseResource(), objects, models) as tools:
-            await run_line(line, order, tools, pool=tools.pool, models=models.names())
-        people = connection.execute("SELECT record_id, name FROM people").fetchall()
-        refused = connection.execute("SELECT step, offered, refused FROM refusals").fetchall()
-    assert people == [(added.record_id, "Uncle Ted")]
-    assert refused == [("people", 2, 1)]
-
-
-def lesson_step(monkeypatch: pytest.MonkeyPatch) -> StepAsset:
-    """The step of the worked example, run as it stands on the page."""
-    source, _ = blocks(LESSON, "python")
-    module = ModuleType("assets.family.people")
-    monkeypatch.setitem(sys.modules, module.__name__, module)  # where its classes look names up
-    exec(compile(source, "people.py", "exec"), module.__dict__)
-    step: StepAsset = module.__dict__["PEOPLE"]
-    return step
-
-
-def test_the_worked_example_extends_the_line_as_it_is() -> None:
-    _, lines = blocks(LESSON, "python")
-    names = re.findall(r"[A-Z_]{3,}", lines.partition("STEP_ASSETS = ")[2])
-    assert [n for n in names if n != "PEOPLE"] == [s.name.upper() for s in FAMILY.steps]
-
-
-def test_the_worked_example_is_as_clean_as_our_code(tmp_path: Path) -> None:
-    source, _ = blocks(LESSON, "python")
-    for command in (["ruff", "format", "--check"], ["ruff", "check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", *command, "--stdin-filename", "assets/family/people.py", "-"],
-            input=source,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "RUFF_CACHE_DIR": str(tmp_path)},
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr

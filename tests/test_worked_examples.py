@@ -1,0 +1,193 @@
+"""The worked examples of the documentation, run as they stand on their pages."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets.family.line import FAMILY
+from assets.line_assets import StepAsset
+from definitions import build_defs
+from keepsake.database import connect
+from keepsake.family import NewResponse, add_family, add_member, add_response
+from keepsake.ledger import Window
+from keepsake.line import Order, run_line
+from keepsake.owners import add_owner
+from keepsake.settings import Settings, load_settings
+from resources.database import DatabaseResource
+from resources.models import ModelsResource
+from resources.objects import FolderObjectsResource
+from resources.tools import open_tools
+from tests.doubles.openai_api import OpenAI
+from tests.doubles.server import serving
+from tests.pages import ROOT, blocks
+
+STEP_PAGE, LINE_PAGE = ROOT / "docs/adding-a-step.md", ROOT / "docs/adding-a-line.md"
+PEOPLE, LINE_OF_STEPS = blocks(STEP_PAGE, "python")
+RECIPES = dict(
+    zip(
+        (
+            "keepsake.recipes",
+            "assets.recipes.ingredients",
+            "assets.recipes.line",
+            "sensors.recipes",
+            "schedules.recipes",
+        ),
+        blocks(LINE_PAGE, "python"),
+        strict=True,
+    )
+)
+FILES = {"assets.family.people": PEOPLE, **RECIPES}
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+class NamesPeople(OpenAI):
+    """Names two people, one of whom nobody spoke of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.says = [json.dumps({"people": ["Uncle Ted", "Napoleon"]})]
+
+
+@pytest.fixture
+def settings(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """Settings of a house whose chat model names people."""
+    with serving(NamesPeople()) as address:
+        for name, value in {
+            "KEEPSAKE_HOME": str(tmp_path),
+            "DATABASE_URL": database_url,
+            "CHAT_BASE_URL": f"{address}/v1",
+            "CHAT_MODEL": "some-model",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield load_settings()
+
+
+def module(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a file of an example defines, once others can import it."""
+    made = ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, made)
+    exec(compile(source, name, "exec"), made.__dict__)
+    return made.__dict__
+
+
+def migrate(settings: Settings, page: Path) -> None:
+    """Apply the migration of a page."""
+    (migration,) = blocks(page, "sql")
+    with connect(settings.database_url) as connection, connection.transaction():
+        connection.execute(migration.encode())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_is_as_clean_as_our_code(name: str, tmp_path: Path) -> None:
+    file = name.replace(".", "/") + ".py"
+    for command in (["ruff", "format", "--check"], ["ruff", "check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command, "--stdin-filename", file, "-"],
+            input=FILES[name],
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "RUFF_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+# -- a step -------------------------------------------------------------------------------------
+
+
+async def test_a_step_of_one_file_and_one_migration(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(settings, STEP_PAGE)
+    step: StepAsset = module("assets.family.people", PEOPLE, monkeypatch)["PEOPLE"]
+    line = replace(FAMILY, steps=(*FAMILY.steps, step.step))
+    with connect(settings.database_url) as connection:
+        family = add_family(connection, "The Marlows")
+        add_member(connection, family, "Rose")
+        objects = FolderObjectsResource(folder=str(settings.objects_folder))
+        new = NewResponse("Rose", NOON, text="Uncle Ted took us to the sea every summer.")
+        added = await add_response(connection, objects.store(), settings, family, new)
+        models = ModelsResource.of(settings)
+        day = Window(line.name, NOON - timedelta(hours=12), NOON + timedelta(hours=12))
+        order = Order(day, ("transcripts", "people"), "a run", take="due")
+        async with open_tools(DatabaseResource(), objects, models) as tools:
+            await run_line(line, order, tools, pool=tools.pool, models=models.names())
+        people = connection.execute("SELECT record_id, name FROM people").fetchall()
+        refused = connection.execute("SELECT step, offered, refused FROM refusals").fetchall()
+    assert people == [(added.record_id, "Uncle Ted")]
+    assert refused == [("people", 2, 1)]
+
+
+def test_the_step_extends_the_line_as_it_is() -> None:
+    names = re.findall(r"[A-Z_]{3,}", LINE_OF_STEPS.partition("STEP_ASSETS = ")[2])
+    assert [n for n in names if n != "PEOPLE"] == [s.name.upper() for s in FAMILY.steps]
+
+
+# -- a line -------------------------------------------------------------------------------------
+
+
+def test_a_line_of_a_few_files_carries_what_comes_in(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(settings, LINE_PAGE)
+    made: dict[str, Any] = {}
+    for name, source in RECIPES.items():
+        made |= module(name, source, monkeypatch)
+    with connect(settings.database_url) as connection:
+        cook = add_owner(connection, "Ada")
+        text = "Soda bread\n\n- 500 g flour\n- 400 ml buttermilk\n\nBake for an hour."
+        added = made["add_recipe"](connection, settings, cook, text)
+        again = made["add_recipe"](connection, settings, cook, text)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for request in asked_for(instance, made["new_recipes"]):
+            run(instance, definitions(made), request)
+    with connect(settings.database_url) as connection:
+        found = connection.execute("SELECT * FROM ingredients ORDER BY position").fetchall()
+        status = connection.execute("SELECT status FROM record_status").fetchall()
+    assert (added.new, again) == (True, replace(added, new=False))
+    assert found == [(added.record_id, 0, "500 g flour"), (added.record_id, 1, "400 ml buttermilk")]
+    assert status == [("COMPLETED",)]
+
+
+def definitions(made: dict[str, Any]) -> dg.Definitions:
+    """Ours, with the new line in the lists that the page names."""
+    line = dg.Definitions(
+        assets=[made["recipes"], made["recipes_line"]],
+        jobs=[made["recipes_job"]],
+        sensors=[made["new_recipes"]],
+        schedules=[made["close_the_recipes_day"]],
+    )
+    return dg.Definitions.merge(build_defs(), line)
+
+
+def asked_for(instance: dg.DagsterInstance, sensor: dg.SensorDefinition) -> Sequence[dg.RunRequest]:
+    """The runs that one tick asks for."""
+    context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
+    result: Any = sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    return result.run_requests or ()
+
+
+def run(instance: dg.DagsterInstance, defs: dg.Definitions, request: dg.RunRequest) -> None:
+    """One run, as the sensor asked for it."""
+    defs.resolve_job_def("recipes_line").execute_in_process(
+        instance=instance,
+        partition_key=request.partition_key,
+        asset_selection=list(request.asset_selection or ()),
+        run_config=request.run_config,
+        tags=dict(request.tags),
+    )
