@@ -43,7 +43,7 @@ def watch(
     addresses: Addresses,
     console: "Console",
 ) -> None:
-    """Show progress until nothing is open: a live table on a terminal, lines elsewhere.
+    """Show progress until nothing is open: a live table on a terminal, elsewhere what is new.
 
     `labels` say what each step does, in the order in which steps are shown.
 
@@ -58,17 +58,18 @@ def watch(
             for seconds, rows in looks:
                 live.update(_table(seconds, rows, labels), refresh=True)
         return
-    said = ""
+    said: list[str] = []
     for seconds, rows in looks:
-        counts = ", ".join(_count(row) for row in rows)
-        if counts != said:
-            console.print(f"{seconds:5.1f} s  {counts}")
+        counts = [_count(row) for row in rows]
+        if news := [count for count in counts if count not in said]:
+            console.print(f"{seconds:5.1f} s  {', '.join(news)}")
             said = counts
 
 
 def _count(row: Progress) -> str:
     failed = f" ({row.failed} failed)" if row.failed else ""
-    return f"{row.step} {row.done}/{row.total}{failed}"
+    held = f" ({row.held} held)" if row.held else ""
+    return f"{row.step} {row.done}/{row.total}{failed}{held}"
 
 
 def progress(connection: Connection, ids: Sequence[int], steps: Sequence[str]) -> list[Progress]:
