@@ -21,7 +21,8 @@ from keepsake.line import Step
 from keepsake.text import chunks, invented, sentences
 from resources.tools import Tools
 
-SENTENCES = 3
+FEWEST, SENTENCES = 2, 3
+ENDS = (".", "!", "?", "…", "。", "！", "？", '"', "”", "’", "»", ")")  # of sentences
 LONGEST = 900  # characters
 CHOICES = 5  # sentences of the page that a weak model chooses from
 MOST_PORTIONS = 8  # of a longer text only the beginning is summed up: so many calls' worth
@@ -98,20 +99,23 @@ async def _written(bookmark: Bookmark, kept: KeptPage, text: str, tools: Tools) 
 
 async def _chosen(bookmark: Bookmark, kept: KeptPage, text: str, tools: Tools) -> str:
     """Sentences of the page that a weak model chose, in the order of the page."""
-    # A line is a paragraph or a heading: no sentence goes beyond it.
+    # A line is a paragraph or a heading: no sentence goes beyond it, and a heading is none.
     lines = text.splitlines()
-    said = list(dict.fromkeys(each for line in lines for each in whole_sentences(line)))
+    whole = list(dict.fromkeys(each for line in lines for each in whole_sentences(line)))
+    said = [each for each in whole if each.endswith(ENDS)] or whole
     if len(said) <= SENTENCES:
         return (" ".join(said) or " ".join(text.split()))[:LONGEST]
     near = await nearest(said, text, tools, few=CHOICES)
     choice: Any = one_of([sentence for sentence in said if sentence in near])
     shape = create_model(
-        "Summary", sentences=(list[choice], Field(min_length=2, max_length=SENTENCES))
+        "Summary", sentences=(list[choice], Field(min_length=FEWEST, max_length=SENTENCES))
     )
     answer = await tools.models.chat.ask(
         shape, system=SYSTEM, user=shown(bookmark, kept, text), max_tokens=400
     )
-    chosen: list[str] = answer.sentences  # type: ignore[attr-defined]
+    chosen = list(dict.fromkeys(answer.sentences))  # type: ignore[attr-defined]
+    # It may choose one over and over: what is nearest to the whole makes up for it.
+    chosen += [each for each in near if each not in chosen][: max(0, FEWEST - len(chosen))]
     return " ".join(sentence for sentence in said if sentence in chosen)
 
 

@@ -94,3 +94,12 @@ async def test_the_embedded_model_only_chooses_what_stands_on_the_page(
     assert 2 <= len(keywords) <= 6
     assert all(keyword in f"slow bread {text}".lower() for keyword in keywords)
     assert shelf.status(record_id) == "COMPLETED"
+
+
+async def test_the_embedded_model_chooses_no_heading(shelf_with: OpensShelf, site: Pages) -> None:
+    shelf = shelf_with()
+    heading = "The bread that rests and bakes for its baker"
+    record_id = shelf.add(site.put("/bread", article(heading, *BREAD)))
+    text = await summary(shelf, record_id)
+    assert heading in shelf.page(record_id)["text"]
+    assert heading not in text
