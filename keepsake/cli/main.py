@@ -22,8 +22,9 @@ app = typer.Typer(
     add_completion=False,
     # A traceback with local variables would print what people said.
     pretty_exceptions_enable=False,
-    help="Keepsake turns what people record into things worth keeping: a voice message becomes a "
-    "transcript, tagged wisdom, a quote in the speaker's own voice, a story and a podcast episode.",
+    help="Keepsake turns what people record, save and run into things worth keeping: a voice "
+    "message becomes a transcript, tagged wisdom, a quote in the speaker's own voice, a story and "
+    "a podcast episode; a link becomes a summary, keywords and its media; a run becomes a letter.",
     epilog="Settings come from the environment or .env; docs/settings.md lists them. "
     "Start with `keepsake demo`, then `keepsake up`.",
 )
