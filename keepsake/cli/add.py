@@ -9,7 +9,9 @@ import typer
 from keepsake.cli.shell import Json, decoded, moment, open_database, print_json
 from keepsake.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, help="Add a response, a bookmark or an activity, and whose they are.")
+app = typer.Typer(
+    no_args_is_help=True, help="Add a response, a bookmark or an activity, and whose they are."
+)
 
 Family = Annotated[str, typer.Argument(help="Name, short name or id of the family.")]
 
