@@ -6,6 +6,7 @@ Nothing is lost on the way: an address that cannot be fetched (`javascript:`, `f
 too, whose page then says why it has none. What cannot be stored at all is counted and listed.
 """
 
+import codecs
 import csv
 import io
 import json
@@ -13,10 +14,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from keepsake import records
 from keepsake.batches import finish_batch, start_batch
@@ -33,6 +35,15 @@ MOST_PROBLEMS = 100  # that are listed; all are counted
 PIECE = 64 * 1024  # bytes of HTML read at a time
 
 csv.field_size_limit(4 * 1024 * 1024)
+
+
+def _windows(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are no UTF-8: old programs write Windows-1252, new ones cut a letter in two."""
+    assert isinstance(error, UnicodeDecodeError)  # noqa: S101  # nothing is encoded
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("windows", _windows)
 
 
 @dataclass(frozen=True)
@@ -148,10 +159,10 @@ def _checked(entry: Entry, settings: Settings, now: datetime) -> NewBookmark:
 
 
 def _content(text: str | None, settings: Settings) -> str | None:
-    """The text that came along. A note of mere ornaments is none."""
-    if text is None or not any(c.isalnum() for c in text):
-        return None
-    return records.check_text(text.replace("\x00", ""), settings)
+    """The text that came along, as far as there is room. A note of mere ornaments is none."""
+    plain = (text or "").replace("\x00", "").encode("utf-8", "replace").decode()
+    plain = plain[: settings.max_text_chars]
+    return records.check_text(plain, settings) if any(c.isalnum() for c in plain) else None
 
 
 def _tags(tags: Iterable[str]) -> Iterator[str]:
@@ -194,23 +205,26 @@ def _entries(file: BinaryIO, name: str) -> Iterator[Entry]:
     Raises:
         InvalidInput: the format is not known.
     """
-    head = _decoded(file.read(PIECE)).lstrip("\ufeff").lstrip()
+    start = file.read(PIECE)
     file.seek(0)
+    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if wide else "utf-8-sig"
+    head = start.decode(encoding, "windows").lstrip()
+    opened = partial(io.TextIOWrapper, file, encoding=encoding, errors="windows")
     if head.startswith(("{", "[")):
-        return _of_json(_json(file, name))
-    if re.search(r"<!doctype netscape|<dl\b|<a\s", head, re.IGNORECASE):
-        return _of_html(file)
-    columns = _columns(next(csv.reader(io.StringIO(head)), []))
-    if "url" in columns:
-        return _of_csv(file)
+        document = _json(opened(), name)
+        if isinstance(document, list) or document.keys() & {"bookmarks", "collections"}:
+            return _of_json(document)
+    elif re.search(r"<!doctype netscape|<dl\b|<a\s", head, re.IGNORECASE):
+        return _of_html(opened())
+    else:
+        for delimiter in ",;\t":
+            if "url" in _columns(next(csv.reader(head.splitlines(), delimiter=delimiter), [])):
+                return _of_csv(opened(newline=""), delimiter)
     raise InvalidInput(
         f"{name} is no file of bookmarks that is known: export them from a browser (HTML), Pocket "
         "(CSV), Karakeep or Linkwarden (JSON), or write a CSV with a column named url"
     )
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
 
 
 class _Netscape(HTMLParser):
@@ -219,6 +233,9 @@ class _Netscape(HTMLParser):
     Read leniently, since nobody writes it well: a heading names the list that follows it, a text
     after `<DD>` belongs to the link before it.
     """
+
+    def set_cdata_mode(self, *args: Any, **options: Any) -> None:
+        """Not here: what follows a title that says `<script>` or `<title>` is no script of it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -281,16 +298,15 @@ class _Netscape(HTMLParser):
         return text
 
 
-def _of_html(file: BinaryIO) -> Iterator[Entry]:
+def _of_html(text: TextIO) -> Iterator[Entry]:
     parser = _Netscape()
-    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace") as text:
-        while piece := text.read(PIECE):
-            parser.feed(piece)
-            yield from parser.found
-            parser.found = []
-        parser.close()
-        parser.end()
+    while piece := text.read(PIECE):
+        parser.feed(piece)
         yield from parser.found
+        parser.found = []
+    parser.close()
+    parser.end()
+    yield from parser.found
 
 
 _NAMES = {
@@ -299,8 +315,8 @@ _NAMES = {
     "content": ("content", "note", "notes", "excerpt", "description", "textcontent"),
     "tags": ("tags", "labels", "keywords"),
     "folder": ("folder", "collection"),
-    "saved": ("time_added", "created", "created_at", "createdat", "add_date", "added", "date",
-              "timestamp"),
+    "saved": ("time_added", "importdate", "created", "created_at", "createdat", "add_date", "added",
+              "date", "timestamp"),
 }  # fmt: skip
 
 
@@ -311,20 +327,19 @@ def _columns(header: Iterable[str]) -> dict[str, list[str]]:
     return {what: columns for what, columns in found.items() if columns}
 
 
-def _of_csv(file: BinaryIO) -> Iterator[Entry]:
+def _of_csv(text: TextIO, delimiter: str) -> Iterator[Entry]:
     # A csv reader has read ahead of the row it gives; its line number is that of the row's end.
-    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="") as text:
-        rows = csv.DictReader(line.replace("\x00", "") for line in text)
-        columns = _columns(rows.fieldnames or [])
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield Entry(f"line {rows.line_num}", "")
-                continue
-            yield _of_row(f"line {rows.line_num}", row, columns)
+    rows = csv.DictReader((line.replace("\x00", "") for line in text), delimiter=delimiter)
+    columns = _columns(rows.fieldnames or [])
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield Entry(f"line {rows.line_num}", "")
+            continue
+        yield _of_row(f"line {rows.line_num}", row, columns)
 
 
 def _of_row(where: str, row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> Entry:
@@ -345,9 +360,9 @@ def _of_row(where: str, row: Mapping[str, Any], columns: Mapping[str, list[str]]
     )
 
 
-def _json(file: BinaryIO, name: str) -> Any:
+def _json(text: TextIO, name: str) -> Any:
     try:
-        return json.loads(file.read())
+        return json.load(text)
     except (ValueError, RecursionError):
         raise InvalidInput(f"{name} looks like JSON and is broken: export it anew") from None
 
@@ -366,16 +381,37 @@ def _of_json(document: Any) -> Iterator[Entry]:
 
 
 def _objects(document: Any) -> Iterator[tuple[Any, str | None]]:
-    """The bookmarks of a JSON export, each with the collection it stands in."""
+    """The bookmarks of a JSON export, each with the folders it stands in."""
     if isinstance(document, list):
         yield from ((row, None) for row in document)
         return
-    for row in _list(document.get("bookmarks")):
-        yield row, None
-    for collection in _list(document.get("collections")):
+    # Karakeep has lists, and in a bookmark their ids; Linkwarden has collections of links.
+    folders = {
+        folder["id"]: folder
+        for folder in [*_under(document, "lists"), *_under(document, "collections")]
+        if isinstance(folder, Mapping) and isinstance(folder.get("id"), str | int)
+    }
+    for row in _under(document, "bookmarks"):
+        ids = _under(row, "lists")
+        yield row, ", ".join(filter(None, (_path(at, folders) for at in ids))) or None
+    for collection in _under(document, "collections"):
         if isinstance(collection, Mapping):
-            folder = _text(collection.get("name"))
-            yield from ((link, folder) for link in _list(collection.get("links")))
+            folder = _path(collection.get("id"), folders) or _text(collection.get("name"))
+            yield from ((link, folder) for link in _under(collection, "links"))
+
+
+def _path(at: Any, folders: Mapping[Any, Mapping[str, Any]]) -> str | None:
+    """The names of a folder and of those around it, from the outermost on."""
+    names: dict[str | int, str | None] = {}
+    while isinstance(at, str | int) and at in folders and at not in names:
+        names[at] = _text(folders[at].get("name"))
+        at = folders[at].get("parentId")
+    return " / ".join(filter(None, reversed(names.values()))) or None
+
+
+def _under(document: Any, name: str) -> list[Any]:
+    """The list of that name; empty where there is none."""
+    return _list(document.get(name)) if isinstance(document, Mapping) else []
 
 
 def _list(value: Any) -> list[Any]:

@@ -48,7 +48,7 @@ RAINDROP = (
     '1,Bread,My note,Its excerpt,https://bread.example/a,Baking,"bread, slow food",'
     "2020-01-01T12:00:00.000Z,\n"
 )
-KARAKEEP = {
+KARAKEEP: dict[str, list[dict[str, Any]]] = {
     "bookmarks": [
         {
             "createdAt": 1577880000,
@@ -87,10 +87,12 @@ LINKWARDEN = {
 THEN = datetime(2020, 1, 1, 12, tzinfo=UTC)
 
 
-def take_in(shelf: Shelf, folder: Path, text: str | dict[str, Any], **more: Any) -> Intake:
+def take_in(shelf: Shelf, folder: Path, text: str | dict[str, Any] | bytes, **more: Any) -> Intake:
     """Import a file that holds this."""
     path = folder / "export"
-    path.write_text(text if isinstance(text, str) else json.dumps(text), encoding="utf-8")
+    if isinstance(text, dict):
+        text = json.dumps(text)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
     with connect(shelf.url) as db:
         return import_bookmarks(db, shelf.settings, shelf.owner, path, **more)
 
@@ -143,6 +145,66 @@ def test_notes_folders_and_mere_texts_come_along(shelf: Shelf, tmp_path: Path) -
     assert (text["url"], text["content"]) == ("", "Knead, rest, bake.")
 
 
+def test_folders_of_folders_and_the_first_date_come_along(shelf: Shelf, tmp_path: Path) -> None:
+    shelves = [
+        {"id": "a", "name": "Home", "parentId": "c"},
+        {"id": "b", "name": "Baking", "parentId": "a"},
+        {"id": "c", "name": "In a circle", "parentId": "a"},
+        {"id": "d", "name": "Weekend", "parentId": None},
+    ]
+    entry = {**KARAKEEP["bookmarks"][0], "lists": ["b", "d", "gone"]}
+    take_in(shelf, tmp_path, {"bookmarks": [entry], "lists": shelves})
+    (bread,) = stored(shelf)
+    assert bread["folder"].endswith("Home / Baking, Weekend")
+    link = {"url": "https://b.example/", "createdAt": "2025-01-01T12:00:00Z",
+            "importDate": "2020-01-01T12:00:00Z"}  # fmt: skip
+    collections = [
+        {"id": 1, "name": "Home", "parentId": None, "links": []},
+        {"id": 2, "name": "Baking", "parentId": 1, "links": [link]},
+    ]
+    take_in(shelf, tmp_path, {"collections": collections})
+    moved = stored(shelf)[-1]
+    assert (moved["folder"], moved["recorded_at"]) == ("Home / Baking", THEN)
+
+
+@pytest.mark.parametrize(
+    "export",
+    [
+        "url;title\nhttps://bread.example/ä;Bäckerei\n".encode(),
+        "url\ttitle\r\nhttps://bread.example/ä\tBäckerei\r\n".encode("utf-16"),
+        "title,url\rBäckerei,https://bread.example/ä\r".encode("cp1252"),
+        "<DL><DT><A HREF='https://bread.example/ä'>Bäckerei</A></DL>".encode("latin-1"),
+        "<DL><DT><A HREF='https://bread.example/ä'>Bäckerei</A></DL>".encode("utf-16"),
+        '[{"url": "https://bread.example/ä", "title": "Bäckerei"}]'.encode("utf-16"),
+        b"\xef\xbb\xbf" + "url,title\nhttps://bread.example/ä,Bäckerei\n".encode(),
+    ],
+)
+def test_tables_and_letters_of_every_program_are_read(
+    shelf: Shelf, tmp_path: Path, export: bytes
+) -> None:
+    take_in(shelf, tmp_path, export)
+    (bread,) = stored(shelf)
+    assert (bread["url"], bread["title"]) == ("https://bread.example/ä", "Bäckerei")
+
+
+def test_a_letter_cut_in_two_leaves_the_others_whole(shelf: Shelf, tmp_path: Path) -> None:
+    take_in(shelf, tmp_path, "url,title\nhttps://bread.example/,Bä".encode() + "ä…".encode()[:-1])
+    (bread,) = stored(shelf)
+    assert bread["title"].startswith("Bää")
+
+
+def test_a_text_too_long_or_broken_is_no_reason_to_lose_the_bookmark(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    texts = ["x" * (shelf.settings.max_text_chars + 1), "half a \ud800 letter"]
+    links = [{"url": f"https://a.example/{n}", "textContent": t} for n, t in enumerate(texts)]
+    intake = take_in(shelf, tmp_path, {"collections": [{"name": "A", "links": links}]})
+    assert intake.refused == 0
+    long, broken = stored(shelf)
+    assert len(long["content"]) == shelf.settings.max_text_chars
+    assert broken["content"] == "half a ? letter"
+
+
 def test_broken_rows_are_listed_by_line_and_the_rest_comes_in(shelf: Shelf, tmp_path: Path) -> None:
     rows = ["url,title", "https://a.example/,A", ",nothing", f"https://b.example/{'x' * 70_000},B"]
     intake = take_in(shelf, tmp_path, "\n".join([*rows, 'https://c.example/,"C\x00"', ""]))
@@ -189,26 +251,40 @@ def test_an_import_gives_way_to_what_is_saved_meanwhile(shelf: Shelf, tmp_path: 
     assert rows == [{"id": new}]
 
 
-@pytest.mark.parametrize("text", ["", "Dear diary,\ntoday", '{"bookmarks": [', "name,age\nA,3\n"])
-def test_a_file_of_another_kind_is_refused(shelf: Shelf, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Dear diary,\ntoday",
+        '{"bookmarks": [',
+        "name,age\nA,3\n",
+        '{"roots": {"bookmark_bar": {"children": ["url"]}}}',  # Chrome's own file
+        bytes(range(256)) * 300,
+        b"a\rb\0\r",
+    ],
+)
+def test_a_file_of_another_kind_is_refused(shelf: Shelf, tmp_path: Path, text: str | bytes) -> None:
     with pytest.raises(InvalidInput, match=r"export"):
         take_in(shelf, tmp_path, text)
     assert shelf.rows("SELECT * FROM batches") == []
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "added"),
     [
-        "<dl><dt><a href=https://a.example/>A<dt><a href='https://b.example/'>B</dl></dl></dl>",
-        "<DL><p><DT><H3>X<DL><A HREF=https://a.example/>A</A><A HREF=https://b.example/",
-        "<dl>" * 3000 + "<a href=https://a.example/>A</a><a href=https://b.example/>B</a>",
+        ("<dl><dt><a href=https://a.example/>A<dt><a href='https://b.example/'>B</dl></dl>", 2),
+        ("<DL><p><DT><H3>X<DL><A HREF=https://a.example/>A</A><A HREF=https://b.example/", 1),
+        ("<dl><a href=https://a.example/>A <script></a><a href=https://b.example/>B <title></a>"
+         "<a href=https://c.example/>C</a>", 3),
+        ("<dl>" * 3000 + "<a href=https://a.example/>A</a><a href=https://b.example/>B</a>", 2),
     ],
-)
+)  # fmt: skip
 def test_html_that_nobody_writes_well_is_read_leniently(
-    shelf: Shelf, tmp_path: Path, text: str
+    shelf: Shelf, tmp_path: Path, text: str, added: int
 ) -> None:
-    take_in(shelf, tmp_path, text)
+    intake = take_in(shelf, tmp_path, text)
     assert stored(shelf)[0]["url"] == "https://a.example/"
+    assert intake.added == added
 
 
 def test_many_bookmarks_come_in_by_the_thousand(shelf: Shelf, tmp_path: Path) -> None:
