@@ -121,7 +121,8 @@ def store(
                 )
     connection.cursor().executemany(
         "INSERT INTO keywords (record_id, owner_id, keyword, source) VALUES (%s, %s, %s, 'human')"
-        " ON CONFLICT (record_id, keyword) DO UPDATE SET source = 'human'",
+        " ON CONFLICT (record_id, keyword) DO UPDATE SET source = 'human'"
+        " WHERE keywords.source <> 'human'",  # an import again writes nothing
         [(record.record_id, owner.id, tag) for record, new in rows for tag in new.tags],
     )
     return added
