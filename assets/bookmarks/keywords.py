@@ -27,7 +27,8 @@ from resources.tools import Tools
 FEWEST, MOST = 3, 6
 SAME_MEANING = 0.65  # cosine similarity from which two tags without a common word count as one
 FITS = 0.3  # cosine similarity to the page from which a weak model is offered an owner's tag
-MOST_TAGS = 100  # of an owner that are looked at
+MOST_TAGS = 100  # of an owner that the model is shown, and whose meaning is compared
+MOST_KNOWN = 2_000  # of an owner whose form a keyword takes
 CHOICES = 8  # that a weak model chooses from
 WORDS = 600  # of the page that are read: enough to tell what it is about
 
@@ -66,11 +67,14 @@ async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
         return Chosen(bookmark.owner_id, ())
     text = known[: parts[0].end]
     tags = await _tags(bookmark, tools)
-    choices = await _choices(f"{kept.page.title or ''} {text}", tags, tools)
+    choices = await _choices(f"{kept.page.title or ''} {text}", tags[:MOST_TAGS], tools)
+    if tools.models.chat.enforces_schema and not choices:
+        return Chosen(bookmark.owner_id, ())  # not one word that could be a keyword: `Log in`
     answer = await tools.models.chat.ask(
         _answer_shape(choices),
         system=SYSTEM,
-        user=f"Tags already in use: {', '.join(tags) or 'none'}\n\n{shown(bookmark, kept, text)}",
+        user=f"Tags already in use: {', '.join(tags[:MOST_TAGS]) or 'none'}\n\n"
+        f"{shown(bookmark, kept, text)}",
         max_tokens=150,
     )
     named = list(dict.fromkeys(answer.keywords))  # type: ignore[attr-defined]
@@ -83,7 +87,7 @@ async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
 
 async def _tags(bookmark: Bookmark, tools: Tools) -> list[str]:
     async with tools.pool.connection() as connection:
-        return await tags_of_owner(connection, bookmark.owner_id, most=MOST_TAGS)
+        return await tags_of_owner(connection, bookmark.owner_id, most=MOST_KNOWN)
 
 
 async def _choices(text: str, tags: Sequence[str], tools: Tools) -> list[str]:
@@ -118,7 +122,7 @@ async def _merged(named: Sequence[str], tags: Sequence[str], tools: Tools) -> li
     for name in named:
         if (key := _key(name)) and key not in known:
             new.setdefault(key, _clean(name))
-    known |= await _by_meaning(new, tags, tools)
+    known |= await _by_meaning(new, tags[:MOST_TAGS], tools)
     return list(dict.fromkeys(known[key] for name in named if (key := _key(name))))
 
 

@@ -5,6 +5,7 @@ from keepsake.bookmarks.kept import Keyword, kept_bookmark
 from keepsake.database import connect
 from tests.family.house import Storyteller
 
+from .conftest import OpensShelf
 from .shelf import BREAD, DAY, NOON, Pages, Shelf, article
 
 
@@ -46,6 +47,27 @@ async def test_a_keyword_takes_the_form_that_its_owner_has_already(
     assert found == dict.fromkeys(["Recipes", "movies", "white wine", "ovens"], "ai")
     shown = teller.prompts[0].splitlines()[0].removeprefix("Tags already in use: ")
     assert set(shown.split(", ")) == {"Recipes", "movies", "red wine"}
+
+
+async def test_an_owner_with_many_tags_is_shown_some_and_keeps_the_form_of_all(
+    shelf: Shelf, site: Pages, teller: Storyteller
+) -> None:
+    many = [f"A{number}" for number in range(120)]
+    shelf.add("https://a.example/", tags=[*many, "Zebras"], recorded_at=NOON.replace(year=2025))
+    teller.will("Keywords", {"keywords": ["zebra"]})
+    assert await keywords(shelf, site) == {"Zebras": "ai"}
+    assert "Zebras" not in teller.prompts[0]
+
+
+async def test_a_page_without_a_word_to_choose_has_no_keywords(
+    shelf_with: OpensShelf, site: Pages
+) -> None:
+    embedded = shelf_with()
+    page = "<html><title>Log in</title><input type=password></html>"
+    record_id = embedded.add(site.put("/in", page))
+    await embedded.run("pages", "keywords")
+    assert embedded.ledger(record_id)["keywords"]["status"] == "succeeded"
+    assert embedded.keywords(record_id) == {}
 
 
 async def test_tags_that_people_set_stay_theirs(
