@@ -20,6 +20,7 @@ from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 from resources.objects import objects_resource
 from schedules.digests import nightly_digests, nightly_trends
+from tests.browser import opened
 
 from .runner import Runner, new_runner
 
@@ -149,6 +150,24 @@ def test_the_page_stands_by_itself_and_can_be_heard(
     assert all(c["role"] == "img" and c["aria-labelledby"] in labels for c in charts)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_a_browser_shows_all_of_it_on_phones_and_desks(
+    ada: Runner, instance: dg.DagsterInstance, width: int
+) -> None:
+    full_week(ada)
+    materialize(instance, weekly_digests, WEEK)
+    [(key,)] = ada.rows("SELECT page_key FROM weekly_digests")
+    file = load_settings().objects_folder / key
+    with opened(file, width=width) as shown:
+        assert shown.page.title() == "Ada: the week of 4 May 2026"
+        assert shown.page.get_by_text("Over the <b>hill</b> & back").first.is_visible()
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+        charts = [chart.bounding_box() for chart in shown.page.locator("svg").all()]
+        assert all(box and box["width"] > 200 and box["height"] > 60 for box in charts)
+        assert len(charts) == 3
+    assert (shown.fetched, shown.complaints) == ([file.as_uri()], [])
 
 
 def test_what_people_and_models_wrote_stays_text(ada: Runner, instance: dg.DagsterInstance) -> None:
