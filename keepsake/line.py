@@ -48,6 +48,7 @@ LONG_WAITS = 8  # times that a record is put off because its provider asks for p
 FLUSH_SECONDS, PROGRESS_SECONDS = 0.25, 5.0
 WRITE_PAUSES = (1.0, 4.0, 15.0)  # between tries at a write that the database did not take
 FIRST_DEFERRAL, LONGEST_DEFERRAL = timedelta(minutes=1), timedelta(minutes=30)
+MOST_ASKED = 86_400.0  # seconds: who asks for more patience is asked again tomorrow all the same
 RECORDS_IN_MEMORY, RECORDS_A_PAGE, FLUSH_OUTCOMES = 192, 64, 200
 
 
@@ -661,7 +662,7 @@ def _succeeded(result: Any, input_fingerprint: str, essence: Any) -> dict[str, A
 def _ended_by(error: Exception, deferrals: int) -> dict[str, Any]:
     """Failed for good, or put off: 1 minute doubling up to 30 while an endpoint cannot take it."""
     ending = {"error_type": type(error).__name__, "error_message": _message(error)}
-    patience = getattr(error, "retry_after", None) or 0.0
+    patience = min(getattr(error, "retry_after", None) or 0.0, MOST_ASKED)
     not_its_fault = isinstance(error, EndpointDown | RateLimited | Unreachable)
     put_off = not_its_fault or (patience > LONGEST_PATIENCE and deferrals < LONG_WAITS)
     if not put_off:

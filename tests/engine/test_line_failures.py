@@ -149,6 +149,20 @@ async def test_a_provider_that_asks_for_too_much_patience_is_put_off(
     assert world.rows("x")["tell"]["due_at"] == row["due_at"]  # what needs it waits as long
 
 
+@pytest.mark.parametrize("asked", [1e9, 1e14, float("inf")])
+async def test_a_provider_that_names_a_time_beyond_the_calendar_is_asked_again_tomorrow(
+    world: World, clock: Clock, asked: float
+) -> None:
+    world.add("x")
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        raise RateLimited("429", retry_after=asked)
+
+    await world.run("hear")
+    assert 86_300 < seconds_until(world.rows("x")["hear"]["due_at"]) <= 86_400
+
+
 async def test_a_provider_whose_patience_never_ends_fails_the_record_in_the_end(
     world: World, clock: Clock
 ) -> None:

@@ -237,6 +237,14 @@ async def test_a_site_may_ask_for_patience_by_the_clock(web: Web, served: Served
     assert asked.value.retry_after == pytest.approx(90, abs=3)
 
 
+@pytest.mark.parametrize("when", ["Mon, 01 Jan 99999999999 00:00:00 GMT", "soon", "-1", ""])
+async def test_patience_until_no_time_is_no_patience(web: Web, served: Served, when: str) -> None:
+    served.site.next(PlainTextResponse("", 429, headers={"retry-after": when}))
+    with pytest.raises(RateLimited) as asked:
+        await web.get(f"{served.url}/article")
+    assert asked.value.retry_after is None
+
+
 async def test_a_connection_that_breaks_off_is_worth_another_try(web: Web, served: Served) -> None:
     served.site.next(Broken())
     with pytest.raises(RetryableError, match="broke off"):
