@@ -127,7 +127,7 @@ def _in_archive(path: Path, most_bytes: int) -> Iterator[Entry]:
                 if member.filename.lower().endswith(SUFFIXES) or climbs(member):
                     entry = Entry(member.filename, partial(archive.read, member), _dated(member))
                     yield _with_listing(entry, listed)
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
         raise InvalidInput(f"{path.name} is a damaged archive: fetch it again") from None
 
 
@@ -152,13 +152,16 @@ class _Archive:
             raise InvalidInput(
                 f"it is larger than {self.most_bytes // 1_000_000} MB (MAX_ACTIVITY_MB)"
             )
+        # Of the other packings the library bounds neither what comes out nor the memory for it.
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InvalidInput("it is packed in another way than deflate")
         self._check_growth(member.file_size, member.compress_size)
         # Members may overlap: all together they can be far more than each by itself.
         self._check_growth(self.unpacked + member.file_size, self.size)
         try:
             with self.opened.open(member) as file:
                 data = file.read(self.most_bytes + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError):
             raise InvalidInput("it is damaged in the archive") from None
         except (RuntimeError, NotImplementedError):
             raise InvalidInput("it is encrypted or packed in an unknown way") from None

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from keepsake import records
-from keepsake.apart import Apart, open_apart
+from keepsake.apart import Apart, FailedApart, open_apart
 from keepsake.batches import finish_batch, start_batch
 from keepsake.clients.objects import ObjectStore
 from keepsake.concurrency import together
@@ -59,7 +59,7 @@ class Imported:
         """Count a file that was refused."""
         self.refused += 1
         if len(self.reasons) < REASONS_KEPT:
-            self.reasons.append((name, reason))
+            self.reasons.append((_shown(name), reason))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ async def import_activities(
         StepError: the object store does not take the files. What was stored stays; run it again.
     """
     found = entries(path, most_bytes=_most_bytes(settings))
-    batch_id = start_batch(connection, owner.id, LINE, path.name)
+    batch_id = start_batch(connection, owner.id, LINE, _shown(path.name))
     imported = Imported()
     analyze_at = ANALYZE_FROM
     low = PRIORITIES["low"]
@@ -190,7 +190,7 @@ class _Intake:
     async def _look_or_refuse(self, entry: Entry, data: bytes, apart: Apart) -> _Looked | None:
         try:
             return await self.look(entry, data, apart)
-        except (InvalidInput, PermanentError) as error:
+        except (InvalidInput, PermanentError, FailedApart) as error:
             self.imported.refuse(entry.name, str(error))
             return None
 
@@ -211,14 +211,14 @@ class _Intake:
         return _Looked(
             ActivityFile(
                 external_id=external_id or digest,
-                name=PurePosixPath(entry.name).name,
+                name=_shown(PurePosixPath(entry.name).name),
                 format=kind,
                 sha256=digest,
                 key=f"running/{self.owner.id}/files/{digest}.{kind}{packed}",
                 recorded_at=self._recorded_at(examined.started_at, entry.date),
                 starts=examined.started_at is not None,
                 title=_title(entry.title),
-                sport=entry.sport,
+                sport=_title(entry.sport),
             ),
             data,
         )
@@ -267,8 +267,13 @@ class _Intake:
         return [record.record_id if record else next(ids) for record in known]
 
 
+def _shown(name: str) -> str:
+    """A file's name as it can be stored and shown: file systems allow bytes that are no text."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+
+
 def _title(text: str | None) -> str | None:
-    """A title as it is kept: printable, of one line and at most 200 characters."""
+    """A title, or a sport, as it is kept: printable, of one line and at most 200 characters."""
     try:
         return records.clean_name(text[:200]) if text else None
     except InvalidInput:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keepsake.apart import Apart, FailedApart
 from keepsake.errors import InvalidInput
 from keepsake.running import imports
 from keepsake.running.archives import MOST_GROWTH
@@ -241,6 +242,68 @@ def test_a_member_that_is_damaged_does_not_hold_back_the_others(
     file.write_bytes(bytes(data))
     imported = journal.take_in(file)
     assert (imported.added, imported.reasons[0][0]) == (1, "a.gpx")
+
+
+def test_what_is_packed_in_a_way_that_cannot_be_bounded_is_refused(
+    journal: Journal, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "e.zip", "w") as file:
+        file.writestr("bzip.gpx", gpx(), zipfile.ZIP_BZIP2)
+        file.writestr("lzma.gpx", gpx(), zipfile.ZIP_LZMA)
+        file.writestr("run.gpx", gpx(), zipfile.ZIP_DEFLATED)
+    imported = journal.take_in(tmp_path / "e.zip")
+    assert imported.added == 1
+    assert {reason for _, reason in imported.reasons} == {
+        "it is packed in another way than deflate"
+    }
+
+
+def test_a_name_that_is_no_text_harms_its_member_or_is_told_of_the_archive(
+    journal: Journal, tmp_path: Path
+) -> None:
+    file = archive(tmp_path / "e.zip", {"r\u00fcn.gpx": gpx(), "run.gpx": gpx(days(2)[1])})
+    name, broken = "r\u00fcn".encode(), b"r\xff\xffn"
+    file.write_bytes(file.read_bytes().replace(name, broken, 1))  # where the member begins
+    imported = journal.take_in(file)
+    assert (imported.added, imported.refused) == (1, 1)
+    file.write_bytes(file.read_bytes().replace(name, broken))  # and in the table of contents
+    with pytest.raises(InvalidInput, match="damaged archive"):
+        journal.take_in(file)
+
+
+def test_an_archive_of_a_later_kind_is_told_as_damaged(journal: Journal, tmp_path: Path) -> None:
+    file = archive(tmp_path / "e.zip", {"run.gpx": gpx()})
+    data = bytearray(file.read_bytes())
+    data[data.index(b"PK\x01\x02") + 6] = 99  # the version that it takes to unpack
+    file.write_bytes(bytes(data))
+    with pytest.raises(InvalidInput, match="damaged archive"):
+        journal.take_in(file)
+
+
+def test_names_that_are_no_text_do_no_harm(journal: Journal, tmp_path: Path) -> None:
+    one, two = days(2)
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.gpx")).write_bytes(gpx(one))
+    (folder / "red\x1b[31m.gpx").write_bytes(b"no activity")
+    (folder / "activities.csv").write_bytes(listing(("", "Long", "Ru\0n", "two.gpx")))
+    (folder / "two.gpx").write_bytes(gpx(two))
+    imported = journal.take_in(folder)
+    first, second = journal.files
+    assert first["file_name"] == "caf\ufffd.gpx"
+    assert (second["title"], second["sport"]) == ("Long", "Run")
+    assert [name for name, _ in imported.reasons] == ["red\ufffd[31m.gpx"]
+
+
+def test_a_failure_that_nobody_foresaw_is_that_of_one_file(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise FailedApart("examine raised RecursionError")
+
+    monkeypatch.setattr(Apart, "run", fails)
+    imported = journal.take_in(archive(tmp_path / "e.zip", {"run.gpx": gpx()}))
+    assert imported.reasons == [("run.gpx", "examine raised RecursionError")]
 
 
 def test_nothing_at_a_path_is_said_before_anything_begins(journal: Journal, tmp_path: Path) -> None:
