@@ -60,7 +60,8 @@ class Step:
     many results inside the transaction that writes their ledger rows; `load` reads stored results
     back for the steps that need them. `version` changes when the same input would give another
     result; `roles` are the model roles whose model name makes a result stale when it changes;
-    `essence` is the part of a result that later steps are made from.
+    `essence` is the part of a result that later steps are made from, None if there was nothing to
+    make.
     """
 
     name: str
@@ -655,7 +656,7 @@ def _succeeded(result: Any, input_fingerprint: str, essence: Any) -> dict[str, A
         "status": "succeeded",
         "result": result,
         "input_fingerprint": input_fingerprint,
-        "output_fingerprint": fingerprint(essence),
+        "output_fingerprint": None if essence is None else fingerprint(essence),
     }
 
 

@@ -116,7 +116,7 @@ def test_the_slowest_step_says_when_all_is_done(db: Connection) -> None:
         ("status = 'succeeded', due_at = NULL", "due_at = now()", "PROCESSING"),
         ("status = 'succeeded', due_at = NULL", "status = 'succeeded', due_at = NULL", "COMPLETED"),
         (
-            "status = 'succeeded', due_at = NULL",
+            "status = 'succeeded', output_fingerprint = 'x', due_at = NULL",
             "status = 'failed', due_at = NULL",
             "PARTIAL_SUCCESS",
         ),

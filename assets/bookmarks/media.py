@@ -201,7 +201,13 @@ def media_whole(connection: Connection, window: Window) -> Finding:
 
 
 MEDIA = StepAsset(
-    Step(name="media", version="1", make=keep, save=save),
+    Step(
+        name="media",
+        version="1",
+        make=keep,
+        save=save,
+        essence=lambda media: media.files or None,
+    ),
     description=__doc__ or "",
     kinds=frozenset({"s3"}),
     columns=[

@@ -166,6 +166,18 @@ async def test_what_is_no_link_has_none(shelf: Shelf, cobalt: Cobalt, url: str) 
     assert cobalt.seen == []
 
 
+async def test_a_page_that_failed_is_saved_by_media_and_by_nothing_else(
+    shelf: Shelf, cobalt: Cobalt
+) -> None:
+    gone = f"http://127.0.0.1:{free_port()}/"
+    cobalt.shows(f"{gone}film", Shown(film()))
+    film_only = shelf.add(f"{gone}film", platform="tiktok")
+    nothing = shelf.add(gone)
+    await shelf.run()
+    assert shelf.status(film_only) == "PARTIAL_SUCCESS"
+    assert shelf.status(nothing) == "FAILED"
+
+
 # -- files that are linked ------------------------------------------------------------------------
 
 

@@ -21,14 +21,16 @@ def set_rows(world: World, rows: str) -> None:
         "w": ("pending", "NULL"),
         "r": ("running", "now()"),
         "s": ("succeeded", "NULL"),
+        "n": ("succeeded", "NULL"),  # and found nothing to make
         "f": ("failed", "NULL"),
     }
     for step, letter in zip(STEPS, rows, strict=True):
         status, due_at = states[letter]
         error = "Waiting" if letter == "w" else None
         world.db.execute(
-            f"UPDATE ledger SET status = %s, due_at = {due_at}, error_type = %s WHERE step = %s",
-            (status, error, step),
+            f"UPDATE ledger SET status = %s, due_at = {due_at}, error_type = %s,"
+            " output_fingerprint = %s WHERE step = %s",
+            (status, error, "x" if letter == "s" else None, step),
         )
 
 
@@ -44,6 +46,8 @@ def set_rows(world: World, rows: str) -> None:
         ("sssw", "COMPLETED"),  # one step is left to a schedule
         ("sfsw", "PARTIAL_SUCCESS"),
         ("fwww", "FAILED"),
+        ("fnww", "FAILED"),
+        ("nnww", "COMPLETED"),
         ("fdww", "PROCESSING"),
         ("wwww", "PENDING"),
     ],
