@@ -9,7 +9,7 @@ from fitdecode.exceptions import FitCRCError, FitEOFError, FitError
 from fitdecode.processors import FIT_DATETIME_MIN, FIT_UTC_REFERENCE
 
 from keepsake.errors import PermanentError
-from keepsake.running.points import Points, Totals
+from keepsake.running.points import NoActivity, Points, Totals
 from keepsake.running.sports import sport_name
 
 DEGREES = 180 / 2**31  # a semicircle
@@ -72,7 +72,7 @@ def _read_file_id(points: Points, message: Any) -> None:
     kind = message.get_value("type", fallback=None)
     if kind not in (None, "activity"):
         other = kind if isinstance(kind, str) else "something unknown"
-        raise PermanentError(f"the FIT file is no activity: it holds {other}")
+        raise NoActivity(f"the FIT file is no activity: it holds {other}")
     _note_start(points, message.get_value("time_created", fallback=None))
 
 

@@ -12,7 +12,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 from keepsake.errors import PermanentError
-from keepsake.running.points import Format, Points, Totals
+from keepsake.running.points import Format, NoActivity, Points, Totals
 from keepsake.running.sports import sport_name
 
 CHUNK = 65_536  # bytes given to the parser at once
@@ -22,14 +22,15 @@ CUT = (3, 5)  # expat's codes for a file that ends outside of every element, or 
 ROOTS: Mapping[str, Format] = {"gpx": "gpx", "TrainingCenterDatabase": "tcx"}
 POINTS = frozenset({"trkpt", "Trackpoint"})
 SECTIONS = frozenset({"trkseg", "Track"})
-# Names within a point, without their namespace: Garmin's TrackPointExtension has had several.
+# Names within a point, without their namespace: Garmin's TrackPointExtension has had several, and
+# Cluetrust's GPXDATA says the same by other names.
 FIELDS = {
     "time": "time", "Time": "time",
     "LatitudeDegrees": "latitude", "LongitudeDegrees": "longitude",
     "ele": "elevation", "AltitudeMeters": "elevation",
     "DistanceMeters": "distance",
     "hr": "heart_rate", "Value": "heart_rate",
-    "cad": "cadence", "Cadence": "cadence", "RunCadence": "cadence",
+    "cad": "cadence", "cadence": "cadence", "Cadence": "cadence", "RunCadence": "cadence",
 }  # fmt: skip
 
 
@@ -73,6 +74,7 @@ class _Target:
     def __init__(self) -> None:
         self.points: Points | None = None
         self._text: list[str] = []
+        self._open_tags: list[str] = []
         self._point: dict[str, float] | None = None
         self._lap: dict[str, float] = {}
 
@@ -85,6 +87,7 @@ class _Target:
         """A start tag: `{namespace}name`."""
         name = tag.rpartition("}")[2]
         self._text.clear()
+        self._open_tags.append(name)
         if self.points is None:
             self.points = self._open(name)
         elif name in POINTS:
@@ -96,6 +99,8 @@ class _Target:
             self.points.pause()
         elif name == "Activity":
             self.points.sport = self.points.sport or sport_name(attributes.get("Sport", ""))
+        elif name == "Course":
+            raise NoActivity("the TCX file is no activity: it holds a course")
         elif name == "Lap":
             self.points.started_at = self.points.started_at or _time(attributes.get("StartTime"))
 
@@ -105,7 +110,7 @@ class _Target:
 
     def end(self, tag: str) -> None:
         """An end tag."""
-        name = tag.rpartition("}")[2]
+        name = self._open_tags.pop()
         if self.points is None:
             return
         if self._point is None:
@@ -132,11 +137,15 @@ class _Target:
             self._point[name] = value
 
     def _end_outside(self, points: Points, name: str) -> None:
-        """What stands beside the points: the sport of a GPX track, the totals of TCX laps."""
+        """What stands beside the points: the sport of a GPX track, the totals of TCX laps.
+
+        Links, waypoints and workouts have a type and totals of their own.
+        """
         text = "".join(self._text)
-        if name == "type" and points.format == "gpx":
+        within = self._open_tags[-1] if self._open_tags else ""
+        if name == "type" and within == "trk":
             points.sport = points.sport or sport_name(text)
-        elif name in ("TotalTimeSeconds", "DistanceMeters"):
+        elif name in ("TotalTimeSeconds", "DistanceMeters") and within == "Lap":
             self._lap[name] = self._lap.get(name, 0.0) + (_number(text) or 0.0)
             seconds = self._lap.get("TotalTimeSeconds")
             points.totals = Totals(self._lap.get("DistanceMeters"), seconds, seconds)

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from keepsake.errors import InvalidInput, PermanentError
 from keepsake.running.files import read_start
-from keepsake.running.points import Format
+from keepsake.running.points import Format, NoActivity
 
 GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 16
+_CHUNK = 1 << 10  # bytes unpacked at once: where they are damaged, all of them are lost
 _BEGINNING = 4096  # bytes within which XML has come to its root
 _ROOTS: tuple[tuple[bytes, Format], ...] = ((b"gpx", "gpx"), (b"TrainingCenterDatabase", "tcx"))
 
@@ -36,9 +36,13 @@ def examine(data: bytes, *, most_bytes: int) -> Examined:
         InvalidInput: it is no activity file, or larger than `most_bytes` when unpacked.
     """
     plain = unpacked(data, most_bytes=most_bytes)
+    if data and not plain:
+        raise InvalidInput("the packed file (.gz) is damaged or empty")
     digest = hashlib.sha256(plain).hexdigest()
     try:
         start = read_start(plain, most_bytes=most_bytes)
+    except NoActivity as error:
+        raise InvalidInput(str(error)) from None
     except PermanentError as error:
         kind = _format(plain)
         if kind is None:

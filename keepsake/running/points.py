@@ -19,6 +19,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
+class NoActivity(PermanentError):
+    """The file says what it holds, and that is no activity: settings, a course."""
+
+
 @dataclass(frozen=True)
 class Totals:
     """What a file says of the whole activity: metres and seconds, None where it does not say."""

@@ -115,6 +115,36 @@ def test_a_gpx_file_without_points_says_so() -> None:
         read_start(b"<gpx><wpt lat='1' lon='2'><time>2026-01-01T00:00:00Z</time></wpt></gpx>")
 
 
+def test_a_course_in_a_tcx_file_is_no_activity() -> None:
+    file = tcx(steady(minutes=1)).decode().replace("Activities>", "Courses>")
+    course = file.replace('<Activity Sport="Running">', "<Course>").replace("Activity>", "Course>")
+    for read in (read_start, read_track):
+        with pytest.raises(PermanentError, match="is no activity: it holds a course"):
+            read(course.encode())
+
+
+@pytest.mark.parametrize(
+    ("where", "with_another"),
+    [
+        ("<metadata>", '<metadata><link href="a"><type>text/html</type></link>'),
+        ("<trk>", '<wpt lat="1" lon="2"><type>Flag</type></wpt><trk>'),
+        ("<trk>", '<trk><link href="a"><type>text/html</type></link>'),
+    ],
+    ids=["metadata", "waypoint", "track"],
+)
+def test_the_sport_is_the_type_of_the_track_and_of_nothing_else(
+    where: str, with_another: str
+) -> None:
+    file = gpx(steady(minutes=1)).decode().replace(where, with_another, 1)
+    assert read_track(file.encode()).sport == "running"
+
+
+def test_cluetrust_s_names_for_heart_rate_and_cadence_are_known() -> None:
+    file = gpx(steady(minutes=1)).replace(b"gpxtpx:cad", b"gpxtpx:cadence")
+    track = read_track(file.replace(b"TrackPointExtension/v1", b"GPXDATA/1/0"))
+    assert (set(track.heart_rate), set(track.cadence)) == ({150}, {85})
+
+
 def test_blanks_before_the_declaration_do_no_harm() -> None:
     assert read_start(b"          " + tcx(steady(minutes=1))).started_at == MORNING
 

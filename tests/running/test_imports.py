@@ -1,6 +1,7 @@
 """Taking activities in: what becomes a record, what is known already, what is refused."""
 
 import asyncio
+import gzip
 import os
 import stat
 import zipfile
@@ -14,6 +15,7 @@ from keepsake.errors import InvalidInput
 from keepsake.running import imports
 from keepsake.running.archives import MOST_GROWTH
 
+from .activity_files import fit_file
 from .conftest import OpensJournal
 from .journal import MORNING, Journal, archive, gpx, listing, tcx
 
@@ -188,6 +190,25 @@ def test_what_is_no_activity_is_refused_and_named(
     imported = journal.take_in(archive(tmp_path / "e.zip", {name: content, "run.gpx": gpx()}))
     assert (imported.added, imported.refused) == (1, 1)
     assert [refused for refused, _ in imported.reasons] == [name]
+
+
+def test_what_else_a_watch_keeps_is_no_activity(journal: Journal, tmp_path: Path) -> None:
+    settings = fit_file(b"\x40\x00\x00\x00\x00\x01\x00\x01\x00" + bytes([0, 2]))
+    imported = journal.take_in(archive(tmp_path / "e.zip", {"Settings.fit": settings}))
+    assert (imported.added, len(journal.files)) == (0, 0)
+    assert imported.reasons == [("Settings.fit", "the FIT file is no activity: it holds settings")]
+
+
+def test_of_a_damaged_gzip_file_the_beginning_tells(journal: Journal, tmp_path: Path) -> None:
+    packed = gzip.compress(gpx(), mtime=0)
+    (tmp_path / "end.gpx.gz").write_bytes(packed[:-8] + bytes(8))
+    (tmp_path / "head.gpx.gz").write_bytes(packed[:10] + bytes([0xFF]) * 40)
+    imported = journal.take_in(tmp_path)
+    assert [row["recorded_at"] for row in journal.files] == [MORNING]
+    assert imported.reasons == [("head.gpx.gz", "the packed file (.gz) is damaged or empty")]
+    journal.run("activities")
+    [row] = journal.files
+    assert "damaged" in journal.ledger(row["record_id"])["activities"]["error_message"]
 
 
 def test_a_start_before_the_first_day_is_refused(journal: Journal, tmp_path: Path) -> None:
