@@ -27,10 +27,11 @@ def set_rows(world: World, rows: str) -> None:
     for step, letter in zip(STEPS, rows, strict=True):
         status, due_at = states[letter]
         error = "Waiting" if letter == "w" else None
+        output = "coalesce(output_fingerprint, 'some')" if letter == "s" else "NULL"
         world.db.execute(
             f"UPDATE ledger SET status = %s, due_at = {due_at}, error_type = %s,"
-            " output_fingerprint = %s WHERE step = %s",
-            (status, error, "x" if letter == "s" else None, step),
+            f" output_fingerprint = {output} WHERE step = %s",
+            (status, error, step),
         )
 
 
