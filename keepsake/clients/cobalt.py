@@ -73,12 +73,11 @@ class Server:
 class Offer:
     """A file that Cobalt offers for a link, for 90 seconds or so: its addresses are never stored.
 
-    `link`, `position` and `audio_only` say how to ask for the same file again.
+    `link` and `position` say how to ask for the same file again.
     """
 
     link: str
     position: int
-    audio_only: bool
     name: str  # empty: the download may tell
     url: str
     tunnel: str | None  # where Cobalt itself serves it, None for a file elsewhere
@@ -157,10 +156,10 @@ class Cobalt:
         Raises:
             StepError: saying what does not work and which setting to look at.
         """
-        await self._ask("", audio_only=False)  # it says that a link is missing, after all else
+        await self._ask("")  # it says that a link is missing, after all else
         return await self.server()
 
-    async def media(self, url: str, *, audio_only: bool = False) -> list[Offer]:
+    async def media(self, url: str) -> list[Offer]:
         """The files behind a link, in the order of the post: at least one.
 
         Raises:
@@ -168,7 +167,7 @@ class Cobalt:
             RetryableError: it may have another time; `retry_after` says hours where it takes hours.
             StepError: Cobalt itself is unwell.
         """
-        answer = await self._ask(url, audio_only=audio_only)
+        answer = await self._ask(url)
         if answer.status == "error":
             raise _refusal(answer.code)
         files = _files(answer)
@@ -176,7 +175,7 @@ class Cobalt:
             raise RetryableError("Cobalt answered with no file")
         address = (await self.server()).address
         return [
-            Offer(url, position, audio_only, name, file, self._own(file, address))
+            Offer(url, position, name, file, self._own(file, address))
             for position, (file, name) in enumerate(files)
         ]
 
@@ -191,7 +190,7 @@ class Cobalt:
         try:
             return await self._download(offer, path)
         except _TunnelGone:  # it may hand out an address before it can serve it
-            again = await self.media(offer.link, audio_only=offer.audio_only)
+            again = await self.media(offer.link)
             if offer.position >= len(again):
                 raise
             return await self._download(again[offer.position], path)
@@ -209,9 +208,9 @@ class Cobalt:
             _require_health(response)
             return _read_server(response)
 
-    async def _ask(self, url: str, *, audio_only: bool) -> _Answer:
+    async def _ask(self, url: str) -> _Answer:
         """Cobalt's answer about a link. Raises only what is Cobalt's own trouble, or too long."""
-        path, asked = _question(await self.server(), url, audio_only=audio_only)
+        path, asked = _question(await self.server(), url)
         body = json.dumps(asked, ensure_ascii=False).encode()
         if len(body) > MOST_BODY:
             raise PermanentError(f"the link is too long for Cobalt, which reads {MOST_BODY} bytes")
@@ -322,12 +321,11 @@ async def open_cobalt(settings: Settings, web: "Web") -> AsyncIterator[Cobalt]:
         await cobalt.close()
 
 
-def _question(server: Server, url: str, *, audio_only: bool) -> tuple[str, dict[str, Any]]:
+def _question(server: Server, url: str) -> tuple[str, dict[str, Any]]:
     """Path and body of a request: only keys that every version of the protocol knows."""
     if server.old:
-        return "/api/json", {"url": url, "filenamePattern": "basic", "isAudioOnly": audio_only}
-    mode = "audio" if audio_only else "auto"
-    return "/", {"url": url, "filenameStyle": "basic", "downloadMode": mode}
+        return "/api/json", {"url": url, "filenamePattern": "basic"}
+    return "/", {"url": url, "filenameStyle": "basic", "downloadMode": "auto"}
 
 
 def _read_server(response: httpx2.Response) -> Server:

@@ -99,16 +99,6 @@ async def test_the_version_is_asked_for_once(cobalt_on: OpensCobalt, version: st
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_the_sound_alone(cobalt_on: OpensCobalt, version: str) -> None:
-    server = double.Cobalt(version)
-    server.shows(LINK, Shown(song(), "Bread.mp3"))
-    async with cobalt_on(server) as cobalt:
-        await cobalt.media(LINK, audio_only=True)
-    (asked,) = server.posts
-    assert asked.get("downloadMode") == "audio" or asked["isAudioOnly"]
-
-
-@pytest.mark.parametrize("version", VERSIONS)
 async def test_a_picker_gives_all_it_has_in_order(
     cobalt_on: OpensCobalt, tmp_path: Path, version: str
 ) -> None:
