@@ -99,6 +99,22 @@ class TestAdd:
         )
         assert f"Already there as record {first['record_id']}" in piped.stdout
 
+    def test_a_bookmark_that_is_there_gets_new_tags_and_nothing_else(self) -> None:
+        said = ("add", "bookmark", "https://example.org/bread")
+        first = answer(*said, "--title", "On bread", "--tag", "baking")["record_id"]
+        again = keepsake(*said, "--title", "Another", "--tag", "slow").stdout
+        assert f"Already there as record {first}; nothing but its new tags was added." in again
+        kept = answer("status", first)["kept"]
+        assert (kept["owner"], kept["title"]) == ("me", "On bread")
+        assert {word["keyword"] for word in kept["keywords"]} == {"baking", "slow"}
+
+    def test_bookmarks_of_a_file_come_in_and_what_is_none_is_listed(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("url,title\nhttps://example.org/,A\n,B\n")
+        result = keepsake("import", "bookmarks", tmp_path / "a.csv")
+        assert "1 bookmarks added, 0 known already, 1 refused." in result.stdout
+        assert "line 3: it has neither an address nor a text" in result.stderr
+        assert "no file of bookmarks" in keepsake("import", "bookmarks", DATA / "ellen.ogg").stderr
+
     def test_a_time_without_a_zone_is_the_familys_own(
         self, marlows: str, database_url: str
     ) -> None:

@@ -82,8 +82,8 @@ def bookmark(
             f"Added record {added.record_id}. Follow it: `keepsake status {added.record_id}`."
         )
     else:
-        tags = "its new tags were added" if tag else "nothing was added"
-        typer.echo(f"Already there as record {added.record_id}; {tags}.")
+        but = "nothing but its new tags" if tag else "nothing"
+        typer.echo(f"Already there as record {added.record_id}; {but} was added.")
 
 
 def bookmarks(
