@@ -327,6 +327,17 @@ class TestWhateverTheRun:
         assert best <= np.min(windows) + 0.01
         assert best == pytest.approx(np.min(windows), abs=0.2)
 
+    @pytest.mark.parametrize("seed", range(20))
+    def test_a_best_effort_between_two_rests_has_none_of_them(self, seed: int) -> None:
+        chance = np.random.default_rng(seed)
+        seconds = chance.integers(70, 110, 8)  # of eight rounds of 400 m
+        legs = [round(chance.uniform(1, 12), 2)]  # where on the track it begins
+        for each in seconds:
+            legs += [0.0] * 60 + [400 / each] * each
+        distance = np.round(np.cumsum([0.0, *legs, *[0.0] * 60]), 2)
+        run = Run(MORNING, np.arange(float(len(distance))), distance=distance)
+        assert compute(tcx(run)).best_efforts["400"] == pytest.approx(min(seconds), abs=0.01)
+
     def test_its_facts_do_not_depend_on_when_it_was_run(self) -> None:
         run = varied()
         later = replace(run, started_at=run.started_at + timedelta(days=400, seconds=7))
