@@ -19,10 +19,10 @@ LONGEST_LINE = 1_000  # characters of a title, a description and the like
 LONGEST_URL = 2_000
 LOGIN_WORDS = 150  # a page that asks for a password and has fewer words is a login wall
 
-_HTML = re.compile(
-    rb"(<\?xml[^>]*>|<!--.*?-->|\s)*<(!doctype\s+html|html|head|body)\b", re.I | re.S
-)
-_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.I)
+# No two ways to match the same: pages are made to have such a pattern try them all.
+_BEFORE_HTML = re.compile(rb"\s+|<\?xml[^>]*>|<!--.*?-->", re.I | re.S)
+_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.I)
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=[\s\"']{0,9}([\w.:-]{1,40})", re.I)
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -93,7 +93,10 @@ def _declared(content_type: str) -> tuple[str, str]:
     message = Message()
     message["content-type"] = re.sub(r"[^ -~]", " ", content_type)
     kind = message.get_content_type() if "/" in content_type else ""
-    return kind, str(message.get_content_charset() or "")
+    try:
+        return kind, str(message.get_content_charset() or "")
+    except (TypeError, ValueError):  # what Python makes of some malformed ones
+        return kind, ""
 
 
 def _kind_of(body: bytes) -> str | None:
@@ -101,7 +104,10 @@ def _kind_of(body: bytes) -> str | None:
     if body.startswith(b"%PDF-"):
         return "application/pdf"
     beginning = body[:1024].removeprefix(codecs.BOM_UTF8)
-    return "text/html" if _HTML.match(beginning) else None
+    at = 0
+    while before := _BEFORE_HTML.match(beginning, at):
+        at = before.end()
+    return "text/html" if _HTML.match(beginning, at) else None
 
 
 def _decoded(body: bytes, charset: str) -> str:

@@ -1,5 +1,6 @@
 """What is read from a page."""
 
+import time
 from datetime import date
 
 import pytest
@@ -170,6 +171,33 @@ def test_an_image_shows_itself() -> None:
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/octet-stream"])
 def test_html_is_recognised_whatever_it_is_called(content_type: str) -> None:
     assert read(ARTICLE, content_type).title == "How boats float"
+
+
+@pytest.mark.parametrize(
+    "before", ["<!-- x -->", "<!---->" * 100, " <?xml version='1.0'?>\n<!--\n-->"]
+)
+def test_html_is_recognised_behind_comments(before: str) -> None:
+    assert read(before + ARTICLE, "").title == "How boats float"
+
+
+@pytest.mark.parametrize("body", ["<!---->" * 146 + "x", " " * 1024, "<!--" * 256])
+def test_what_only_begins_like_html_takes_no_time(body: str) -> None:
+    started = time.monotonic()
+    read(body, "text/plain")
+    assert time.monotonic() - started < 1
+
+
+def test_a_charset_that_is_hard_to_find_takes_no_time() -> None:
+    started = time.monotonic()
+    read(b"<meta" * 36 + b"charset=" + b" " * 3800 + b"\xff")
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    "parameters", ["charset*=undefined'x'%ff; charset*1*=a", f"charset*{'9' * 5000}=a"]
+)
+def test_a_malformed_content_type_is_read_as_far_as_it_goes(parameters: str) -> None:
+    assert read(ARTICLE, f"text/html; {parameters}").title == "How boats float"
 
 
 def test_plain_text_is_its_own_text() -> None:
