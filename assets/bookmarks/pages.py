@@ -70,9 +70,14 @@ async def fetch(bookmark: Bookmark, tools: Tools) -> KeptPage:
             raise
         # Not only what can never be had: a reader who gave the text need not wait for the site.
         return KeptPage(bookmark.url, _of_content(bookmark, str(error)), None)
-    page = await tools.apart.run(
-        read_page, body, url=url, content_type=response.content_type, seconds=READ_SECONDS
-    )
+    try:
+        page = await tools.apart.run(
+            read_page, body, url=url, content_type=response.content_type, seconds=READ_SECONDS
+        )
+    except PermanentError as error:
+        if not bookmark.content:
+            raise
+        return KeptPage(url, _of_content(bookmark, str(error)), response)
     if bookmark.content and not page.text:
         page = _of_content(bookmark, page.note or "the page has no text", page)
     return KeptPage(url, page, response)
@@ -104,6 +109,9 @@ async def _response(
         etag=old.etag if old else None,
         last_modified=old.last_modified if old else None,
     )
+    if known and fetched.status == 304 and fetched.url != known.url:
+        # It leads elsewhere than it did, and what has not changed there is another page.
+        fetched = await tools.web.page(bookmark.url)
     now = datetime.now(UTC)
     if known and old and fetched.status == 304:
         body = gzip.decompress(await tools.objects.get_bytes(old.body_key))

@@ -2,7 +2,10 @@
 
 import gzip
 
-from starlette.responses import PlainTextResponse
+import pytest
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from assets.bookmarks import pages
 
 from .shelf import BREAD, Pages, Shelf, article
 
@@ -34,6 +37,33 @@ async def test_a_page_made_again_is_asked_for_only_if_it_changed(shelf: Shelf, s
     site.put("/bread", article("Slower bread", *BREAD))
     await shelf.run("pages", redo=True)
     assert shelf.page(record_id)["title"] == "Slower bread"
+
+
+async def test_a_page_that_leads_elsewhere_now_is_asked_for_in_full(
+    shelf: Shelf, site: Pages
+) -> None:
+    site.put("/old", article("Slow bread", *BREAD))
+    site.put("/new", article("Fast bread", *BREAD))
+    no_robots = PlainTextResponse("", 404)
+    site.next(no_robots, RedirectResponse("/old"))
+    record_id = shelf.add(f"{site.address}/short")
+    await shelf.run("pages")
+    # What is there now is older than what we have: nothing changed since, it says.
+    site.next(no_robots, RedirectResponse("/new"), Response(status_code=304))
+    site.next(RedirectResponse("/new"))
+    await shelf.run("pages", redo=True)
+    page = shelf.page(record_id)
+    assert (page["title"], page["url"]) == ("Fast bread", f"{site.address}/new")
+
+
+async def test_an_etag_that_cannot_be_sent_back_is_not(shelf: Shelf, site: Pages) -> None:
+    bread = Response(article("Slow bread", *BREAD), headers={"etag": '"\xe9"'})
+    record_id = shelf.add(f"{site.address}/bread")
+    for redo in (False, True):
+        site.next(PlainTextResponse("", 404), bread)
+        await shelf.run("pages", redo=redo)
+        assert shelf.ledger(record_id)["pages"]["error_type"] is None
+    assert site.asked_for("/bread") == 2
 
 
 async def test_a_page_that_says_the_same_again_leaves_later_steps_alone(
@@ -92,6 +122,18 @@ async def test_content_takes_the_place_of_a_text_that_is_not_for_strangers(
     assert page["text"] == "What the post said to those who may read it."
     assert page["http_status"] == 200
     assert "content that came with" in page["note"]
+
+
+async def test_content_takes_the_place_of_a_page_that_cannot_be_read(
+    shelf: Shelf, site: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "READ_SECONDS", 0.001)
+    address = site.put("/bread", article("Slow bread", *BREAD))
+    record_id = shelf.add(address, content="What it says.")
+    await shelf.run("pages")
+    page = shelf.page(record_id)
+    assert (page["text"], page["http_status"]) == ("What it says.", 200)
+    assert page["note"].startswith("read_page took longer than")
 
 
 async def test_a_page_without_text_is_no_failure(shelf: Shelf, site: Pages) -> None:
