@@ -21,6 +21,7 @@ from keepsake.errors import PermanentError, RateLimited, RetryableError
 
 PIECE = 1 << 16  # bytes that are unpacked at a time: what a bomb can take before it is noticed
 LONGEST_NAME = 150
+_MEMBER = b"\x1f"  # what a member of gzip begins with
 
 _GONE = {404, 410}
 _NOT_FOR_US = {401, 402, 403, 407, 451}
@@ -65,7 +66,7 @@ class Answer:
 
         Args:
             take: called with each piece.
-            most: the largest size in bytes.
+            most: the largest size in bytes, packed as well as unpacked.
             whole: False takes the beginning of a larger one.
 
         Raises:
@@ -74,9 +75,10 @@ class Answer:
         declared = self.response.headers.get("content-length", "")
         if whole and declared.isdecimal() and int(declared) > most:
             raise self._too_large(most)
-        size = 0
+        size = came = 0
         unpack = _unpacker(self.url.host, self.response.headers.get("content-encoding", ""))
         async for packed in self.raw.aiter_stream():
+            came += len(packed)
             for piece in unpack(packed):
                 size += len(piece)
                 if size > most and whole:
@@ -84,6 +86,8 @@ class Answer:
                 take(piece)
                 if size > most:
                     return size
+            if came > most:  # and unpacks to less: to nothing, or what follows the end
+                raise self._too_large(most)
         return size
 
     def require(self, *also: int) -> None:
@@ -154,23 +158,31 @@ def _unpacker(host: str, encoding: str) -> Callable[[bytes], Iterator[bytes]]:
 
 
 class _Inflate:
-    """Unpacks gzip and zlib, whichever it is."""
+    """Unpacks gzip and zlib, whichever it is; of gzip all the members."""
 
     def __init__(self, host: str) -> None:
         self._host = host
-        self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        self._inflate = _inflate()
 
     def pieces(self, packed: bytes) -> Iterator[bytes]:
         """What a piece of the packed body unpacks to."""
         piece = b"more"
-        while (packed or piece) and not self._inflate.eof:
+        while packed or piece:
+            if self._inflate.eof:
+                if not packed.startswith(_MEMBER):
+                    return
+                self._inflate = _inflate()
             try:
                 piece = self._inflate.decompress(packed, PIECE)
             except zlib.error:
                 raise PermanentError(f"{self._host} sends what cannot be unpacked") from None
-            packed = self._inflate.unconsumed_tail
+            packed = self._inflate.unconsumed_tail or self._inflate.unused_data
             if piece:
                 yield piece
+
+
+def _inflate() -> "zlib._Decompress":
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
 
 
 @contextmanager
@@ -183,6 +195,10 @@ def file_name(disposition: str) -> str | None:
     """The file name of a Content-Disposition: no folders, nothing that cannot be seen."""
     message = Message()
     message["content-disposition"] = re.sub(r"[\r\n]", " ", disposition)
-    name = re.split(r"[/\\]", message.get_filename() or "")[-1]
+    try:
+        given = message.get_filename() or ""
+    except (TypeError, ValueError):  # what Python makes of some malformed ones
+        return None
+    name = re.split(r"[/\\]", given)[-1]
     seen = "".join(c for c in name if c.isprintable()).strip(" .")
     return seen[:LONGEST_NAME] or None

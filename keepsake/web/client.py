@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpcore2
-from httpx2 import URL, Cookies, Headers, Request, Response
+from httpx2 import URL, Cookies, Headers, InvalidURL, Request, Response
 
 from keepsake.database import Pool
 from keepsake.errors import PermanentError, RetryableError
@@ -37,7 +37,8 @@ CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 10.0  # a connection is kept for the next request to its host so long
 
 _REDIRECTS = {301, 302, 303, 307, 308}
-# Headers of a caller that are for the first host alone.
+# Headers of a caller that are for the first origin alone: for no other host, nor for the same one
+# without encryption.
 _SECRET = {"authorization", "cookie"}
 
 
@@ -62,7 +63,7 @@ class Web:
 
         Args:
             url: what to fetch; redirects are followed.
-            headers: sent beside our own. `Authorization` goes to the first host alone.
+            headers: sent beside our own. `Authorization` goes to the first origin alone.
             max_bytes: the largest body, unpacked; `MAX_PAGE_MB` if not given.
 
         Raises:
@@ -95,7 +96,7 @@ class Web:
             path: the file, made or written over.
             max_bytes: the largest body.
             seconds: how long everything may take.
-            headers: sent beside our own. `Authorization` goes to the first host alone.
+            headers: sent beside our own. `Authorization` goes to the first origin alone.
 
         Raises:
             StepError: as `get`; an empty body is a RetryableError.
@@ -124,7 +125,8 @@ class Web:
                 waiting for this host (RateLimited).
         """
         known = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-        conditions = {name: value for name, value in known.items() if value}
+        # What is beyond ASCII has no one form to be sent in: then the page is asked for in full.
+        conditions = {name: value for name, value in known.items() if value and value.isascii()}
         most = self._settings.max_page_mb * 1_000_000
 
         async def read(answer: Answer) -> Fetched:
@@ -196,7 +198,7 @@ class Web:
                             return await read(answer)
             cookies.extract_cookies(answer.response)
             following = _joined(target, location)
-            if following.host != target.host:
+            if _origin(following) != _origin(target):
                 headers = {k: v for k, v in headers.items() if k.lower() not in _SECRET}
             target = following
         raise PermanentError(f"{target.host} is redirected to more than {MOST_REDIRECTS} times")
@@ -266,9 +268,13 @@ def _failures(host: str, seconds: float) -> Iterator[None]:
         raise RetryableError(f"the connection to {host} broke off") from None
 
 
+def _origin(url: URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
 def _joined(url: URL, location: str) -> URL:
     """Where a redirect leads, checked like an address that a user gave."""
     try:
         return checked_url(str(url.join(location)))
-    except ValueError:  # what httpx2 makes of some malformed ones
+    except (InvalidURL, ValueError):
         raise PermanentError(f"{url.host} redirects to what is no address") from None

@@ -23,6 +23,8 @@ from httpx2 import URL, InvalidURL
 from keepsake.errors import PermanentError
 
 Address = IPv4Address | IPv6Address
+
+LONGEST_HOST = 253  # characters, as DNS has it
 Network = IPv4Network | IPv6Network
 
 # The one range that IPv6 hosts of the internet have addresses of.
@@ -123,7 +125,8 @@ def checked_url(text: str) -> URL:
         raise PermanentError("this is no address of a page") from None
     if url.scheme not in ("http", "https"):
         raise AddressRefused("only addresses that start with http: or https: are fetched")
-    if not url.host or (url.port is not None and not 0 < url.port < 65536):
+    a_host = 0 < len(url.raw_host) <= LONGEST_HOST
+    if not a_host or (url.port is not None and not 0 < url.port < 65536):
         raise PermanentError("this is no address of a page")
     if url.userinfo:
         raise AddressRefused("addresses with a user name or a password are not fetched")

@@ -76,6 +76,7 @@ class Site(Double):
             "/large": lambda _: StreamingResponse(_zeros(50), media_type="text/html"),
             "/declared": lambda _: Response(b"x", headers={"content-length": str(2 * 10**9)}),
             "/bomb": lambda _: _packed(gzip.compress(bytes(50 * MEGABYTE)), "gzip"),
+            "/hollow": lambda _: StreamingResponse(_hollow(), headers={"content-encoding": "gzip"}),
             "/packed": lambda _: _packed(gzip.compress(ARTICLE.encode()), "gzip"),
             "/brotli": lambda _: _packed(b"no one asked for this", "br"),
             "/drip": lambda _: StreamingResponse(self._drip(), media_type="text/html"),
@@ -113,6 +114,12 @@ class Site(Double):
 async def _zeros(megabytes: int) -> AsyncIterator[bytes]:
     for _ in range(megabytes):
         yield bytes(MEGABYTE)
+
+
+async def _hollow() -> AsyncIterator[bytes]:
+    yield gzip.compress(b"little, and then nothing for long")
+    async for zeros in _zeros(50):
+        yield zeros
 
 
 def _packed(body: bytes, encoding: str) -> Response:

@@ -1,6 +1,7 @@
 """The guarded client, against a site that serves what the world serves."""
 
 import asyncio
+import gzip
 import hashlib
 import socket
 import time
@@ -9,13 +10,14 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from keepsake.errors import PermanentError, RateLimited, RetryableError
+from keepsake.web.answer import file_name
 from keepsake.web.client import TooLarge, Web
 from keepsake.web.guard import Address, AddressRefused, parse_address
-from tests.doubles.server import Broken
-from tests.doubles.site import ARTICLE, ETAG, LAST_MODIFIED, MEGABYTE
+from tests.doubles.server import Broken, serving
+from tests.doubles.site import ARTICLE, ETAG, LAST_MODIFIED, MEGABYTE, Site
 from tests.web.conftest import Opening, Served
 
 # ------------------------------------------------------------------------------------------------
@@ -51,6 +53,17 @@ async def test_a_redirect_away_from_the_web_is_refused(
 ) -> None:
     served.site.next(PlainTextResponse("", 302, headers={"location": target}))
     with pytest.raises(AddressRefused):
+        await web.get(f"{served.url}/short")
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[::g]/", "http://0177.0.0.1/", "http://a.b:c/", "/a\tb", f"//{'ab' * 200}/"]
+)
+async def test_a_redirect_to_what_is_no_address_is_an_error_for_good(
+    web: Web, served: Served, target: str
+) -> None:
+    served.site.next(PlainTextResponse("", 302, headers={"location": target}))
+    with pytest.raises(PermanentError, match="no address"):
         await web.get(f"{served.url}/short")
 
 
@@ -124,6 +137,12 @@ async def test_a_packed_body_is_unpacked(web: Web, served: Served) -> None:
     assert (await web.get(f"{served.url}/packed")).body == ARTICLE.encode()
 
 
+async def test_a_body_packed_in_parts_is_unpacked_to_its_end(web: Web, served: Served) -> None:
+    packed = b"".join(gzip.compress(part) for part in (b"one ", b"", b"two")) + bytes(100)
+    served.site.next(Response(packed, headers={"content-encoding": "gzip"}))
+    assert (await web.get(f"{served.url}/article")).body == b"one two"
+
+
 async def test_a_body_packed_in_another_way_than_we_asked_for_is_an_error(
     web: Web, served: Served
 ) -> None:
@@ -167,12 +186,21 @@ async def test_a_key_for_one_host_is_not_sent_to_another(opened: Opening, served
     assert ("authorization" in second, second["x-other"]) == (False, "1")
 
 
+async def test_a_key_for_one_port_is_not_sent_to_another(web: Web, served: Served) -> None:
+    other = Site()
+    with serving(other) as url:
+        served.site.next(RedirectResponse(f"{url}/article"))
+        await web.get(f"{served.url}/short", headers={"Authorization": "key"})
+    assert "authorization" in served.site.seen[0].headers
+    assert "authorization" not in other.seen[0].headers
+
+
 # ------------------------------------------------------------------------------------------------
 # What is too much
 # ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["large", "bomb", "declared"])
+@pytest.mark.parametrize("path", ["large", "bomb", "declared", "hollow"])
 async def test_a_page_that_is_too_large_is_not_read_to_its_end(
     web: Web, served: Served, path: str
 ) -> None:
@@ -293,6 +321,11 @@ async def test_the_name_of_a_download_has_no_folders_and_no_line_breaks(
 ) -> None:
     done = await web.download(f"{served.url}/video", tmp_path / "v", max_bytes=10**6, seconds=10)
     assert done.name == "a boat.mp4"
+
+
+@pytest.mark.parametrize("given", ["filename*=undefined''x", "filename*0=a; filename*=b", '"'])
+def test_a_malformed_name_of_a_download_is_none(given: str) -> None:
+    assert file_name(f"attachment; {given}") is None
 
 
 async def test_an_empty_download_is_worth_another_try(

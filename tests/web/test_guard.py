@@ -62,7 +62,10 @@ def test_only_plain_web_addresses_are_asked_for(url: str) -> None:
         checked_url(url)
 
 
-@pytest.mark.parametrize("url", ["http://", "http:///x", "http://[::1", "https://a.example:99999"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://", "http:///x", "http://[::1", "https://a.example:99999", f"http://{'a.' * 127}com/"],
+)
 def test_malformed_addresses_are_told_apart(url: str) -> None:
     with pytest.raises(PermanentError, match="no address"):
         checked_url(url)
