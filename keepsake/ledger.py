@@ -464,14 +464,20 @@ def hold_switched_off(
     """Hold the open and the failed work of steps that are switched off; release what is on again.
 
     Released work is due, except in the steps of `later`, which wait for a schedule, and what had
-    failed, which has still failed. Reads only what is due, failed or held; what waits for a step it
-    needs is due to nobody, and is held when that changes.
+    failed, which has still failed. Reads only what is due, failed or held, and what waits for what
+    failed: a retry would make it due.
     """
     with connection.transaction():
         connection.execute(
             "UPDATE ledger SET held = 'off', due_at = NULL,"
             " status = CASE status WHEN 'running' THEN 'pending' ELSE status END"
             " WHERE step = ANY(%s) AND held IS NULL AND (due_at IS NOT NULL OR status = 'failed')",
+            (list(off),),
+        )
+        connection.execute(
+            "UPDATE ledger l SET held = 'off' FROM ledger f WHERE f.status = 'failed'"
+            " AND l.record_id = f.record_id AND l.step = ANY(%s) AND l.status = 'pending'"
+            " AND l.held IS NULL AND l.due_at IS NULL",
             (list(off),),
         )
         connection.execute(

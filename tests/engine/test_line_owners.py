@@ -318,6 +318,18 @@ def test_what_had_failed_or_was_in_the_hands_of_a_dead_run_is_switched_off_too(
     assert row["due"] is (None if status == "failed" else True)
 
 
+def test_what_waits_for_what_failed_is_switched_off_too(world: World) -> None:
+    world.add("a")
+    world.db.execute("UPDATE ledger SET status = 'failed', due_at = NULL WHERE step = 'hear'")
+    world.db.execute("UPDATE ledger SET due_at = NULL, error_type = 'Waiting' WHERE step = 'tag'")
+    ledger.hold_switched_off(world.db, {"tag"})
+    assert ledger.retry(world.db) == 1
+    row = world.rows("a")["tag"]
+    assert (row["held"], row["due_at"]) == ("off", None)
+    ledger.hold_switched_off(world.db, set())
+    assert world.rows("a")["tag"]["due"] is True
+
+
 def test_what_the_tier_holds_is_not_released_by_a_switch(world: World) -> None:
     world.add("a")
     world.db.execute("UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'tag'")
