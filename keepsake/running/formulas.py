@@ -60,7 +60,8 @@ def climbs(elevation: Floats) -> tuple[Floats, Floats]:
         height = elevation[i]
         if level is None:
             level = height
-        elif abs(height - level) > CLIMB:
+        # Rounded: files count in fifths or tenths of a metre, which no binary fraction hits.
+        elif round(abs(height - level), 3) > CLIMB:
             (up if height > level else down)[i] = abs(height - level)
             level = height
     return np.cumsum(up), np.cumsum(down)

@@ -5,6 +5,7 @@ Reading a format is not here (`fit.py`, `markup.py`), nor what is computed (`for
 
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,8 +59,9 @@ def mended(points: Points) -> Track:
 
     - A clock that jumps (back by more than a minute, or forward by more than an hour that the
       watch did not mark as a pause) goes on at the usual step: `clock_jump`.
-    - Of points at one moment the first is kept (`duplicate_point`); one that comes late by less
-      than a minute is left out (`late_point`), and so is one without a time (`no_time`).
+    - Points at one moment are one (`duplicate_point`): what the first lacks is taken from the
+      others, as some watches write position and heart rate apart. One that comes late by less than
+      a minute is left out (`late_point`), and so is one without a time (`no_time`).
     - Heart rates and elevations that cannot be are taken as missing: `heart_rate_out_of_range`,
       `elevation_out_of_range`.
     - What the distance and the moving time are made of: see `motion.py`.
@@ -74,6 +76,8 @@ def mended(points: Points) -> Track:
     issues["no_time"] = int(np.sum(~timed))
     columns = {name: column[timed] for name, column in columns.items()}
     seconds, kept = _one_clock(columns["time"], columns["section"], issues)
+    _fill_from_twins(columns, seconds, kept)
+    seconds = seconds[kept]
     columns = {name: column[kept] for name, column in columns.items()}
     _blank_outside(columns["heart_rate"], HEART_RATES, "heart_rate_out_of_range", issues)
     _blank_outside(columns["elevation"], ELEVATIONS, "elevation_out_of_range", issues)
@@ -112,7 +116,7 @@ def _finite(values: "array[float]") -> Floats:
 
 
 def _one_clock(time: Floats, section: Floats, issues: Counter[str]) -> tuple[Floats, Flags]:
-    """Seconds since the first point of the points that are kept, and which are."""
+    """Seconds since the first point, and which points are kept: those later than all before."""
     if not len(time):
         return time, np.zeros(0, np.bool_)
     step = np.diff(time)
@@ -125,7 +129,17 @@ def _one_clock(time: Floats, section: Floats, issues: Counter[str]) -> tuple[Flo
     issues["clock_jump"] = int(np.sum(jump))
     issues["duplicate_point"] = int(np.sum(seconds[1:] == latest))
     issues["late_point"] = int(np.sum(seconds[1:] < latest))
-    return seconds[kept], kept
+    return seconds, kept
+
+
+def _fill_from_twins(columns: Mapping[str, Floats], seconds: Floats, kept: Flags) -> None:
+    """Give what is kept the values that it lacks and a point of the same moment has."""
+    twins = np.flatnonzero(~kept & (seconds == np.maximum.accumulate(seconds)))
+    firsts = np.maximum.accumulate(np.where(kept, np.arange(len(kept)), 0))
+    for column in columns.values():
+        for twin in twins[np.isfinite(column[twins])]:
+            if np.isnan(column[firsts[twin]]):
+                column[firsts[twin]] = column[twin]
 
 
 def _blank_outside(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -217,6 +218,26 @@ def test_a_point_that_is_there_twice_counts_once() -> None:
     doubled = compute(fit(twice))
     assert issues(doubled) == {"duplicate_point": 1201}
     assert replace(doubled, issues=()) == compute(fit(once))
+
+
+def test_points_that_a_watch_writes_in_two_pieces_are_one() -> None:
+    run = steady(minutes=20)
+    twice = run.of_points(np.repeat(np.arange(len(run.seconds)), 2))
+    first = np.arange(len(twice.seconds)) % 2 == 0
+    pieces: dict[str, Any] = {
+        name: np.where(first == (name in ("latitude", "longitude")), values, np.nan)
+        for name in ("latitude", "longitude", "distance", "elevation", "heart_rate", "cadence")
+        if (values := getattr(twice, name)) is not None
+    }
+    facts = compute(fit(replace(twice, **pieces)))
+    assert replace(facts, issues=()) == compute(fit(run))
+
+
+def test_a_climb_of_three_metres_is_none_in_whichever_fractions_a_file_counts() -> None:
+    run = steady(minutes=10)
+    for low in (1.4, 2.4, 9.2, 100.0):
+        stairs = np.where(run.seconds < 300, low, round(low + 3, 1))
+        assert {compute(w(replace(run, elevation=stairs))).ascent for w in (fit, gpx)} == {0}
 
 
 def test_a_position_out_of_reach_adds_no_distance() -> None:
