@@ -4,7 +4,7 @@ Computed from its file, in a process of its own with a bound on memory and time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,6 @@ from keepsake.running.compute import compute
 from keepsake.running.facts import Facts
 from keepsake.running.kept import COLUMNS, facts_of_row
 from keepsake.running.records import Activity
-from keepsake.running.sports import sport_name
 from resources.tools import Tools
 
 SECONDS_A_FILE = 120.0
@@ -53,11 +52,11 @@ async def measure(activity: Activity, tools: Tools) -> Computed:
         compute,
         data,
         max_heart_rate=activity.max_heart_rate,
+        seen_heart_rate=activity.seen_heart_rate,
+        sport=activity.sport,
         most_bytes=tools.settings.max_activity_mb * 1_000_000,
         seconds=SECONDS_A_FILE,
     )
-    if facts.sport == "unknown" and activity.sport:
-        facts = replace(facts, sport=sport_name(activity.sport) or facts.sport)
     return Computed(activity.owner_id, activity.time_zone, activity.title, facts)
 
 

@@ -2,10 +2,16 @@
 
 from keepsake.running.facts import Facts
 from keepsake.running.files import MOST_BYTES, read_track
+from keepsake.running.sports import sport_name
 
 
 def compute(
-    data: bytes, *, max_heart_rate: int | None = None, most_bytes: int = MOST_BYTES
+    data: bytes,
+    *,
+    max_heart_rate: int | None = None,
+    seen_heart_rate: int | None = None,
+    sport: str | None = None,
+    most_bytes: int = MOST_BYTES,
 ) -> Facts:
     """The facts of the activity in this file, packed (`.gz`) or not.
 
@@ -13,7 +19,9 @@ def compute(
 
     Args:
         data: the file, whatever its name.
-        max_heart_rate: the runner's highest, which the zones are parts of. None: the activity's.
+        max_heart_rate: the runner's highest, which the zones are parts of. None: what was seen.
+        seen_heart_rate: the highest seen in other activities; this one may have a higher.
+        sport: as a listing calls it. What is no leap depends on it, where the file names none.
         most_bytes: the largest file that is read, unpacked.
 
     Raises:
@@ -22,4 +30,5 @@ def compute(
     # numpy: a tenth of a second for a run that only hands this function on.
     from keepsake.running.formulas import facts_of
 
-    return facts_of(read_track(data, most_bytes=most_bytes), max_heart_rate=max_heart_rate)
+    track = read_track(data, sport=sport_name(sport or ""), most_bytes=most_bytes)
+    return facts_of(track, max_heart_rate=max_heart_rate, seen_heart_rate=seen_heart_rate)

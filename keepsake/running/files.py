@@ -61,15 +61,17 @@ def read_start(data: bytes, *, most_bytes: int = MOST_BYTES) -> Start:
     return Start(points.format, start_of(points), points.sport)
 
 
-def read_track(data: bytes, *, most_bytes: int = MOST_BYTES) -> "Track":
-    """The whole track in this file, mended.
+def read_track(data: bytes, *, sport: str | None = None, most_bytes: int = MOST_BYTES) -> "Track":
+    """The whole track in this file, mended. `sport` counts where the file names none.
 
     Raises:
         PermanentError: it is no activity file, is cut or damaged, or has no times.
     """
     from keepsake.running.track import mended  # numpy: not for looking at a start
 
-    return mended(_read(unpack(data, most_bytes=most_bytes), only_start=False))
+    points = _read(unpack(data, most_bytes=most_bytes), only_start=False)
+    points.sport = points.sport or sport
+    return mended(points)
 
 
 def _read(data: bytes, *, only_start: bool) -> Points:

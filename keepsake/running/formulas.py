@@ -15,7 +15,9 @@ CLIMB = 3.0  # metres; the noise of a barometer
 STRIDES = 120.0  # nobody runs fewer steps a minute; who seems to is counted by strides of two
 
 
-def facts_of(track: Track, *, max_heart_rate: int | None = None) -> Facts:
+def facts_of(
+    track: Track, *, max_heart_rate: int | None = None, seen_heart_rate: int | None = None
+) -> Facts:
     """The facts of a track.
 
     Raises:
@@ -27,7 +29,13 @@ def facts_of(track: Track, *, max_heart_rate: int | None = None) -> Facts:
     moved = legs * track.moving
     climbed, fallen = climbs(track.elevation)
     beats = track.heart_rate[1:]  # what is measured at a point holds for the leg to it
-    heart = heart_facts(beats, moved, np.diff(track.distance), max_heart_rate=max_heart_rate)
+    heart = heart_facts(
+        beats,
+        moved,
+        np.diff(track.distance),
+        max_heart_rate=max_heart_rate,
+        seen_heart_rate=seen_heart_rate,
+    )
     high = bool(np.isfinite(track.elevation).any())
     return Facts(
         sport=track.sport,

@@ -23,7 +23,12 @@ class Heart:
 
 
 def heart_facts(
-    beats: Floats, moved: Floats, metres: Floats, *, max_heart_rate: int | None
+    beats: Floats,
+    moved: Floats,
+    metres: Floats,
+    *,
+    max_heart_rate: int | None,
+    seen_heart_rate: int | None,
 ) -> Heart | None:
     """The heart's facts of legs, None where less than half of the moving time has a heart rate.
 
@@ -31,7 +36,8 @@ def heart_facts(
         beats: a minute, of each leg, NaN where missing.
         moved: moving seconds of each leg.
         metres: covered in each leg.
-        max_heart_rate: which the zones are parts of; None: the highest of these.
+        max_heart_rate: which the zones are parts of; None: the highest seen, here or before.
+        seen_heart_rate: the highest seen before.
     """
     worn = np.isfinite(beats) & (moved > 0)
     share = float(np.sum(moved[worn]) / np.sum(moved)) if np.any(worn) else 0.0
@@ -45,7 +51,7 @@ def heart_facts(
     return Heart(
         mean=float(np.average(beats, weights=moved)),
         highest=highest,
-        zones=zones(beats, moved, max_heart_rate or highest),
+        zones=zones(beats, moved, max_heart_rate or max(highest, seen_heart_rate or 0)),
         drift=drift,
     )
 

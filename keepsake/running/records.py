@@ -35,7 +35,8 @@ class Activity:
     file_name: str
     title: str | None
     sport: str | None
-    max_heart_rate: int | None
+    max_heart_rate: int | None  # the runner's, as said
+    seen_heart_rate: int | None  # the highest in the runner's activities so far
     content_hash: str
 
 
@@ -221,7 +222,7 @@ def set_max_heart_rate(connection: Connection, owner_id: int, beats: int) -> Non
 
 
 async def load_activities(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Activity]:
-    """The sources of some records. Without a highest heart rate, the highest seen stands for it."""
+    """The sources of some records."""
     async with connection.cursor(row_factory=class_row(Activity)) as cursor:
         await cursor.execute(
             """
@@ -231,8 +232,7 @@ async def load_activities(connection: AsyncConnection, ids: Collection[int]) -> 
                 WHERE owner_id IN (SELECT owner_id FROM wanted) GROUP BY owner_id
             )
             SELECT r.id AS record_id, r.owner_id, o.time_zone, f.file_key, f.file_name, f.title,
-                   f.sport, coalesce(u.max_heart_rate, seen.beats) AS max_heart_rate,
-                   r.content_hash
+                   f.sport, u.max_heart_rate, seen.beats AS seen_heart_rate, r.content_hash
             FROM wanted r
             JOIN activity_files f ON f.record_id = r.id
             JOIN owners o ON o.id = r.owner_id

@@ -111,6 +111,13 @@ def test_without_a_highest_heart_rate_the_activity_s_own_counts() -> None:
     assert compute(fit(steady(minutes=10, heart_rate=150))).zones == (0, 0, 0, 0, 600)
 
 
+def test_zones_are_parts_of_the_highest_heart_rate_seen_here_or_before() -> None:
+    file = fit(steady(minutes=10, heart_rate=150))
+    assert compute(file, seen_heart_rate=140).zones == (0, 0, 0, 0, 600)
+    assert compute(file, seen_heart_rate=200).zones == (0, 0, 600, 0, 0)
+    assert compute(file, seen_heart_rate=140, max_heart_rate=200).zones == (0, 0, 600, 0, 0)
+
+
 def test_drift_compares_speed_at_a_heart_rate_between_the_halves() -> None:
     run = steady(minutes=60)
     second_half = run.seconds > 1800

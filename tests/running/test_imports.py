@@ -15,7 +15,8 @@ from keepsake.errors import InvalidInput
 from keepsake.running import imports
 from keepsake.running.archives import MOST_GROWTH
 
-from .activity_files import fit_file
+from .activity_files import fit_file, steady
+from .activity_files import gpx as gpx_of
 from .conftest import OpensJournal
 from .journal import MORNING, Journal, archive, gpx, listing, tcx
 
@@ -85,6 +86,31 @@ def test_an_export_in_another_language_is_read_by_its_columns(
     file = archive(tmp_path / "export.zip", {"activities.csv": german, "activities/1.gpx": gpx()})
     journal.take_in(file)
     assert [row["title"] for row in journal.files] == ["Sonntag"]
+
+
+def test_facts_are_of_the_sport_that_an_export_names_where_the_file_names_none(
+    journal: Journal, tmp_path: Path
+) -> None:
+    at_15_metres_a_second = gpx_of(steady(MORNING, 10, pace=1000 / 15))
+    file = at_15_metres_a_second.replace(b"<type>running</type>", b"")
+    members = {"activities.csv": listing(("", "Fast", "Ride", "a.gpx")), "a.gpx": file}
+    journal.take_in(archive(tmp_path / "e.zip", members))
+    journal.run("activities")
+    [facts] = journal.rows("SELECT * FROM activities")
+    assert (facts["sport"], facts["cadence"]) == ("cycling", 85)
+    assert facts["distance"] == pytest.approx(9000, abs=0.5)
+
+
+def test_zones_follow_what_is_known_of_the_heart_when_facts_are_computed(
+    journal: Journal, tmp_path: Path
+) -> None:
+    one, two, three = days(3)
+    for start, beats in ((one, 160), (two, 200), (three, 150)):
+        (tmp_path / "run.tcx").write_bytes(tcx(start, beats=beats))
+        journal.add(tmp_path / "run.tcx")
+        journal.run("activities")
+    rows = journal.rows("SELECT zones FROM activities ORDER BY started_at")
+    assert [row["zones"].index(720) for row in rows] == [4, 4, 2]  # 150 is 75 % of 200
 
 
 def test_an_import_that_broke_off_is_run_again(
