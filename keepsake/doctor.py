@@ -239,12 +239,17 @@ def _role_mend(endpoint: Endpoint) -> str:
 
 
 async def _cobalt(settings: Settings) -> str:
+    from keepsake.apart import open_apart
     from keepsake.clients.cobalt import open_cobalt
     from keepsake.database import Pool
     from keepsake.web.client import open_web
 
     unused = Pool("", open=False)  # no stranger is asked, so nobody waits for a turn
-    async with open_web(settings, unused) as web, open_cobalt(settings, web) as cobalt:
+    async with (
+        open_apart(settings) as apart,
+        open_web(settings, unused, apart) as web,
+        open_cobalt(settings, web) as cobalt,
+    ):
         server = await cobalt.check()
     knows = f", knows {len(server.services)} services" if server.services else ""
     return f"Cobalt {server.version} takes our requests{knows}"

@@ -77,9 +77,9 @@ async def open_tools(
         async with (
             database.open_pool() as pool,
             models.open() as clients,
-            open_web(settings, pool) as web,
-            open_cobalt(settings, web) as cobalt,
             open_apart(settings) as apart,
+            open_web(settings, pool, apart) as web,
+            open_cobalt(settings, web) as cobalt,
         ):
             yield Tools(
                 settings=settings,

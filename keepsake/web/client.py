@@ -18,6 +18,7 @@ from typing import TypeVar
 import httpcore2
 from httpx2 import URL, Cookies, Headers, InvalidURL, Request, Response
 
+from keepsake.apart import Apart
 from keepsake.database import Pool
 from keepsake.errors import PermanentError, RetryableError
 from keepsake.settings import Settings
@@ -45,12 +46,12 @@ _SECRET = {"authorization", "cookie"}
 class Web:
     """Fetches what others name."""
 
-    def __init__(self, settings: Settings, pool: Pool, resolve: Resolve) -> None:
+    def __init__(self, settings: Settings, pool: Pool, apart: Apart, resolve: Resolve) -> None:
         self._settings = settings
         self._resolve = resolve
         self._places = asyncio.Semaphore(settings.web_concurrency)
         self._turns = Turns(pool, settings.web_host_interval)
-        self._robots = Robots(self._robots_txt, settings.web_user_agent)
+        self._robots = Robots(self._robots_txt, apart, settings.web_user_agent)
 
     async def get(
         self,
@@ -224,10 +225,10 @@ class Web:
 
 @asynccontextmanager
 async def open_web(
-    settings: Settings, pool: Pool, resolve: Resolve = resolve
+    settings: Settings, pool: Pool, apart: Apart, resolve: Resolve = resolve
 ) -> AsyncIterator[Web]:
     """A client for the length of the block. It connects to nothing before it is used."""
-    web = Web(settings, pool, resolve)
+    web = Web(settings, pool, apart, resolve)
     try:
         yield web
     finally:

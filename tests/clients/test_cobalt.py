@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from keepsake.apart import open_apart
 from keepsake.clients.cobalt import LATER, Cobalt, Offer, open_cobalt
 from keepsake.database import Pool
 from keepsake.errors import (
@@ -42,7 +43,8 @@ def cobalt_on() -> OpensCobalt:
         if isinstance(server, str):
             settings = Settings.model_validate({"cobalt_url": server, **values})
             async with (
-                open_web(settings, unused) as web,
+                open_apart(settings) as apart,
+                open_web(settings, unused, apart) as web,
                 open_cobalt(settings, web) as cobalt,
             ):
                 yield cobalt

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from keepsake.apart import open_apart
 from keepsake.database import open_pool
 from keepsake.settings import Settings
 from keepsake.web.client import Web, open_web
@@ -45,9 +46,11 @@ def opened(database_url: str) -> Opening:
     @asynccontextmanager
     async def opened(resolve: Resolve = resolve, **settings: Any) -> AsyncIterator[Web]:
         usual = {"web_allow": "127.0.0.1", "web_host_interval": 0.0, "web_robots": False}
+        chosen = Settings(**{**usual, **settings})
         async with (
             open_pool(database_url) as pool,
-            open_web(Settings(**{**usual, **settings}), pool, resolve) as web,
+            open_apart(chosen) as apart,
+            open_web(chosen, pool, apart, resolve) as web,
         ):
             yield web
 

@@ -423,6 +423,16 @@ async def test_of_endless_rules_the_beginning_counts(opened: Opening, served: Se
             await web.page(f"{served.url}/private")
 
 
+async def test_rules_that_take_all_memory_fail_their_page_and_no_other(
+    opened: Opening, served: Served
+) -> None:
+    robots = "".join(f"User-agent: {n:x}\n" for n in range(15_000))
+    served.site.robots = PlainTextResponse(robots + "Allow: /a\n" * 20_000)
+    async with opened(web_robots=True, apart_memory_mb=128) as web:
+        with pytest.raises(PermanentError, match=r"robots\.txt of 127\.0\.0\.1 cannot be read"):
+            await web.page(f"{served.url}/article")
+
+
 async def test_a_host_is_asked_in_intervals_by_all_runs_together(
     opened: Opening, served: Served
 ) -> None:
