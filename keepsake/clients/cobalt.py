@@ -43,6 +43,7 @@ MOST_BODY = 1024  # bytes that Cobalt reads of a request
 JSON_ONLY = {"Accept": "application/json", "Content-Type": "application/json"}  # it takes no other
 
 # Codes, without their "error.api.". What is in none of these is worth another try soon.
+_NO_POST = "link.unsupported"  # a channel, a profile, a front page of a service that it knows
 _LATER = (
     "content.video.live",
     "youtube.login",
@@ -160,7 +161,7 @@ class Cobalt:
         return await self.server()
 
     async def media(self, url: str) -> list[Offer]:
-        """The files behind a link, in the order of the post: at least one.
+        """The files behind a link, in the order of the post; none where the link is no post's.
 
         Raises:
             PermanentError: Cobalt knows no media there, or none that we may have.
@@ -168,6 +169,8 @@ class Cobalt:
             StepError: Cobalt itself is unwell.
         """
         answer = await self._ask(url)
+        if answer.code == _NO_POST:
+            return []
         if answer.status == "error":
             raise _refusal(answer.code)
         files = _files(answer)

@@ -157,6 +157,18 @@ async def test_most_bookmarks_have_none_and_nobody_is_asked(
     assert cobalt.seen == []
 
 
+@pytest.mark.parametrize("code", ["link.unsupported", "link.invalid"])
+async def test_a_page_of_a_service_that_is_no_post_has_none(
+    shelf: Shelf, cobalt: Cobalt, code: str
+) -> None:
+    cobalt.refuses(LINK, code)
+    record_id = shelf.add(LINK)
+    await shelf.run("media")
+    made = shelf.ledger(record_id)["media"]["status"] == "succeeded"
+    assert made is (code == "link.unsupported")
+    assert shelf.of("media", record_id) == []
+
+
 @pytest.mark.parametrize("url", ["", "javascript://youtube.com/x", "http://[youtube.com/"])
 async def test_what_is_no_link_has_none(shelf: Shelf, cobalt: Cobalt, url: str) -> None:
     record_id = shelf.add("https://example.org/")

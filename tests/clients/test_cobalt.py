@@ -161,7 +161,7 @@ async def test_a_redirect_into_a_private_network_is_refused(
 @pytest.mark.parametrize(
     "code",
     [
-        "link.invalid", "link.unsupported", "service.disabled", "content.too_long",
+        "link.invalid", "service.disabled", "content.too_long",
         "content.video.private", "content.post.age", "youtube.drm",
     ],
 )  # fmt: skip
