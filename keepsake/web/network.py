@@ -7,6 +7,8 @@ stays what TLS and the Host header speak of.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpcore2
 
@@ -15,6 +17,9 @@ from keepsake.web.guard import Address, Guard, parse_address
 
 Resolve = Callable[[str], Awaitable[list[Address]]]
 
+# Lookups cannot be broken off, and those of dead hosts take half a minute: in threads of their own
+# they hold up nothing else that needs one.
+_LOOKUPS = ThreadPoolExecutor(16, thread_name_prefix="lookup")
 # Of a host with many addresses, so many are tried.
 MOST_ADDRESSES = 4
 # The resolver's ways of saying that a name has no address; EAI_NODATA is not known everywhere.
@@ -28,9 +33,9 @@ async def resolve(host: str) -> list[Address]:
         PermanentError: there is no such host.
         RetryableError: the resolver could not tell.
     """
-    loop = asyncio.get_running_loop()
+    look_up = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     try:
-        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, look_up)
     except socket.gaierror as error:
         if error.errno in _NO_SUCH_HOST:
             raise PermanentError(f"there is no host {host}") from None

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import socket
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,6 +17,7 @@ from keepsake.errors import PermanentError, RateLimited, RetryableError
 from keepsake.web.answer import file_name
 from keepsake.web.client import TooLarge, Web
 from keepsake.web.guard import Address, AddressRefused, parse_address
+from keepsake.web.network import resolve
 from tests.doubles.server import Broken, serving
 from tests.doubles.site import ARTICLE, ETAG, LAST_MODIFIED, MEGABYTE, Site
 from tests.web.conftest import Opening, Served
@@ -105,6 +107,18 @@ async def test_the_next_address_is_tried_when_one_takes_no_connection(
     port = served.url.rpartition(":")[2]
     async with opened(resolve, web_allow="two.example") as web:
         assert (await web.get(f"http://two.example:{port}/article")).status == 200
+
+
+async def test_lookups_that_hang_hold_up_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer.wait(10) and [])
+    lookups = [asyncio.create_task(resolve("dead.example")) for _ in range(40)]
+    try:
+        await asyncio.sleep(0)
+        await asyncio.wait_for(asyncio.to_thread(int), 5)
+    finally:
+        answer.set()
+        await asyncio.gather(*lookups)
 
 
 async def test_no_proxy_of_the_environment_is_used(
