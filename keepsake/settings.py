@@ -154,7 +154,9 @@ class Settings(BaseSettings):
         1.0, ge=0, description="Seconds between two requests to one host, over all runs."
     )
     web_user_agent: str = Field(
-        "Keepsake/0.1", description="How we name ourselves to sites; robots.txt rules go by it."
+        "Keepsake/0.1",
+        pattern=r"^[!-~]+( [!-~]+)*$",  # what a header can hold: ASCII
+        description="How we name ourselves to sites; robots.txt rules go by it.",
     )
     web_robots: bool = Field(True, description="Respect robots.txt.")
     web_allow: str = Field(

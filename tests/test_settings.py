@@ -143,6 +143,7 @@ def test_steps_left_to_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"EMBEDDINGS_DIMENSIONS": "4001"}, "EMBEDDINGS_DIMENSIONS: Input should be less than"),
         ({"FIRST_DAY": "long ago"}, "FIRST_DAY: Input should be a valid date"),
         ({"QUOTE_HOUR": "24"}, "QUOTE_HOUR: Input should be less than or equal to 23"),
+        ({"WEB_USER_AGENT": "Bücherei/1"}, "WEB_USER_AGENT: String should match"),
         ({"AUDIO_CONCURRENCY": "0"}, "AUDIO_CONCURRENCY: Input should be greater than or equal"),
         ({"CHAT_BASE_URL": "http://h/v1"}, "CHAT_MODEL is empty, but chat is not the embedded"),
         ({"CHAT_PROVIDER": "bedrock"}, "CHAT_MODEL is empty"),
