@@ -31,7 +31,7 @@ from keepsake.settings import Settings
 
 IN_FLIGHT = 16  # files being looked at or waiting for it
 FILES_A_BATCH = 100
-BYTES_A_BATCH = 32_000_000  # packed, as they are held until they are stored
+BYTES_HELD = 32_000_000  # packed: of those being looked at, and again of those not yet stored
 ANALYZE_FROM = 500  # new records; then whenever there are four times as many
 SECONDS_A_LOOK = 60.0
 REASONS_KEPT = 100
@@ -97,7 +97,7 @@ async def import_activities(
             async for looked in all:
                 batch.append(looked)
                 held = sum(len(each.data) for each in batch)
-                if len(batch) >= FILES_A_BATCH or held >= BYTES_A_BATCH:
+                if len(batch) >= FILES_A_BATCH or held >= BYTES_HELD:
                     await intake.store(batch)
                     batch = []
                     if imported.added >= analyze_at:
@@ -164,20 +164,22 @@ class _Intake:
 
     async def looked_at(self, found: Iterable[Entry], apart: Apart) -> AsyncGenerator[_Looked]:
         """The activities among the entries, in order; a few ahead are being looked at."""
-        ahead: deque[asyncio.Task[_Looked | None]] = deque()
+        ahead: deque[tuple[asyncio.Task[_Looked | None], int]] = deque()
         try:
             for entry in found:
                 # Read now: an archive is closed when its last entry was given.
                 if (data := self._read(entry)) is None:
                     continue
-                ahead.append(asyncio.create_task(self._look_or_refuse(entry, data, apart)))
-                if len(ahead) == IN_FLIGHT and (looked := await ahead.popleft()):
-                    yield looked
+                look = asyncio.create_task(self._look_or_refuse(entry, data, apart))
+                ahead.append((look, len(data)))
+                while len(ahead) == IN_FLIGHT or sum(size for _, size in ahead) > BYTES_HELD:
+                    if looked := await ahead.popleft()[0]:
+                        yield looked
             while ahead:
-                if looked := await ahead.popleft():
+                if looked := await ahead.popleft()[0]:
                     yield looked
         finally:
-            for task in ahead:
+            for task, _ in ahead:
                 task.cancel()
 
     def _read(self, entry: Entry) -> bytes | None:

@@ -342,6 +342,23 @@ def test_names_that_are_no_text_do_no_harm(journal: Journal, tmp_path: Path) -> 
     assert [name for name, _ in imported.reasons] == ["red\ufffd[31m.gpx"]
 
 
+def test_large_files_are_not_held_together(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking: list[int] = []
+
+    async def look(*_: object, **__: object) -> None:
+        looking.append(looking[-1] + 1 if looking else 1)
+        await asyncio.sleep(0.01)
+        looking.append(looking[-1] - 1)
+        raise FailedApart("that is all")
+
+    monkeypatch.setattr(Apart, "run", look)
+    monkeypatch.setattr(imports, "BYTES_HELD", len(gpx()))
+    journal.take_in(archive(tmp_path / "e.zip", {f"{d:%d}.gpx": gpx(d) for d in days(6)}))
+    assert max(looking) == 2  # the one that is waited for, and the one read after it
+
+
 def test_a_failure_that_nobody_foresaw_is_that_of_one_file(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
