@@ -119,6 +119,12 @@ def store(
                 sink.write_row(
                     (record.record_id, new.url, new.platform, new.title, new.content, new.folder)
                 )
+    # A model's keyword gives way to the same word in its owner's spelling.
+    connection.cursor().executemany(
+        "DELETE FROM keywords"
+        " WHERE record_id = %s AND source = 'ai' AND lower(keyword) = lower(%s)",
+        [(record.record_id, tag) for record, new in rows if not record.new for tag in new.tags],
+    )
     connection.cursor().executemany(
         "INSERT INTO keywords (record_id, owner_id, keyword, source) VALUES (%s, %s, %s, 'human')"
         " ON CONFLICT (record_id, keyword) DO UPDATE SET source = 'human'"

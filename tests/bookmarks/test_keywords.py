@@ -80,6 +80,15 @@ async def test_tags_that_people_set_stay_theirs(
     assert shelf.keywords(row["record_id"]) == {"Bread": "human", "flour": "ai"}
 
 
+async def test_a_tag_that_a_person_adds_takes_the_place_of_a_models(
+    shelf: Shelf, site: Pages, teller: Storyteller
+) -> None:
+    teller.will("Keywords", {"keywords": ["bread", "oven"]})
+    await keywords(shelf, site)
+    record_id = shelf.add(site.address + "/bread", tags=["Bread", "oven"])
+    assert shelf.keywords(record_id) == {"Bread": "human", "oven": "human"}
+
+
 async def test_another_owner_has_tags_of_their_own(
     shelf: Shelf, site: Pages, teller: Storyteller
 ) -> None:
