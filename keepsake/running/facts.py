@@ -93,5 +93,7 @@ class Facts:
 
     @property
     def pace(self) -> float | None:
-        """Moving seconds a kilometre; None where there was no distance to speak of."""
-        return self.moving / self.distance * 1000 if self.distance >= 10 else None
+        """Moving seconds a kilometre; None where there was no distance or movement to speak of."""
+        if self.distance < 10 or self.moving <= 0:
+            return None
+        return self.moving / self.distance * 1000

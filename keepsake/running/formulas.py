@@ -12,6 +12,8 @@ from keepsake.running.track import LIKE_RUNNING, Track
 KILOMETRE = 1000.0
 SHORTEST_REST = 10.0  # metres; a shorter rest belongs to the last kilometre
 CLIMB = 3.0  # metres; the noise of a barometer
+FARTHEST = 10_000_000.0  # metres; twice the longest race there is (Race Across America)
+LONGEST = 366 * 86_400.0  # seconds
 STRIDES = 120.0  # nobody runs fewer steps a minute; who seems to is counted by strides of two
 
 
@@ -21,10 +23,12 @@ def facts_of(
     """The facts of a track.
 
     Raises:
-        PermanentError: it has fewer than two points, and nothing is said of the whole.
+        PermanentError: it has fewer than two points, and nothing is said of the whole; or it is
+            longer than anything that anybody did.
     """
     if len(track.seconds) < 2:
         return _totals(track)
+    _check_possible(track, float(track.distance[-1]), float(track.seconds[-1]))
     legs = np.diff(track.seconds)
     moved = legs * track.moving
     climbed, fallen = climbs(track.elevation)
@@ -143,6 +147,7 @@ def _totals(track: Track) -> Facts:
     totals = track.totals
     if totals is None or not totals.elapsed or totals.elapsed < 0:
         raise PermanentError(f"the {track.format.upper()} file has no track points")
+    _check_possible(track, totals.distance or 0.0, totals.elapsed)
     return Facts(
         sport=track.sport,
         started_at=track.started_at,
@@ -151,6 +156,15 @@ def _totals(track: Track) -> Facts:
         moving=totals.moving or totals.elapsed,
         issues=(Issue("no_points", 1),),
     )
+
+
+def _check_possible(track: Track, distance: float, elapsed: float) -> None:
+    """Each kilometre becomes a fact, and each fact a word for a model that is paid by the word."""
+    if not (0 <= distance <= FARTHEST and elapsed <= LONGEST):
+        raise PermanentError(
+            f"the {track.format.upper()} file is of less than nothing, or of more than "
+            f"{FARTHEST / 1000:,.0f} km or a year: that is no activity"
+        )
 
 
 def _missing(track: Track, heart: Heart | None) -> list[Issue]:

@@ -319,6 +319,35 @@ def test_an_activity_entered_by_hand_has_what_its_file_says(write: Writer) -> No
     assert issues(facts) == {"no_points": 1}
 
 
+@pytest.mark.parametrize(("metres", "seconds"), [("1e300", "60"), ("-5", "60"), ("5", "1e300")])
+def test_totals_that_cannot_be_are_no_activity(metres: str, seconds: str) -> None:
+    file = (
+        "<TrainingCenterDatabase><Activities><Activity Sport='Running'>"
+        f"<Lap StartTime='2026-09-06T05:30:00Z'><TotalTimeSeconds>{seconds}</TotalTimeSeconds>"
+        f"<DistanceMeters>{metres}</DistanceMeters></Lap>"
+        "</Activity></Activities></TrainingCenterDatabase>"
+    )
+    with pytest.raises(PermanentError, match="no activity"):
+        compute(file.encode())
+
+
+def test_a_leap_of_years_and_of_a_hundred_thousand_kilometres_makes_no_facts() -> None:
+    run = steady(minutes=20)
+    assert run.distance is not None
+    later = np.where(run.seconds >= 600, 10 * 365 * 86_400.0, 0)
+    far = np.where(run.seconds >= 600, 1e8, 0)
+    leaps = replace(
+        run, seconds=run.seconds + later, distance=run.distance + far, pauses=frozenset({600})
+    )
+    with pytest.raises(PermanentError, match="no activity"):
+        compute(tcx(leaps))
+
+
+def test_who_only_crept_has_no_pace() -> None:
+    facts = compute(fit(steady(minutes=60, pace=6000)))
+    assert (facts.distance, facts.moving, facts.pace) == (600, 0, None)
+
+
 def test_a_file_with_nothing_in_it_has_no_facts() -> None:
     with pytest.raises(PermanentError, match="no track points"):
         compute(b"<gpx><trk><trkseg/></trk></gpx>")
