@@ -78,8 +78,10 @@ def file_entry(path: Path, *, most_bytes: int) -> Entry:
     """One file, whatever its name.
 
     Raises:
-        InvalidInput: there is none.
+        InvalidInput: there is none, or it is a folder.
     """
+    if path.is_dir():
+        raise InvalidInput(f"{path} is a folder: `keepsake import activities` takes those")
     if not path.is_file():
         raise InvalidInput(f"there is no file or folder {path}")
     return Entry(path.name, partial(_read_file, path, most_bytes), _changed(path))

@@ -38,7 +38,7 @@ def read(data: bytes, *, only_start: bool = False) -> Points:
         PermanentError: it is cut or damaged, or no activity.
     """
     if not only_start:
-        _check_whole(data)
+        data = _whole(data)
     points = Points("fit")
     reader = FitReader(
         data,
@@ -62,10 +62,12 @@ def read(data: bytes, *, only_start: bool = False) -> Points:
     return points
 
 
-def _check_whole(data: bytes) -> None:
-    whole = data[0] + int.from_bytes(data[4:8], "little") + FOOTER
-    if len(data) < whole:
-        raise PermanentError(f"the FIT file breaks off after {len(data):,} of {whole:,} bytes")
+def _whole(data: bytes) -> bytes:
+    """The file without padding behind its end; another file may be chained to it there."""
+    end = data[0] + int.from_bytes(data[4:8], "little") + FOOTER
+    if len(data) < end:
+        raise PermanentError(f"the FIT file breaks off after {len(data):,} of {end:,} bytes")
+    return data if data[end + 8 : end + 12] == b".FIT" else data[:end]
 
 
 def _read_file_id(points: Points, message: Any) -> None:

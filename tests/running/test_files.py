@@ -77,6 +77,13 @@ def test_a_fit_file_cut_in_half_says_how_much_of_it_is_there() -> None:
         read_track(whole[:1000])
 
 
+def test_padding_behind_a_fit_file_does_no_harm_and_a_chained_one_is_read() -> None:
+    run = steady(minutes=2)
+    later = fit(steady(MORNING + timedelta(minutes=3), minutes=2))
+    assert len(read_track(fit(run) + bytes(10)).seconds) == 121
+    assert len(read_track(fit(run) + later).seconds) == 242
+
+
 def test_a_damaged_fit_file_is_told_by_its_checksum() -> None:
     damaged = bytearray(fit(steady()))
     damaged[500] ^= 1

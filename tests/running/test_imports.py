@@ -44,6 +44,11 @@ def test_adding_a_file_again_says_which_record_it_is(journal: Journal, tmp_path:
     assert (again.record_id, again.new) == (first.record_id, False)
 
 
+def test_a_folder_is_not_added_but_imported(journal: Journal, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is a folder: `keepsake import activities`"):
+        journal.add(tmp_path)
+
+
 def test_a_folder_is_read_to_its_depths(journal: Journal, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "2026"
     folder.mkdir(parents=True)
