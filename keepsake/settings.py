@@ -6,8 +6,10 @@ and a model server of our own under `KEEPSAKE_HOME`.
 """
 
 import json
+import re
 from datetime import date
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -189,6 +191,20 @@ class Settings(BaseSettings):
         if url and not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
         return url
+
+    @field_validator("web_allow")
+    @classmethod
+    def _hosts_and_networks(cls, allowed: str) -> str:
+        for part in filter(None, map(str.strip, allowed.split(","))):
+            try:
+                ip_network(part.strip("[]"), strict=False)
+            except ValueError:
+                if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", part):
+                    raise ValueError(
+                        f"{part!r} is no name of a host, no address and no network: write them "
+                        "like wiki.internal, 10.0.0.1 or 10.20.0.0/16, without a port"
+                    ) from None
+        return allowed
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -36,8 +36,16 @@ _CARRIERS = (
     IPv6Network("64:ff9b::/96"),
 )
 # What Python counts as public and is not: protocol assignments (Oracle's metadata service among
-# them), and Azure's wire server, which has a public number and answers the cloud's own machines.
-_INSIDE = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
+# them), the relays of 6to4, examples of documentation, and Azure's wire server, which has a public
+# number and answers the cloud's own machines.
+_INSIDE = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv4Network("168.63.129.16/32"),
+    IPv6Network("3fff::/20"),
+)
+# The third quarter of an address in a tunnel within a site (RFC 5214), save for its universal bit.
+_ISATAP = 0x5EFE
 
 
 class AddressRefused(PermanentError):
@@ -88,12 +96,12 @@ def parse_address(text: str) -> Address:
 
 
 def _is_public(address: Address) -> bool:
+    if any(address in network for network in _INSIDE):
+        return False
     if isinstance(address, IPv4Address):
-        return (
-            address.is_global
-            and not (address.is_multicast or address.is_reserved)
-            and not any(address in network for network in _INSIDE)
-        )
+        return address.is_global and not (address.is_multicast or address.is_reserved)
+    if (int(address) >> 32) & 0xFDFFFFFF == _ISATAP:
+        return False
     carried = list(_carried(address))
     if carried:
         return all(map(_is_public, carried))
