@@ -24,7 +24,7 @@ from keepsake.text import word_count
 from keepsake.web.page import Page, read_page
 from resources.tools import Tools
 
-READ_SECONDS = 60.0  # that reading one page may take
+READ_SECONDS = 30.0  # that reading one page may take
 WITH_CONTENT = "made from the content that came with the bookmark"
 
 

@@ -110,10 +110,10 @@ class Answer:
             raise PermanentError(f"{host} does not let us in ({status})")
         raise PermanentError(f"{host} refused the request ({status})")
 
-    async def in_memory(self, most: int) -> Fetched:
-        """The whole response, if its body has at most `most` bytes."""
+    async def in_memory(self, most: int, *, whole: bool = True) -> Fetched:
+        """The response, if its body has at most `most` bytes; not `whole`: or so much of it."""
         body = bytearray()
-        await self.read(body.extend, most=most)
+        await self.read(body.extend, most=most, whole=whole)
         response = self.response
         return Fetched(str(self.url), response.status_code, dict(response.headers), bytes(body))
 
@@ -150,7 +150,7 @@ def _unpacker(host: str, encoding: str) -> Callable[[bytes], Iterator[bytes]]:
         PermanentError: the body is packed in a way that we did not ask for.
     """
     match encoding.strip().lower():
-        case "" | "identity":
+        case "" | "identity" | "none" | "utf-8":  # the last two by mistake, as browsers know
             return lambda data: iter((data,))
         case "gzip" | "x-gzip" | "deflate":
             return _Inflate(host).pieces

@@ -22,7 +22,7 @@ from keepsake.apart import Apart
 from keepsake.database import Pool
 from keepsake.errors import PermanentError, RetryableError
 from keepsake.settings import Settings
-from keepsake.web.answer import Answer, Downloaded, Fetched, TooLarge
+from keepsake.web.answer import PIECE, Answer, Downloaded, Fetched, TooLarge
 from keepsake.web.guard import Guard, checked_url
 from keepsake.web.hosts import Turns
 from keepsake.web.network import GuardedBackend, Resolve, resolve
@@ -38,9 +38,7 @@ CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 10.0  # a connection is kept for the next request to its host so long
 
 _REDIRECTS = {301, 302, 303, 307, 308}
-# Headers of a caller that are for the first origin alone: for no other host, nor for the same one
-# without encryption.
-_SECRET = {"authorization", "cookie"}
+_FILES = ("audio/", "image/", "video/")
 
 
 class Web:
@@ -53,43 +51,7 @@ class Web:
         self._turns = Turns(pool, settings.web_host_interval)
         self._robots = Robots(self._robots_txt, apart, settings.web_user_agent)
 
-    async def get(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        max_bytes: int | None = None,
-    ) -> Fetched:
-        """Fetch a response into memory.
-
-        Args:
-            url: what to fetch; redirects are followed.
-            headers: sent beside our own. `Authorization` goes to the first origin alone.
-            max_bytes: the largest body, unpacked; `MAX_PAGE_MB` if not given.
-
-        Raises:
-            AddressRefused: the address, or one it redirects to, may not be fetched.
-            PermanentError: it cannot be had: not there, not for us, too large, no such host.
-            RateLimited: the site asks us to slow down.
-            RetryableError: it cannot be had now: errors of the server, no connection, too slow.
-        """
-        most = max_bytes or self._settings.max_page_mb * 1_000_000
-
-        async def read(answer: Answer) -> Fetched:
-            answer.require()
-            return await answer.in_memory(most)
-
-        return await self._follow(url, read, headers or {}, self._settings.web_timeout)
-
-    async def download(
-        self,
-        url: str,
-        path: Path,
-        *,
-        max_bytes: int,
-        seconds: float,
-        headers: Mapping[str, str] | None = None,
-    ) -> Downloaded:
+    async def download(self, url: str, path: Path, *, max_bytes: int, seconds: float) -> Downloaded:
         """Stream a response to the file `path`, which after a failure may hold a part of it.
 
         Args:
@@ -97,23 +59,28 @@ class Web:
             path: the file, made or written over.
             max_bytes: the largest body.
             seconds: how long everything may take.
-            headers: sent beside our own. `Authorization` goes to the first origin alone.
 
         Raises:
-            StepError: as `get`; an empty body is a RetryableError.
+            AddressRefused: the address, or one it redirects to, may not be fetched.
+            PermanentError: it cannot be had: not there, not for us, too large, no such host.
+            RateLimited: the site asks us to slow down.
+            RetryableError: it cannot be had now: errors of the server, no connection, too slow,
+                nothing in it.
         """
 
         async def read(answer: Answer) -> Downloaded:
             answer.require()
             return await answer.in_file(path, max_bytes)
 
-        plain = {"Accept-Encoding": "identity", **(headers or {})}
-        return await self._follow(url, read, plain, seconds)
+        return await self._follow(url, read, {"Accept-Encoding": "identity"}, seconds)
 
     async def page(
         self, url: str, *, etag: str | None = None, last_modified: str | None = None
     ) -> Fetched:
         """Fetch a page as its site likes it: as robots.txt has it, and not too often.
+
+        Of a film, a recording or a picture only the beginning is read, whatever its size: a page
+        of it is no more than its address and its type.
 
         Args:
             url: the page; redirects are followed, each in its turn.
@@ -122,8 +89,8 @@ class Web:
             last_modified: the same.
 
         Raises:
-            StepError: as `get`; robots.txt does not allow us (PermanentError), or too many are
-                waiting for this host (RateLimited).
+            StepError: as `download`; robots.txt does not allow us (PermanentError), or too many
+                are waiting for this host (RateLimited).
         """
         known = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         # What is beyond ASCII has no one form to be sent in: then the page is asked for in full.
@@ -132,6 +99,8 @@ class Web:
 
         async def read(answer: Answer) -> Fetched:
             answer.require(*([304] if conditions else []))
+            if answer.response.headers.get("content-type", "").lower().startswith(_FILES):
+                return await answer.in_memory(PIECE, whole=False)
             return await answer.in_memory(most)
 
         headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", **conditions}
@@ -198,10 +167,7 @@ class Web:
                         if answer.response.status_code not in _REDIRECTS or not location:
                             return await read(answer)
             cookies.extract_cookies(answer.response)
-            following = _joined(target, location)
-            if _origin(following) != _origin(target):
-                headers = {k: v for k, v in headers.items() if k.lower() not in _SECRET}
-            target = following
+            target = _joined(target, location)
         raise PermanentError(f"{target.host} is redirected to more than {MOST_REDIRECTS} times")
 
     @asynccontextmanager
@@ -267,10 +233,6 @@ def _failures(host: str, seconds: float) -> Iterator[None]:
         raise RetryableError(f"{host} takes no connection") from None
     except (httpcore2.NetworkError, httpcore2.ProtocolError):
         raise RetryableError(f"the connection to {host} broke off") from None
-
-
-def _origin(url: URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
 
 
 def _joined(url: URL, location: str) -> URL:
