@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from keepsake.apart import Apart, open_apart
+from keepsake.bookmarks.tags import Tags
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool
 from keepsake.settings import Settings, load_settings
@@ -34,8 +35,9 @@ class Tools:
     """What is handed to every step.
 
     `web` fetches what others name, `cobalt` finds media behind links, and `apart` runs what reads
-    either. `recordings` bounds how many recordings are on disk at once, `audio` how many are worked
-    on by the processor; `scratch` is a folder that vanishes with the run.
+    either; `tags` are those of owners. `recordings` bounds how many recordings are on disk at once,
+    `audio` how many are worked on by the processor; `scratch` is a folder that vanishes with the
+    run.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class Tools:
     web: "Web"
     cobalt: "Cobalt"
     apart: Apart
+    tags: Tags
     recordings: asyncio.Semaphore
     audio: asyncio.Semaphore
     scratch: Path
@@ -89,6 +92,7 @@ async def open_tools(
                 web=web,
                 cobalt=cobalt,
                 apart=apart,
+                tags=Tags(pool),
                 recordings=asyncio.Semaphore(
                     clients.transcription.gate.limit + settings.audio_concurrency
                 ),

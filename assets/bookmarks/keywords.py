@@ -16,7 +16,7 @@ from assets.bookmarks.pages import KeptPage, about
 from assets.bookmarks.prompts import RULES, shown
 from assets.line_assets import Finding, StepAsset
 from assets.prompts import likeness, nearest, one_of
-from keepsake.bookmarks import Bookmark, tags_of_owner
+from keepsake.bookmarks import Bookmark
 from keepsake.bookmarks.records import LONGEST_TAG
 from keepsake.database import AsyncConnection, Connection
 from keepsake.ledger import Window
@@ -28,7 +28,6 @@ FEWEST, MOST = 3, 6
 SAME_MEANING = 0.65  # cosine similarity from which two tags without a common word count as one
 FITS = 0.3  # cosine similarity to the page from which a weak model is offered an owner's tag
 MOST_TAGS = 100  # of an owner that the model is shown, and whose meaning is compared
-MOST_KNOWN = 2_000  # of an owner whose form a keyword takes
 CHOICES = 8  # that a weak model chooses from
 WORDS = 600  # of the page that are read: enough to tell what it is about
 
@@ -66,7 +65,7 @@ async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
     if not parts:
         return Chosen(bookmark.owner_id, ())
     text = known[: parts[0].end]
-    tags = await _tags(bookmark, tools)
+    tags = await tools.tags.of(bookmark.owner_id)
     choices = await _choices(f"{kept.page.title or ''} {text}", tags[:MOST_TAGS], tools)
     if tools.models.chat.enforces_schema and not choices:
         return Chosen(bookmark.owner_id, ())  # not one word that could be a keyword: `Log in`
@@ -80,14 +79,12 @@ async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
     named = list(dict.fromkeys(answer.keywords))  # type: ignore[attr-defined]
     # A weak model may name one thing over and over: the next best choices make up for it.
     named += [choice for choice in choices if choice not in named][: max(0, FEWEST - len(named))]
-    # Asked anew: other bookmarks of the owner got theirs while the model was thinking.
-    keywords = await _merged(named, await _tags(bookmark, tools), tools)
-    return Chosen(bookmark.owner_id, tuple(keywords[:MOST]))
-
-
-async def _tags(bookmark: Bookmark, tools: Tools) -> list[str]:
-    async with tools.pool.connection() as connection:
-        return await tags_of_owner(connection, bookmark.owner_id, most=MOST_KNOWN)
+    # Asked anew: other bookmarks of the owner get theirs while models are thinking.
+    merged = await _merged(named, await tools.tags.of(bookmark.owner_id), tools)
+    forms = _forms(await tools.tags.of(bookmark.owner_id))
+    keywords = tuple(dict.fromkeys(forms.get(_key(name), name) for name in merged))[:MOST]
+    tools.tags.add(bookmark.owner_id, keywords)
+    return Chosen(bookmark.owner_id, keywords)
 
 
 async def _choices(text: str, tags: Sequence[str], tools: Tools) -> list[str]:
@@ -117,13 +114,18 @@ def _answer_shape(choices: Sequence[str]) -> type[BaseModel]:
 
 async def _merged(named: Sequence[str], tags: Sequence[str], tools: Tools) -> list[str]:
     """The named keywords, each in the form that is there already, without repetitions."""
-    known = {_key(tag): tag for tag in reversed(tags)}
+    known = _forms(tags)
     new: dict[str, str] = {}
     for name in named:
         if (key := _key(name)) and key not in known:
             new.setdefault(key, _clean(name))
     known |= await _by_meaning(new, tags[:MOST_TAGS], tools)
     return list(dict.fromkeys(known[key] for name in named if (key := _key(name))))
+
+
+def _forms(tags: Sequence[str]) -> dict[str, str]:
+    """The tag that each key stands for: of several the first."""
+    return {_key(tag): tag for tag in reversed(tags)}
 
 
 async def _by_meaning(new: dict[str, str], tags: Sequence[str], tools: Tools) -> dict[str, str]:

@@ -9,7 +9,6 @@ from keepsake.bookmarks.records import (
     NewBookmark,
     add_bookmark,
     load_bookmarks,
-    tags_of_owner,
 )
 
 __all__ = [
@@ -18,5 +17,4 @@ __all__ = [
     "NewBookmark",
     "add_bookmark",
     "load_bookmarks",
-    "tags_of_owner",
 ]

@@ -1,6 +1,9 @@
 """Keywords: few, in the forms that their owner has already; what people set is never touched."""
 
+import pytest
+
 from assets.bookmarks.keywords import few_keywords
+from keepsake import line
 from keepsake.bookmarks.kept import Keyword, kept_bookmark
 from keepsake.database import connect
 from tests.family.house import Storyteller
@@ -87,6 +90,18 @@ async def test_a_tag_that_a_person_adds_takes_the_place_of_a_models(
     await keywords(shelf, site)
     record_id = shelf.add(site.address + "/bread", tags=["Bread", "oven"])
     assert shelf.keywords(record_id) == {"Bread": "human", "oven": "human"}
+
+
+async def test_bookmarks_of_one_run_see_each_others_keywords_before_they_are_written(
+    shelf: Shelf, site: Pages, teller: Storyteller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "FLUSH_SECONDS", 5)
+    teller.will("Keywords", {"keywords": ["ovens"]}, {"keywords": ["oven"]})
+    for path in ("/one", "/two"):
+        shelf.add(site.put(path, article(f"Slow bread{path}", *BREAD)))
+    with shelf.under(CHAT_CONCURRENCY="1") as one_by_one:
+        await one_by_one.run("pages", "keywords")
+    assert {row["keyword"] for row in shelf.rows("SELECT keyword FROM keywords")} == {"ovens"}
 
 
 async def test_another_owner_has_tags_of_their_own(
