@@ -82,7 +82,8 @@ def search(
             GROUP BY record_id, position
             ORDER BY score DESC, record_id, position LIMIT %(limit)s
         )
-        SELECT p.record_id, r.line, coalesce(stories.title, pages.title) AS title,
+        SELECT p.record_id, r.line, coalesce(stories.title, bookmarks.title, pages.title)
+                   AS title,
                coalesce(members.name, pages.site) AS by, pages.url, r.recorded_at, p.text,
                p.starts_at, p.ends_at, f.score
         FROM fused f
@@ -91,6 +92,7 @@ def search(
         LEFT JOIN responses USING (record_id)
         LEFT JOIN members ON members.id = responses.member_id
         LEFT JOIN stories USING (record_id)
+        LEFT JOIN bookmarks USING (record_id)
         LEFT JOIN pages USING (record_id)
         ORDER BY f.score DESC, p.record_id, p.position
         """

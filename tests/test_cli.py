@@ -99,11 +99,11 @@ class TestAdd:
         )
         assert f"Already there as record {first['record_id']}" in piped.stdout
 
-    def test_a_bookmark_that_is_there_gets_new_tags_and_nothing_else(self) -> None:
+    def test_a_bookmark_that_is_there_gets_new_tags_and_what_it_lacks(self) -> None:
         said = ("add", "bookmark", "https://example.org/bread")
         first = answer(*said, "--title", "On bread", "--tag", "baking")["record_id"]
         again = keepsake(*said, "--title", "Another", "--tag", "slow").stdout
-        assert f"Already there as record {first}; nothing but its new tags was added." in again
+        assert f"Already there as record {first}: its tags were added" in again
         kept = answer("status", first)["kept"]
         assert (kept["owner"], kept["title"]) == ("me", "On bread")
         assert {word["keyword"] for word in kept["keywords"]} == {"baking", "slow"}

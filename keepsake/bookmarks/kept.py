@@ -36,7 +36,7 @@ class KeptBookmark:
 
     Attributes:
         url: as it was saved.
-        title: the page's own, or else its owner's.
+        title: its owner's, or else the page's own.
         note: what kept us from more of the page.
     """
 
@@ -63,7 +63,7 @@ def kept_bookmark(connection: Connection, record_id: int) -> KeptBookmark:
         head = heads.execute(
             """
             SELECT b.record_id, o.name AS owner, coalesce(s.status, 'PENDING') AS status, b.url,
-                   coalesce(p.title, b.title) AS title, p.site, p.words, p.note, summaries.summary
+                   coalesce(b.title, p.title) AS title, p.site, p.words, p.note, summaries.summary
             FROM bookmarks b
             JOIN records r ON r.id = b.record_id
             JOIN owners o ON o.id = r.owner_id

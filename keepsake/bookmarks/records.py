@@ -16,6 +16,7 @@ from keepsake.bookmarks.addresses import check_address, same_page
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
 from keepsake.fingerprint import fingerprint
+from keepsake.ledger import redo
 from keepsake.owners import Owner
 from keepsake.records import Added, NewRecord
 from keepsake.settings import Settings
@@ -71,7 +72,8 @@ def add_bookmark(
 ) -> Added:
     """Check a bookmark and store its rows; the sensor takes it from there.
 
-    The same page saved twice is one bookmark, with the tags of both times.
+    The same page saved twice is one bookmark, with the tags of both times, and with title and text
+    of the second time where the first had none.
 
     Raises:
         InvalidInput: anything about it is no good. Nothing was stored.
@@ -119,6 +121,7 @@ def store(
                 sink.write_row(
                     (record.record_id, new.url, new.platform, new.title, new.content, new.folder)
                 )
+    _add_what_lacks(connection, [(record.record_id, new) for record, new in rows if not record.new])
     # A model's keyword gives way to the same word in its owner's spelling.
     connection.cursor().executemany(
         "DELETE FROM keywords"
@@ -132,6 +135,31 @@ def store(
         [(record.record_id, owner.id, tag) for record, new in rows for tag in new.tags],
     )
     return added
+
+
+def _add_what_lacks(connection: Connection, again: Sequence[tuple[int, NewBookmark]]) -> None:
+    """Give known bookmarks the title and the text that they came without; their pages are due."""
+    said = {record_id: (new.title, new.content) for record_id, new in again}
+    given = [(record_id, *row) for record_id, row in said.items() if any(row)]
+    if not given:
+        return
+    filled = connection.execute(
+        """
+        UPDATE bookmarks b
+        SET title = coalesce(b.title, given.title), content = coalesce(b.content, given.content)
+        FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS given(record_id, title, content)
+        WHERE b.record_id = given.record_id
+          AND (b.title IS NULL AND given.title IS NOT NULL
+               OR b.content IS NULL AND given.content IS NOT NULL)
+        RETURNING b.record_id, b.url, b.platform, b.title, b.content
+        """,
+        [list(column) for column in zip(*given, strict=True)],
+    ).fetchall()
+    for record_id, *source in filled:
+        connection.execute(
+            "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*source), record_id)
+        )
+        redo(connection, record_id, "pages")
 
 
 def _record(new: NewBookmark) -> NewRecord:
@@ -192,13 +220,3 @@ async def load_bookmarks(connection: AsyncConnection, ids: Collection[int]) -> d
             (list(ids),),
         )
         return {bookmark.record_id: bookmark async for bookmark in cursor}
-
-
-async def tags_of_owner(connection: AsyncConnection, owner_id: int, *, most: int) -> list[str]:
-    """An owner's tags, those that people set first, then the most used."""
-    cursor = await connection.execute(
-        "SELECT keyword FROM keywords WHERE owner_id = %s GROUP BY keyword"
-        " ORDER BY bool_or(source = 'human') DESC, count(*) DESC, keyword LIMIT %s",
-        (owner_id, most),
-    )
-    return [row[0] for row in await cursor.fetchall()]

@@ -82,8 +82,10 @@ def bookmark(
             f"Added record {added.record_id}. Follow it: `keepsake status {added.record_id}`."
         )
     else:
-        but = "nothing but its new tags" if tag else "nothing"
-        typer.echo(f"Already there as record {added.record_id}; {but} was added.")
+        typer.echo(
+            f"Already there as record {added.record_id}: its tags were added to those that it has, "
+            "title and text only where it had none."
+        )
 
 
 def bookmarks(

@@ -154,3 +154,31 @@ async def test_a_site_in_trouble_is_asked_three_times(shelf: Shelf, site: Pages)
     await shelf.run("pages")
     assert site.asked_for("/bread") == 3
     assert shelf.page(record_id)["title"] == "Slow bread"
+
+
+async def test_a_text_that_is_given_later_takes_the_place_of_what_was_missing(
+    shelf: Shelf, site: Pages
+) -> None:
+    wall = "<html><title>Log in</title><form><input type=password></form></html>"
+    address = site.put("/wall", wall)
+    record_id = shelf.add(address)
+    await shelf.run()
+    assert shelf.page(record_id)["note"] == "behind a login"
+    assert shelf.add(address, content=BREAD[0], title="Bread, for members") == record_id
+    await shelf.run(take="due")
+    assert shelf.page(record_id)["text"] == BREAD[0]
+    assert len(shelf.of("summaries", record_id)) == 1
+    (row,) = shelf.of("bookmarks", record_id)
+    assert (row["title"], row["content"]) == ("Bread, for members", BREAD[0])
+
+
+async def test_what_was_given_first_stays_and_costs_nothing_again(
+    shelf: Shelf, site: Pages
+) -> None:
+    address = site.put("/bread", article("Slow bread", *BREAD))
+    record_id = shelf.add(address, content=BREAD[0], title="Bread")
+    await shelf.run()
+    shelf.add(address, content=BREAD[1], title="Other bread")
+    assert all(row["due_at"] is None for row in shelf.ledger(record_id).values())
+    (row,) = shelf.of("bookmarks", record_id)
+    assert (row["title"], row["content"]) == ("Bread", BREAD[0])
