@@ -7,11 +7,12 @@ A number is
 
 - a run of digits, with what groups and parts them: `10`, `10.02`, `10,02`, `1,234`, `7th`, `5k`.
   Equal values are one number: `10.0` is `10`, `1,234` is `1234` and in other countries `1.234`;
-- a time: `52:13`, `5'13"`, `1:02:13`, `5 min 13 s`, `fifty-two minutes and thirteen seconds`. The
-  facts' `52:13` also says `52 minutes`, as people leave the seconds out; it does not say `13`,
-  nor a `52` without its unit;
+- a time: `52:13`, `5'13"`, `1:02:13`, `5 min 13 s`, `fifty-two minutes and thirteen seconds`, `an
+  hour and two minutes`, `half an hour`. The facts' `52:13` also says `52 minutes`, as people leave
+  the seconds out; it does not say `13`, nor a `52` without its unit. And `52` of something else
+  does not say `52 minutes`;
 - a number in English words: `eleven`, `twenty-one`, `a hundred and fifty`, `seventh`, `twice`,
-  `a dozen`, `thousands`.
+  `a dozen`, `thousands`; and a fraction beside another, `and a half` or `½`.
 
 Units of other kinds are not compared, and signs are not: `12` is `12`, of whatever. These are
 no numbers, since they are words first: `one`, `once`, `first`, `second`, `half`, `an hour`,
@@ -19,8 +20,9 @@ no numbers, since they are words first: `one`, `once`, `first`, `second`, `half`
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -36,7 +38,7 @@ _TENS = {
     "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
     "eighty": 80, "ninety": 90,
 }  # fmt: skip
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _ODD_ORDINALS = {
     "first": "one", "second": "two", "third": "three", "fifth": "five", "eighth": "eight",
     "ninth": "nine", "twelfth": "twelve",
@@ -56,15 +58,20 @@ def _cardinals() -> dict[str, str]:
 
 _CARDINAL = _cardinals()
 _WORD = "|".join(sorted({*_CARDINAL, *_OTHERS}, key=len, reverse=True))
+_GAP = r"[\s\u2010\u2011-]*"  # also the hyphens of typographers, at which no line may break
 _NUMBER = re.compile(
     r"(?P<clock>\d+(?::\d\d){1,2}(?!\d))"
     r"|(?P<primes>\d+\s?['′’]\s?\d\d(?!\d)(?:\s?(?:[\"″”]|''|’’))?)"
     r"|(?P<digits>\d+(?:[.,'’\u00a0\u202f]?\d+)*)"
-    rf"|\b(?P<words>(?:{_WORD})(?:(?:\s+and\s+|\s*-\s*|\s+)(?:{_WORD}))*)\b",
+    r"|(?P<sign>[¼-¾⅐-↉①-⓿])"
+    r"|\b(?P<half>and\s+a\s+half(?![\w-])|half(?:[\s-]+an)?(?=[\s-]+hour))"
+    r"|\b(?P<quarter>quarters?(?:\s+of\s+an)?(?=[\s-]+hour))"
+    r"|\b(?P<single>an(?=\s+hour\b)|one(?=\s+(?:hour|minute)\b)|a(?=\s+minute\s+and\b))"
+    rf"|\b(?P<words>(?:{_WORD})(?:(?:\s+and\s+|{_GAP})(?:{_WORD}))*)\b",
     re.IGNORECASE,
 )
 _UNIT = re.compile(
-    r"[\s-]*(?:(?P<h>hours?|hrs?|h)|(?P<min>minutes?|mins?|m(?=\s?\d+\s?s))|"
+    rf"{_GAP}(?:(?P<h>hours?|hrs?|h)|(?P<min>minutes?|mins?|m(?=\s?\d+\s?s))|"
     r"(?P<s>seconds?|secs?|s))(?![^\W\d_])",
     re.IGNORECASE,
 )
@@ -80,7 +87,8 @@ class Number:
 
     text: str
     readings: frozenset[Value]
-    shortened: frozenset[Value] = frozenset()  # what a time also says when its end is left out
+    # What else a fact says: a time whose end is left out, or the number of a lone `52 min`.
+    also: frozenset[Value] = frozenset()
 
 
 def ungrounded(text: str, facts: Iterable[str]) -> list[str]:
@@ -88,13 +96,14 @@ def ungrounded(text: str, facts: Iterable[str]) -> list[str]:
     known: set[Value] = set()
     for fact in facts:
         for number in numbers(fact):
-            known |= number.readings | number.shortened
+            known |= number.readings | number.also
     return [number.text for number in numbers(text) if known.isdisjoint(number.readings)]
 
 
 def numbers(text: str) -> list[Number]:
     """Every number in `text`, in order."""
-    return [_joined(text, parts) for parts in _times(text, _found(text))]
+    times = _times(text, _found(text))
+    return [_joined(text, parts) for parts in times if len(parts) > 1 or not parts[0].idiom]
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,7 @@ class _Found:
     end: int
     readings: frozenset[Value]
     unit: str | None = None
+    idiom: bool = False  # no number by itself, as `an hour`
 
     @property
     def value(self) -> Decimal:
@@ -122,6 +132,12 @@ def _found(text: str) -> Iterator[_Found]:
         elif match["digits"]:  # a date or a version: each part for itself
             for part in re.compile(r"\d+").finditer(text, *match.span()):
                 yield _with_unit(text, *part.span(), {Decimal(part[0])})
+        elif match["sign"]:
+            yield _with_unit(text, *match.span(), {Decimal(str(unicodedata.numeric(match[0])))})
+        elif match["half"] or match["quarter"]:
+            yield _with_unit(text, *match.span(), {Decimal("0.5" if match["half"] else "0.25")})
+        elif match["single"]:
+            yield replace(_with_unit(text, *match.span(), {Decimal(1)}), idiom=True)
         else:
             for start, end, value in _in_words(text, match.start(), match.end()):
                 yield _with_unit(text, start, end, {Decimal(value)})
@@ -158,9 +174,7 @@ def _digits(text: str) -> set[Decimal]:
 def _in_words(text: str, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """The numbers of a run of number words: `twenty-one` is one number, `five thirteen` are two."""
     run: list[re.Match[str]] = []
-    for word in re.compile(r"[a-z]+", re.IGNORECASE).finditer(text, start, end):
-        if word[0].lower() == "and":
-            continue
+    for word in re.compile(_WORD, re.IGNORECASE).finditer(text, start, end):
         if run and not _continues(text, run, word):
             yield from _value(run)
             run = []
@@ -223,7 +237,7 @@ def _joined(text: str, parts: list[_Found]) -> Number:
     seconds = sum((part.value * _SECONDS[part.unit or "s"] for part in parts), Decimal())
     time: frozenset[Value] = frozenset({("time", seconds)})
     alone = first.readings if len(parts) == 1 else frozenset()
-    return Number(shown, time | alone, _shortened(time))
+    return Number(shown, time, _shortened(time) | alone)
 
 
 def _shortened(readings: frozenset[Value]) -> frozenset[Value]:

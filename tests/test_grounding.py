@@ -32,6 +32,9 @@ FACTS = [
         "Your heart drifted by 2.3%.",
         "One run, your first in June, once around the lake; no one saw the second half.",
         "Half a marathon it was not, nor an hour.",
+        "An hour and two minutes; one hour, two minutes and forty-five seconds.",
+        "Fifty\u2011two minutes, fifty\u2010two minutes, a hundred and forty\u2011eight beats.",
+        "148 beats a minute and no more; one hour at a time, half of it in song.",
     ],
 )
 def test_what_stands_in_the_facts_may_be_said(text: str) -> None:
@@ -59,7 +62,15 @@ def test_what_stands_in_the_facts_may_be_said(text: str) -> None:
         ("two or three hills", ["two", "three"]),
         ("١٢ km", ["١٢"]),
         ("1 second", ["1 second"]),
-        ("one million stars", ["one million"]),
+        ("one million stars, a billion", ["one million", "billion"]),
+        ("148 minutes, four hours", ["148 minutes", "four hours"]),
+        (
+            "half an hour, a half-hour, a quarter of an hour",
+            ["half an hour", "half-hour", "quarter of an hour"],
+        ),
+        ("an hour and a half; four and a half; 4½", ["and a half", "and a half", "½"]),
+        ("an hour and five minutes", ["an hour and five minutes"]),
+        ("fortyeight geese", ["fortyeight"]),
     ],
 )
 def test_what_does_not_is_named_as_it_stands(text: str, invented: list[str]) -> None:
@@ -72,6 +83,10 @@ def test_words_that_only_hold_a_number_are_none() -> None:
 
 def test_a_number_of_a_title_is_a_fact_too() -> None:
     assert ungrounded("Your 10K!", ["title: Parkrun 10k"]) == []
+
+
+def test_half_an_hour_is_thirty_minutes() -> None:
+    assert ungrounded("Half an hour, or 30 minutes.", ["moving time: 30 min 12 s"]) == []
 
 
 def test_facts_that_are_none_ground_nothing() -> None:

@@ -29,7 +29,8 @@ _BULLET = re.compile(r"^[ \t]*(?:(?:[-*+•]|\d+[.)])[ \t]+|>[ \t]?)", re.MULTIL
 _RULE = re.compile(r"^[ \t]*(?:[-*_=][ \t]*){3,}$", re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3}|~~|`{1,3})(?=\S)(.+?)(?<=\S)\1", re.DOTALL)
-_LEFT_OVER = re.compile(r"[*`#|]|~~|__|\]\(|https?://|</?[a-z][^>]*>", re.IGNORECASE)
+# A number sign stays: parkruns are called by it, and a letter may say the activity's title.
+_LEFT_OVER = re.compile(r"[*`|]|#(?!\d)|~~|__|\]\(|https?://|</?[a-z][^>]*>", re.IGNORECASE)
 
 
 def facts_of(computed: Computed) -> list[Fact]:

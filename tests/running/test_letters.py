@@ -181,6 +181,7 @@ def test_checks_find_what_is_not_plain_or_not_grounded(
         ("1. You ran.\n2. You slept.", "You ran. You slept."),
         ("> quoted\n\n---\n\n`code` and ~~struck~~", "quoted\n\ncode and struck"),
         ("***all*** of __it__", "all of it"),
+        ("## Parkrun #212", "Parkrun #212"),
     ],
 )
 def test_what_plain_text_is(written: str, plain: str) -> None:
