@@ -11,6 +11,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -88,15 +89,20 @@ def file_entry(path: Path, *, most_bytes: int) -> Entry:
 
 
 def _in_folder(folder: Path, most_bytes: int) -> Iterator[Entry]:
-    listing = folder / LISTING
-    listed: Mapping[str, Listed] = {}
-    if listing.is_file():
-        listed = read_listing(_read_file(listing, most_bytes))
+    listed: dict[str, Listed] = {}
+    for listing in folder.rglob(LISTING):
+        base = listing.parent.relative_to(folder)
+        listed |= _listed_in(base.as_posix(), _read_file(listing, most_bytes))
     for path in sorted(folder.rglob("*")):
-        if path.name.lower().endswith(SUFFIXES) and path.is_file():
-            name = path.relative_to(folder).as_posix()
+        name = path.relative_to(folder).as_posix()
+        if may_be_activity(name) and path.is_file():
             entry = file_entry(path, most_bytes=most_bytes)
             yield _with_listing(replace(entry, name=name), listed)
+
+
+def may_be_activity(name: str) -> bool:
+    """Whether a file is one by its name; `._` begins what macOS puts beside every file."""
+    return name.lower().endswith(SUFFIXES) and not PurePosixPath(name).name.startswith("._")
 
 
 def _read_file(path: Path, most_bytes: int) -> bytes:
@@ -126,7 +132,7 @@ def _in_archive(path: Path, most_bytes: int) -> Iterator[Entry]:
             for member in opened.infolist():
                 if member.is_dir():
                     continue
-                if member.filename.lower().endswith(SUFFIXES) or climbs(member):
+                if may_be_activity(member.filename) or climbs(member):
                     entry = Entry(member.filename, partial(archive.read, member), _dated(member))
                     yield _with_listing(entry, listed)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
@@ -171,11 +177,14 @@ class _Archive:
         return _within(data, self.most_bytes)
 
     def listing(self) -> Mapping[str, Listed]:
-        """What the archive's own list says of its files; nothing if it has none."""
-        try:
-            return read_listing(self.read(self.opened.getinfo(LISTING)))
-        except (KeyError, InvalidInput):
-            return {}
+        """What the archive's own list says of its files, wherever in it that is."""
+        listed: dict[str, Listed] = {}
+        for member in self.opened.infolist():
+            path = PurePosixPath(member.filename)
+            if path.name == LISTING:
+                with suppress(InvalidInput):
+                    listed |= _listed_in(path.parent.as_posix(), self.read(member))
+        return listed
 
     def _check_growth(self, unpacked: int, packed: int) -> None:
         if unpacked > _FROM_GROWTH_ON and unpacked > MOST_GROWTH * max(packed, 1):
@@ -205,6 +214,13 @@ def _with_listing(entry: Entry, listed: Mapping[str, Listed]) -> Entry:
     if row is None:
         return entry
     return replace(entry, date=row.date or entry.date, title=row.title, sport=row.sport)
+
+
+def _listed_in(base: str, data: bytes) -> dict[str, Listed]:
+    """The rows of a listing in the folder `base`, by the path of their file from the top."""
+    return {
+        (PurePosixPath(base) / name).as_posix(): row for name, row in read_listing(data).items()
+    }
 
 
 def read_listing(data: bytes) -> dict[str, Listed]:

@@ -44,6 +44,25 @@ def test_adding_a_file_again_says_which_record_it_is(journal: Journal, tmp_path:
     assert (again.record_id, again.new) == (first.record_id, False)
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_export_in_a_folder_of_another_keeps_its_titles(
+    journal: Journal, tmp_path: Path, packed: bool
+) -> None:
+    members = {
+        "export_1/activities.csv": listing(("", "Fast", "Ride", "activities/a.gpx")),
+        "export_1/activities/a.gpx": gpx(),
+        "__MACOSX/export_1/activities/._a.gpx": b"what macOS puts beside every file",
+    }
+    path = archive(tmp_path / "again.zip", members)
+    if not packed:
+        with zipfile.ZipFile(path) as opened:
+            opened.extractall(path := tmp_path / "folder")
+    imported = journal.take_in(path)
+    assert (imported.added, imported.refused) == (1, 0)
+    [file] = journal.files
+    assert (file["title"], file["sport"]) == ("Fast", "Ride")
+
+
 def test_a_folder_is_not_added_but_imported(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is a folder: `keepsake import activities`"):
         journal.add(tmp_path)
