@@ -170,6 +170,17 @@ def test_a_browser_shows_all_of_it_on_phones_and_desks(
     assert (shown.fetched, shown.complaints) == ([file.as_uri()], [])
 
 
+def test_words_without_an_end_break_and_do_not_widen_the_page(
+    instance: dg.DagsterInstance, ada: Runner
+) -> None:
+    long = new_runner(ada.url, "Ada" * 40)
+    long.wrote(long.ran("2026-05-05T07:00", title="Along" * 50), "wind" * 100)
+    materialize(instance, weekly_digests, WEEK)
+    [(key,)] = long.rows("SELECT page_key FROM weekly_digests")
+    with opened(load_settings().objects_folder / key, width=360) as shown:
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_what_people_and_models_wrote_stays_text(ada: Runner, instance: dg.DagsterInstance) -> None:
     run = full_week(ada)
     ada.wrote(run, "Dear Ada,\n<script>alert(1)</script>")
