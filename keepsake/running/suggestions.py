@@ -96,7 +96,7 @@ def _long_run(
     return Suggestion(
         rule="no long run",
         text=f"Your longest run of two weeks was {_km(longest)}, {longest / mean * 100:.0f} % of "
-        f"your usual week ({_km(mean)}). Make one run a week longer, up to "
+        f"your usual week ({_km(mean)}). Make one run a week longer, little by little, up to "
         f"{_km(LONG_SHARE * mean)}.",
         source="A long run is 25 to 30 % of the week: Daniels, “Daniels' Running Formula”, 2013.",
     )
