@@ -7,7 +7,6 @@ The line asks here before it begins a record or makes a step. What calls cost is
 import asyncio
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from keepsake.ledger import Terms
@@ -39,7 +38,13 @@ class Account:
         return self.budget is not None and spent >= self.budget
 
     def learn(self, terms: Terms) -> None:
-        """Take over what the ledger says now: other runs spend as well."""
+        """Take over what the database says now.
+
+        Other runs spend as well, people change tiers and budgets, and a month may have ended.
+        """
+        if terms.renews_at > self.terms.renews_at:
+            self._before, self._booked, self._known = terms.spent, Decimal(0), Decimal(0)
+        self.terms = terms
         self._known = max(self._known, terms.spent)
 
     def book(self, cost: Decimal | None) -> None:
@@ -58,10 +63,3 @@ class Account:
                 await asyncio.sleep(self._begun + self.terms.pause_seconds - time.monotonic())
                 self._begun, self._left = time.monotonic(), self.terms.batch
             self._left -= 1
-
-
-def next_month() -> datetime:
-    """The first moment of the next calendar month, in UTC."""
-    now = datetime.now(UTC)
-    year, month = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
-    return datetime(year, month, 1, tzinfo=UTC)

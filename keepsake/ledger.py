@@ -19,6 +19,7 @@ from keepsake.usage import Usage
 Status = Literal["pending", "running", "succeeded", "failed"]
 
 CRASHES_ALLOWED = 3
+OVER_BUDGET = "OverBudget"  # the error type of what waits for another month, or a higher budget
 # Advisory locks of records live above this number, clear of every other lock we take.
 _RECORD_LOCKS = 1 << 62
 
@@ -126,6 +127,7 @@ class Terms:
         pause_seconds: from one batch to the next.
         budget: USD that may be spent in this calendar month (UTC); None: any amount.
         spent: USD of known cost that the ledger has for this month; 0 where there is no budget.
+        renews_at: the first moment of the next month, when the whole budget is there again.
     """
 
     owner_id: int
@@ -133,6 +135,7 @@ class Terms:
     pause_seconds: float
     budget: Decimal | None
     spent: Decimal
+    renews_at: datetime
 
 
 async def terms(
@@ -150,7 +153,9 @@ async def terms(
         ), known AS (
             SELECT *, CASE WHEN budget IS NULL THEN 0 ELSE (
                 SELECT coalesce(sum(cost), 0) FROM spending s WHERE s.owner_id = theirs.id
-                    AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')) END AS spent
+                    AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')) END AS spent,
+                (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month')
+                    AT TIME ZONE 'UTC' AS renews_at
             FROM theirs
         )
         SELECT r.id, known.* FROM records r JOIN known ON known.id = r.owner_id
@@ -340,6 +345,7 @@ async def write(
         },
     )
     await _book(connection, line, outcomes)
+    await _lift_raised(connection, outcomes)
 
 
 async def _book(connection: AsyncConnection, line: str, outcomes: Sequence[Outcome]) -> None:
@@ -375,6 +381,32 @@ async def _book(connection: AsyncConnection, line: str, outcomes: Sequence[Outco
             characters = s.characters + excluded.characters, cost = s.cost + excluded.cost
         """,
         (line, *_columns(rows, 9)),
+    )
+
+
+async def _lift_raised(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
+    """Make due at once what is put off by a budget that was raised since it was looked at.
+
+    Who raises a budget at this moment waits for us, and then sees our rows, or we for them.
+    """
+    put_off = [o.record_id for o in outcomes if o.error_type == OVER_BUDGET]
+    if not put_off:
+        return
+    await connection.execute(
+        """
+        WITH theirs AS (
+            SELECT o.id, coalesce(o.monthly_budget, tiers.monthly_budget) AS budget
+            FROM owners o JOIN tiers ON tiers.name = o.tier
+            WHERE o.id IN (SELECT owner_id FROM records WHERE id = ANY(%(ids)s)) FOR SHARE OF o
+        )
+        UPDATE ledger l SET due_at = now() FROM records r JOIN theirs ON theirs.id = r.owner_id
+        WHERE r.id = ANY(%(ids)s) AND l.record_id = r.id AND l.error_type = %(over)s
+          AND l.due_at > now()
+          AND (budget IS NULL OR budget > (
+              SELECT coalesce(sum(cost), 0) FROM spending s WHERE s.owner_id = theirs.id
+                  AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')))
+        """,
+        {"ids": put_off, "over": OVER_BUDGET},
     )
 
 
@@ -492,11 +524,9 @@ def lift_budget(connection: Connection, owner_id: int) -> None:
     connection.execute(
         """
         UPDATE ledger l SET due_at = now() FROM records r
-        WHERE r.id = l.record_id AND r.owner_id = %s AND l.due_at > now() AND l.record_id IN (
-              SELECT record_id FROM ledger WHERE error_type = 'OverBudget' AND due_at > now())
-          AND l.error_type IN ('OverBudget', 'Waiting')
+        WHERE r.id = l.record_id AND r.owner_id = %s AND l.due_at > now() AND l.error_type = %s
         """,
-        (owner_id,),
+        (owner_id, OVER_BUDGET),
     )
 
 

@@ -32,7 +32,7 @@ from typing import Any, Literal
 import psycopg
 
 from keepsake import ledger
-from keepsake.accounts import Account, next_month
+from keepsake.accounts import Account
 from keepsake.database import AsyncConnection, Pool
 from keepsake.errors import EndpointDown, RateLimited, RetryableError, StepError, Unreachable
 from keepsake.fingerprint import fingerprint
@@ -166,7 +166,7 @@ class _Item:
     record_id: int
     source: Any
     entries: Mapping[str, Entry]
-    terms: Terms
+    account: Account  # of its owner
     likely: list[Step] = field(default_factory=list)  # what will be made, as far as we can tell
     results: dict[str, Any] = field(default_factory=dict)
     remade: dict[str, str | None] = field(default_factory=dict)  # output fingerprints of this run
@@ -385,7 +385,11 @@ class _Run:
             entries = await ledger.entries(connection, ids)
             terms = await ledger.terms(connection, self.line.name, ids)
             sources = await self.line.load(connection, ids)
-            items = [_Item(i, sources[i], entries[i], terms[i]) for i in ids if i in sources]
+            items = [
+                _Item(i, sources[i], entries[i], self._account(terms[i]))
+                for i in ids
+                if i in sources
+            ]
             for item in items:
                 item.likely = self._likely(item)
             await self._preload(connection, items)
@@ -468,9 +472,8 @@ class _Run:
             await self._take_steps(item)
 
     async def _take_steps(self, item: _Item) -> None:
-        account = self._account(item.terms)
         if any(self._paid(step) for step in item.likely):
-            await account.turn()
+            await item.account.turn()
         tasks: dict[str, asyncio.Task[Outcome | None]] = {}
         self.writer.in_work += 1
         async with asyncio.TaskGroup() as group:
@@ -496,7 +499,7 @@ class _Run:
             or await self._make(step, item)
         )
         if outcome.usage:
-            self._account(item.terms).book(outcome.usage.cost)
+            item.account.book(outcome.usage.cost)
         _count(self.report.steps[step.name], outcome)
         if outcome.result is not None:
             item.results[step.name] = outcome.result
@@ -544,12 +547,13 @@ class _Run:
         if lacking is None:
             return None
         need = outcomes.get(lacking)
+        unpaid = need is not None and need.error_type == ledger.OVER_BUDGET
         return Outcome(
             item.record_id,
             step.name,
             "pending",
             due_at=need.due_at if need else None,
-            error_type="Waiting",
+            error_type=ledger.OVER_BUDGET if unpaid else "Waiting",
             error_message=f"waits for {lacking}",
         )
 
@@ -572,22 +576,22 @@ class _Run:
         return not self.billing.paid_roles.isdisjoint(step.roles)
 
     def _account(self, terms: Terms) -> Account:
-        """The account of an owner, with what other runs have spent meanwhile."""
+        """The account of an owner, brought up to date."""
         account = self.accounts.setdefault(terms.owner_id, Account(terms))
         account.learn(terms)
         return account
 
     def _over_budget(self, step: Step, item: _Item) -> Outcome | None:
         """The outcome of a paid step whose owner has spent this month's budget."""
-        account = self._account(item.terms)
+        account = item.account
         if not self._paid(step) or not account.is_spent:
             return None
         return Outcome(
             item.record_id,
             step.name,
             "pending",
-            due_at=next_month(),
-            error_type="OverBudget",
+            due_at=account.terms.renews_at,
+            error_type=ledger.OVER_BUDGET,
             error_message=f"the owner's budget of USD {account.budget:.2f} for this month is spent:"
             " it goes on next month, or when the budget is raised with `keepsake owner --budget`",
         )
@@ -707,7 +711,7 @@ def _count(report: StepReport, outcome: Outcome) -> None:
         report.failed += 1
     elif outcome.error_type == "Waiting":
         report.waiting += 1
-    elif outcome.error_type == "OverBudget":
+    elif outcome.error_type == ledger.OVER_BUDGET:
         report.over_budget += 1
     else:
         report.deferred += 1

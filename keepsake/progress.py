@@ -87,7 +87,7 @@ def progress(
             WITH counted AS (
                 SELECT l.line, l.step, min(l.started_at) AS began,
                     count(*) FILTER (WHERE status = 'pending' AND due_at IS NOT NULL
-                                     AND error_type IS DISTINCT FROM 'OverBudget') AS pending,
+                                     AND NOT unpaid) AS pending,
                     count(*) FILTER (WHERE status = 'running') AS running,
                     count(*) FILTER (WHERE status = 'succeeded') AS done,
                     count(*) FILTER (WHERE status = 'failed') AS failed,
@@ -95,8 +95,7 @@ def progress(
                                      AND held IS NULL) AS waiting,
                     count(*) FILTER (WHERE status = 'pending' AND held = 'tier') AS beyond_tier,
                     count(*) FILTER (WHERE status = 'pending' AND held = 'off') AS switched_off,
-                    count(*) FILTER (WHERE status = 'pending' AND due_at IS NOT NULL
-                                     AND error_type = 'OverBudget') AS over_budget,
+                    count(*) FILTER (WHERE status = 'pending' AND unpaid) AS over_budget,
                     count(*) FILTER (WHERE lately) AS finished,
                     -- from when the first of them began, so that a start is not taken for a lull
                     min(finished_at - make_interval(secs => coalesce(seconds, 0)))
@@ -104,7 +103,9 @@ def progress(
                 FROM ledger l JOIN records r ON r.id = l.record_id
                 CROSS JOIN LATERAL (
                     SELECT status IN ('succeeded', 'failed')
-                           AND finished_at > now() - %(looks_back)s AS lately) AS of
+                           AND finished_at > now() - %(looks_back)s AS lately,
+                           due_at > now() AND error_type IS NOT DISTINCT FROM 'OverBudget'
+                           AS unpaid) AS of
                 WHERE (%(line)s::text IS NULL OR l.line = %(line)s)
                   AND (%(owner)s::bigint IS NULL OR r.owner_id = %(owner)s)
                   AND (%(batch)s::bigint IS NULL OR r.batch_id = %(batch)s)

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
+from keepsake.ledger import lift_budget
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def set_tier(
 ) -> None:
     """Give an owner a tier and hold all lines to it; also when it had that tier before.
 
+    What was put off since the budget was spent is looked at anew: the tier may have another.
+
     Raises:
         InvalidInput: there is no such tier; the message lists those there are.
     """
@@ -61,6 +64,7 @@ def set_tier(
         lines = connection.execute("SELECT DISTINCT line FROM steps WHERE tiered").fetchall()
         for (line,) in lines:
             apply_tier(connection, owner_id, line, later=later, off=off)
+        lift_budget(connection, owner_id)
 
 
 def apply_tier(

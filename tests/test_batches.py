@@ -156,6 +156,12 @@ async def test_what_the_budget_puts_off_is_told_and_not_waited_for(
     assert webhook.messages[0].endswith("0 letters, 3 over this month's budget")
 
 
+def test_what_a_raised_budget_brought_back_is_waited_for(db: Connection) -> None:
+    take_in(db)
+    db.execute("UPDATE ledger SET error_type = 'OverBudget'")
+    assert complete_batches(db) == []
+
+
 # -- once -----------------------------------------------------------------------------------------
 
 

@@ -65,6 +65,13 @@ def test_a_record_beyond_the_tier_is_held(db: Connection, ada: Owner) -> None:
     assert (days(db, HELD), days(db, DUE)) == (["1"], ["2", "3", "4"])
 
 
+def test_another_tier_may_have_another_budget(db: Connection, ada: Owner) -> None:
+    add(db, ada, 1)
+    db.execute("UPDATE ledger SET due_at = now() + interval '9 days', error_type = 'OverBudget'")
+    set_tier(db, ada.id, "premium")
+    assert days(db, DUE) == ["1"]
+
+
 def test_what_was_recorded_last_counts_not_what_came_in_last(db: Connection, ada: Owner) -> None:
     add(db, ada, 4, 3, 2, 1)
     assert days(db, HELD) == ["1"]

@@ -2,17 +2,21 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
 
-from keepsake import ledger, usage
+from keepsake import ledger, owners, usage
+from keepsake.line import RECORDS_IN_MEMORY
 from keepsake.usage import Amounts, Billing
 
 from .toy import DAY, NOON, STEPS, Source, World
 
+ANOTHER_MONTH = datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC)
 CENTS = Billing(lambda model, amounts: Decimal(amounts.calls) / 100, frozenset({"ears"}))
 
 
@@ -243,6 +247,78 @@ async def test_a_raised_budget_makes_due_what_was_put_off(world: World) -> None:
     ledger.lift_budget(world.db, 1)
     await world.run(take="due")
     assert world.record_status("a") == "COMPLETED"
+
+
+async def test_a_budget_that_is_raised_during_a_run_loses_nothing_to_the_next_month(
+    world: World,
+) -> None:
+    world.billing = CENTS
+    set_budget(world, "0.01")
+    world.add(*map(str, range(100)))
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        usage.record("big")
+        if world.stage.count("hear") == 1:  # now it is spent, and the others' page is read already
+            owners.set_budget(world.db, 1, Decimal(5))
+
+    set_limits(world, batch=1, pause=0.001)  # so that no more are under way
+    await world.run("hear", take="due")
+    await world.run("hear", take="due")
+    assert world.stage.count("hear") == 100
+
+
+async def test_pages_that_come_later_follow_the_budget_and_the_tier_of_then(world: World) -> None:
+    world.billing = CENTS
+    set_limits(world, batch=1, pause=0.001)
+    world.add(*map(str, range(RECORDS_IN_MEMORY + 20)))
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        usage.record("big")
+        set_budget(world, "0.01")
+
+    report = await world.run("hear", take="due")
+    assert report.steps["hear"].over_budget == report.records - world.stage.count("hear") > 0
+
+
+async def test_a_month_that_ends_during_a_run_renews_the_budget(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.billing = CENTS
+    set_budget(world, "0.01")
+    world.add(*map(str, range(RECORDS_IN_MEMORY + 20)))
+    pays(world, "hear")
+    terms, pages = ledger.terms, count()
+
+    async def of_two_months(*args: Any) -> dict[int, ledger.Terms]:
+        """The first records come a moment before midnight."""
+        found = await terms(*args)
+        if next(pages) > 2:
+            return {
+                record_id: replace(known, spent=Decimal(0), renews_at=ANOTHER_MONTH)
+                for record_id, known in found.items()
+            }
+        return found
+
+    monkeypatch.setattr(ledger, "terms", of_two_months)
+    set_limits(world, batch=1, pause=0.001)
+    await world.run("hear", take="due")
+    assert world.stage.count("hear") >= 2
+    due = world.db.execute("SELECT max(due_at) FROM ledger").fetchone()
+    assert due == (ANOTHER_MONTH,)
+
+
+async def test_what_waits_for_an_unpaid_step_counts_as_over_budget_too(world: World) -> None:
+    world.billing = CENTS
+    set_budget(world, "0")
+    world.add("a")
+    report = await world.run(take="due")
+    rows = world.rows("a")
+    assert {row["error_type"] for row in rows.values()} == {"OverBudget"}
+    assert rows["bind"]["error_message"] == "waits for tell"
+    assert rows["bind"]["due_at"] == rows["hear"]["due_at"]
+    assert report.steps["bind"].over_budget == 1
 
 
 # -- holds -----------------------------------------------------------------------------------------
