@@ -88,10 +88,13 @@ def _course(facts: Facts) -> Iterator[Fact]:
 
 
 def _about(kilometres: float) -> str:
-    """The distance in whole kilometres, as people say it, where it is near enough."""
+    """The distance in whole kilometres, as people say it."""
     whole = round(kilometres)
-    near = whole >= 3 and abs(kilometres - whole) <= 0.25 and f"{kilometres:.2f}" != f"{whole}.00"
-    return f" (about {whole} km)" if near else ""
+    if whole < 3 or f"{kilometres:.2f}" == f"{whole}.00":
+        return ""
+    if abs(kilometres - whole) <= 0.25:
+        return f" (about {whole} km)"
+    return f" (more than {int(kilometres)} km)"
 
 
 def _heart(facts: Facts) -> Iterator[Fact]:

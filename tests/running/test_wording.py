@@ -55,6 +55,21 @@ def test_a_fact_is_told_as_a_runner_says_it(name: str, text: str) -> None:
     assert texts(RUN, name) == [text]
 
 
+@pytest.mark.parametrize(
+    ("metres", "text"),
+    [
+        (2400, "2.40 km"),
+        (10_000, "10.00 km"),
+        (13_800, "13.80 km (about 14 km)"),
+        (21_290, "21.29 km (more than 21 km)"),
+        (21_600, "21.60 km (more than 21 km)"),
+    ],
+)
+def test_a_distance_is_told_in_whole_kilometres_too(metres: float, text: str) -> None:
+    run = Facts("running", RUN.started_at, distance=metres, elapsed=3600, moving=3600)
+    assert texts(run, "distance") == [text]
+
+
 def test_zones_of_less_than_half_a_minute_are_not_told() -> None:
     assert texts(RUN, "heart rate zones") == [
         "5 min in zone 3 of 5",
