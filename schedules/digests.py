@@ -72,7 +72,8 @@ def _requests(
     periods: Sequence[date],
     name: str,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    # FIRST_DAY may lie within a week: its first days have no partition, and would fail the tick.
+    # West of UTC a run of FIRST_DAY may be one of the week or month before, which has no partition:
+    # to ask for it would fail the tick.
     keys = [p.isoformat() for p in periods if partitions.has_partition_key(p.isoformat())]
     if not keys:
         yield dg.SkipReason(f"the {name} tell of every run")
