@@ -6,7 +6,6 @@ facts.
 
 import random
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, create_model
@@ -25,7 +24,7 @@ from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.ledger import Window
 from keepsake.line import Step
 from keepsake.running.records import Activity
-from keepsake.running.wording import Fact
+from keepsake.running.wording import Fact, part_of_day
 from resources.tools import Tools
 
 LONGEST = 1200  # characters
@@ -45,7 +44,6 @@ _VERBS = ("held", "carried", "followed", "knew", "kept", "remembered", "waited f
 _OBJECTS = ("you", "your steps", "your patience", "every step")
 _LIKE = ("a river", "an old friend", "a song", "a tide", "a lantern", "rain on leaves", "a promise")
 _ENDINGS = ("you listened", "you answered", "you gave it back", "you came home lighter")
-_HOURS = ((5, "night"), (12, "morning"), (18, "afternoon"), (22, "evening"), (24, "night"))
 _DONE = {"running": "ran", "walking": "walked", "hiking": "hiked", "cycling": "rode"}
 
 
@@ -70,11 +68,6 @@ def line_shape(record_id: int, hour: str) -> type[BaseModel]:
     return create_model("Line", line=(Annotated[str, Field(pattern=pattern)], ...))
 
 
-def hour_of_day(started: datetime) -> str:
-    """The part of the day that a local time lies in."""
-    return next(name for before, name in _HOURS if started.hour < before)
-
-
 def opening(facts: Sequence[Fact]) -> str:
     """What was done, in one sentence out of the facts."""
     told = {fact.name: fact.text for fact in facts}
@@ -94,7 +87,7 @@ async def write(activity: Activity, computed: Computed, tools: Tools) -> str:
     facts = facts_of(computed)
     ask = tools.models.chat.ask
     if tools.models.chat.enforces_schema:
-        hour = hour_of_day(computed.facts.started_at.astimezone(computed.zone))
+        hour = part_of_day(computed.facts.started_at.astimezone(computed.zone))
         shape = line_shape(activity.record_id, hour)
         line = await ask(shape, system=SYSTEM, user=listed(facts), max_tokens=200)
         return f"{opening(facts)}\n\n{line.line}"  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ not on the list. How it compares with others is not here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from keepsake.running.facts import EFFORTS, Facts, Split
@@ -54,19 +55,21 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def part_of_day(local: datetime) -> str:
+    """`morning`, `afternoon`, `evening`, `night`."""
+    if 5 <= local.hour < 12:
+        return "morning"
+    if 12 <= local.hour < 17:
+        return "afternoon"
+    return "evening" if 17 <= local.hour < 22 else "night"
+
+
 def _occasion(facts: Facts, zone: ZoneInfo) -> Iterator[Fact]:
     start = facts.started_at.astimezone(zone)
     yield Fact("sport", facts.sport if facts.sport != "unknown" else "running")
     yield Fact("date", f"{start:%A} {start.day} {start:%B %Y}")
-    yield Fact("start", f"{start:%H:%M}, {_time_of_day(start.hour)}")
-
-
-def _time_of_day(hour: int) -> str:
-    if 5 <= hour < 12:
-        return "in the morning"
-    if 12 <= hour < 17:
-        return "in the afternoon"
-    return "in the evening" if 17 <= hour < 22 else "at night"
+    part = part_of_day(start)
+    yield Fact("start", f"{start:%H:%M}, {'at' if part == 'night' else 'in the'} {part}")
 
 
 def _course(facts: Facts) -> Iterator[Fact]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assets.running.coaching_insights import NO_HEART_RATE, insights_grounded
-from assets.running.letters import hour_of_day, letters_grounded, letters_plain
+from assets.running.letters import letters_grounded, letters_plain
 from assets.running.prompts import is_plain, plain_text
 from keepsake.database import connect
 from keepsake.running.kept import kept_activity
@@ -192,8 +192,3 @@ def test_what_plain_text_is(written: str, plain: str) -> None:
 @pytest.mark.parametrize("text", ["a | b", "see https://x.test", "<br>", "un*even", "a # b"])
 def test_what_plain_text_is_not(text: str) -> None:
     assert not is_plain(plain_text(text))
-
-
-def test_the_hour_of_a_day_has_a_name() -> None:
-    names = [hour_of_day(MORNING.replace(hour=hour)) for hour in (3, 5, 12, 18, 23)]
-    assert names == ["night", "morning", "afternoon", "evening", "night"]

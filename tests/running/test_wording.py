@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from keepsake.running.facts import Facts, Split
-from keepsake.running.wording import clock, duration, told
+from keepsake.running.wording import clock, duration, part_of_day, told
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RUN = Facts(
@@ -86,6 +86,12 @@ def test_date_and_time_are_those_of_the_runner_s_clock() -> None:
     far = ZoneInfo("America/Los_Angeles")
     assert texts(RUN, "date", far) == ["Saturday 5 September 2026"]
     assert texts(RUN, "start", far) == ["22:30, at night"]
+
+
+def test_the_parts_of_a_day_have_names() -> None:
+    hours = (3, 5, 12, 17, 22)
+    names = [part_of_day(RUN.started_at.replace(hour=hour)) for hour in hours]
+    assert names == ["night", "morning", "afternoon", "evening", "night"]
 
 
 def test_what_is_not_known_is_not_told() -> None:
