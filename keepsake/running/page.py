@@ -16,7 +16,7 @@ from keepsake.running.digest import EFFICIENCY_DAYS, Digest
 from keepsake.running.facts import EFFORTS
 from keepsake.running.predictions import MARATHON_CAUTION, SOURCES
 from keepsake.running.trends import Comparison
-from keepsake.running.wording import clock
+from keepsake.running.wording import clock, ordinal
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -99,7 +99,7 @@ def change(percent: float) -> str:
 
 def compared(comparison: Comparison) -> str:
     """A run among its like, in a sentence."""
-    rank = "fastest" if comparison.pace_rank == 1 else f"{_nth(comparison.pace_rank)} fastest"
+    rank = "fastest" if comparison.pace_rank == 1 else f"{ordinal(comparison.pace_rank)} fastest"
     seconds = round(comparison.pace_difference)
     side = "faster than" if seconds < 0 else "slower than"
     gap = f"{clock(abs(seconds))} /km {side}" if seconds else "as fast as"
@@ -110,8 +110,3 @@ def compared(comparison: Comparison) -> str:
     percent = comparison.efficiency_difference
     further = "further" if percent >= 0 else "less far"
     return f"{sentence}; {abs(percent):.1f} % {further} on each heartbeat."
-
-
-def _nth(rank: int) -> str:
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
-    return f"{rank}th" if rank % 100 in (11, 12, 13) else f"{rank}{ending}"

@@ -55,6 +55,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `11th`."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
+
+
 def part_of_day(local: datetime) -> str:
     """`morning`, `afternoon`, `evening`, `night`."""
     if 5 <= local.hour < 12:
@@ -133,10 +139,4 @@ def _kilometres(facts: Facts) -> Iterator[Fact]:
 
 
 def _ranked(split: Split) -> str:
-    return f"the {_ordinal(split.kilometre)}, in {clock(split.pace)}"
-
-
-def _ordinal(number: int) -> str:
-    """`1st`, `2nd`, `11th`."""
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
+    return f"the {ordinal(split.kilometre)}, in {clock(split.pace)}"
