@@ -149,6 +149,14 @@ def op_name(line: Line) -> str:
     return f"{line.name}_steps"
 
 
+def partition_tag(line: str, key: str) -> dict[str, str]:
+    """What the queue goes by: one run at a time for a partition of a line (`dagster.yaml`).
+
+    Dagster's own tag has the partition alone, and other lines have a partition of the same day.
+    """
+    return {"keepsake/partition": f"{line} {key}"}
+
+
 @contextmanager
 def _frozen_heap() -> Iterator[None]:
     """Leave what is loaded by now out of garbage collection for the length of the block.

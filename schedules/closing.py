@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import dagster as dg
 
+from assets.line_assets import partition_tag
+
 
 def closes_the_day(line: str, *, job_name: str, minute: int = 30) -> dg.ScheduleDefinition:
     """The schedule that closes a line's days, at `minute` past midnight (UTC)."""
@@ -20,6 +22,10 @@ def closes_the_day(line: str, *, job_name: str, minute: int = 30) -> dg.Schedule
     def close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         """One run of all steps over yesterday."""
         yesterday = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
-        return dg.RunRequest(run_key=f"close-{yesterday}", partition_key=yesterday)
+        return dg.RunRequest(
+            run_key=f"close-{yesterday}",
+            partition_key=yesterday,
+            tags=partition_tag(line, yesterday),
+        )
 
     return close

@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.family.interview_prompts import interview_prompts
 from assets.family.line import family_job
+from assets.line_assets import partition_tag
 from keepsake.family import days_with_stories_without_podcast
 from resources.database import DatabaseResource
 from schedules.closing import closes_the_day
@@ -40,6 +41,7 @@ def daily_podcasts(
         yield dg.RunRequest(
             run_key=f"podcasts-{context.scheduled_execution_time:%Y-%m-%d}-{day}",
             partition_key=day.isoformat(),
+            tags=partition_tag("family", day.isoformat()),
             asset_selection=[dg.AssetKey("podcasts")],
         )
 

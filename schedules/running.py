@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import dagster as dg
 
-from assets.running.line import running_job
+from assets.line_assets import partition_tag
+from assets.running.line import RUNNING, running_job
 
 
 @dg.schedule(
@@ -19,6 +20,9 @@ from assets.running.line import running_job
 def close_the_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """One run of all steps over the month that yesterday is in."""
     yesterday = (context.scheduled_execution_time - timedelta(days=1)).date()
+    month = yesterday.replace(day=1).isoformat()
     return dg.RunRequest(
-        run_key=f"close-{yesterday}", partition_key=yesterday.replace(day=1).isoformat()
+        run_key=f"close-{yesterday}",
+        partition_key=month,
+        tags=partition_tag(RUNNING.name, month),
     )

@@ -17,7 +17,7 @@ from itertools import islice
 
 import dagster as dg
 
-from assets.line_assets import LineConfig, op_name
+from assets.line_assets import LineConfig, op_name, partition_tag
 from assets.partitions import unit_of
 from keepsake.ledger import DueWindow, due_windows
 from keepsake.line import Line
@@ -112,11 +112,13 @@ def _request(line: Line, run: Wanted, steps: Sequence[str], settings: Settings) 
     # Without a run_key: the ledger says what is due, and a failed run's key would keep its records
     # from ever being asked for again.
     config = LineConfig(take="due", max_records=settings.max_records_per_run)
+    key = run.partition_key
+    alone = partition_tag(line.name, key) if key else {}
     return dg.RunRequest(
-        partition_key=run.partition_key,
+        partition_key=key,
         asset_selection=[dg.AssetKey(step) for step in steps],
         run_config=dg.RunConfig({op_name(line): config}),
-        tags={**run.tags, "keepsake/line": line.name},
+        tags={**run.tags, **alone, "keepsake/line": line.name},
     )
 
 

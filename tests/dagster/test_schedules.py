@@ -71,6 +71,7 @@ def test_every_night_the_day_that_has_ended_is_closed(house: House) -> None:
     [request] = tick(close_the_day, datetime(2026, 5, 5, 0, 30, tzinfo=UTC))
     assert (request.partition_key, request.run_key) == ("2026-05-04", "close-2026-05-04")
     assert request.asset_selection is None  # all steps
+    assert request.tags["keepsake/partition"] == "family 2026-05-04"
 
 
 def test_every_monday_that_weeks_questions_are_asked_for() -> None:

@@ -2,17 +2,21 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import psycopg
 import pytest
+import yaml
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 
+from assets.line_assets import partition_tag
 from keepsake import ledger, records
 from keepsake.database import connect
 from resources.database import DatabaseResource
@@ -22,6 +26,7 @@ from sensors.running import new_activities
 from tests.family.conftest import OpensHouse
 from tests.family.house import NOON, STEPS, House
 
+ROOT = Path(__file__).parents[2]
 YESTERDAY = NOON - timedelta(days=1)
 
 
@@ -153,6 +158,21 @@ def test_a_day_with_a_run_under_way_is_left_to_it(
     add(house, "We sang.", recorded_at=YESTERDAY)
     a_run(instance, status)
     assert days(instance) == ["2026-05-03"]
+
+
+def test_the_queue_lets_two_lines_work_on_one_day_but_not_two_runs_of_one_line(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    add(house)
+    [family] = tick(instance)
+    assert isinstance(family, dg.RunRequest)
+    bookmarks = {**family.tags, **partition_tag("bookmarks", "2026-05-04")}
+    limits = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"]
+    under_way = TagConcurrencyLimitsCounter(
+        limits["tag_concurrency_limits"], [dg.DagsterRun("family_line", tags=family.tags)]
+    )
+    assert under_way.is_blocked(dg.DagsterRun("family_line", tags=family.tags))
+    assert not under_way.is_blocked(dg.DagsterRun("bookmarks_line", tags=bookmarks))
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
