@@ -64,7 +64,8 @@ _NUMBER = re.compile(
     r"|(?P<primes>\d+\s?['′’]\s?\d\d(?!\d)(?:\s?(?:[\"″”]|''|’’))?)"
     r"|(?P<digits>\d+(?:[.,'’\u00a0\u202f]?\d+)*)"
     r"|(?P<sign>[¼-¾⅐-↉①-⓿])"
-    r"|\b(?P<half>and\s+a\s+half(?![\w-])|half(?:[\s-]+an)?(?=[\s-]+hour))"
+    r"|\b(?P<rest>and\s+a\s+half(?![\w-]|\s+marathon))"
+    r"|\b(?P<half>half(?:[\s-]+an)?(?=[\s-]+hour))"
     r"|\b(?P<quarter>quarters?(?:\s+of\s+an)?(?=[\s-]+hour))"
     r"|\b(?P<single>an(?=\s+hour\b)|one(?=\s+(?:hour|minute)\b)|a(?=\s+minute\s+and\b))"
     rf"|\b(?P<words>(?:{_WORD})(?:(?:\s+and\s+|{_GAP})(?:{_WORD}))*)\b",
@@ -123,24 +124,34 @@ class _Found:
 
 
 def _found(text: str) -> Iterator[_Found]:
+    end = 0
     for match in _NUMBER.finditer(text):
-        if match["clock"] or match["primes"]:
-            parts = [int(part) for part in re.findall(r"\d+", match[0])]
-            yield _Found(*match.span(), _clock(parts))
-        elif match["digits"] and (values := _digits(match[0])):
-            yield _with_unit(text, *match.span(), values)
-        elif match["digits"]:  # a date or a version: each part for itself
-            for part in re.compile(r"\d+").finditer(text, *match.span()):
-                yield _with_unit(text, *part.span(), {Decimal(part[0])})
-        elif match["sign"]:
-            yield _with_unit(text, *match.span(), {Decimal(str(unicodedata.numeric(match[0])))})
-        elif match["half"] or match["quarter"]:
-            yield _with_unit(text, *match.span(), {Decimal("0.5" if match["half"] else "0.25")})
-        elif match["single"]:
-            yield replace(_with_unit(text, *match.span(), {Decimal(1)}), idiom=True)
-        else:
-            for start, end, value in _in_words(text, match.start(), match.end()):
-                yield _with_unit(text, start, end, {Decimal(value)})
+        if match["rest"] and (not end or text[end : match.start()].strip()):
+            continue  # `and a half moon`: no number goes before it
+        for number in _read(text, match):
+            yield number
+            end = number.end
+
+
+def _read(text: str, match: re.Match[str]) -> Iterator[_Found]:
+    if match["clock"] or match["primes"]:
+        parts = [int(part) for part in re.findall(r"\d+", match[0])]
+        yield _Found(*match.span(), _clock(parts))
+    elif match["digits"] and (values := _digits(match[0])):
+        yield _with_unit(text, *match.span(), values)
+    elif match["digits"]:  # a date or a version: each part for itself
+        for part in re.compile(r"\d+").finditer(text, *match.span()):
+            yield _with_unit(text, *part.span(), {Decimal(part[0])})
+    elif match["sign"]:
+        yield _with_unit(text, *match.span(), {Decimal(str(unicodedata.numeric(match[0])))})
+    elif match["rest"] or match["half"] or match["quarter"]:
+        value = Decimal("0.25" if match["quarter"] else "0.5")
+        yield _with_unit(text, *match.span(), {value})
+    elif match["single"]:
+        yield replace(_with_unit(text, *match.span(), {Decimal(1)}), idiom=True)
+    else:
+        for start, end, value in _in_words(text, match.start(), match.end()):
+            yield _with_unit(text, start, end, {Decimal(value)})
 
 
 def _with_unit(text: str, start: int, end: int, values: set[Decimal]) -> _Found:

@@ -34,6 +34,7 @@ FACTS = [
         "Half a marathon it was not, nor an hour.",
         "An hour and two minutes; one hour, two minutes and forty-five seconds.",
         "Fifty\u2011two minutes, fifty\u2010two minutes, a hundred and forty\u2011eight beats.",
+        "148 beats, and a half marathon in it; then wind, and a half moon.",
         "148 beats a minute and no more; one hour at a time, half of it in song.",
     ],
 )
