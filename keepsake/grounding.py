@@ -145,8 +145,7 @@ def _read(text: str, match: re.Match[str]) -> Iterator[_Found]:
     elif match["sign"]:
         yield _with_unit(text, *match.span(), {Decimal(str(unicodedata.numeric(match[0])))})
     elif match["rest"] or match["half"] or match["quarter"]:
-        value = Decimal("0.25" if match["quarter"] else "0.5")
-        yield _with_unit(text, *match.span(), {value})
+        yield _with_unit(text, *match.span(), {Decimal("0.25" if match["quarter"] else "0.5")})
     elif match["single"]:
         yield replace(_with_unit(text, *match.span(), {Decimal(1)}), idiom=True)
     else:
