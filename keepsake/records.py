@@ -1,7 +1,7 @@
 """What came in: owners, and one row a record, whatever its line.
 
 Adding a record is one transaction: its row here, its row in its line's own table, and a ledger
-row for each step of its line. The lines' own tables stand with the lines (`keepsake/family.py`).
+row for each step of its line. The lines' own tables stand with the lines (`keepsake/family/`).
 """
 
 import re

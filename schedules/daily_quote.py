@@ -4,7 +4,7 @@ import asyncio
 
 import dagster as dg
 
-from keepsake.daily_quote import deliver, families_waiting
+from keepsake.family.daily_quote import deliver, families_waiting
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from keepsake.bookmarks.kept import KeptBookmark
     from keepsake.clients.objects import ObjectStore
     from keepsake.database import Connection
-    from keepsake.kept import Kept
+    from keepsake.family.kept import Kept
     from keepsake.progress import RecordHead
     from keepsake.running.kept import KeptActivity
 
@@ -104,7 +104,7 @@ def _steps_only(connection: "Connection", objects: "ObjectStore", record_id: int
 
 
 def _family_page(connection: "Connection", objects: "ObjectStore", record_id: int) -> Page:
-    from keepsake.kept import kept
+    from keepsake.family.kept import kept
 
     found = kept(connection, record_id)
     return Page(

@@ -12,7 +12,7 @@ from keepsake.demo import memories
 from keepsake.demo.show import clock, line, path
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
-from keepsake.kept import Kept, Quote, kept
+from keepsake.family.kept import Kept, Quote, kept
 from keepsake.records import Added
 from keepsake.search import Hit, ask
 from keepsake.settings import Settings

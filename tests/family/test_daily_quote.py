@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from keepsake.clients.notifications import Delivery
-from keepsake.daily_quote import ATTEMPTS, deliver, families_waiting
 from keepsake.database import Connection, connect
 from keepsake.family import Family, add_family, add_member
+from keepsake.family.daily_quote import ATTEMPTS, deliver, families_waiting
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from schedules.daily_quote import daily_quote_job

@@ -1,0 +1,34 @@
+"""The family line's own tables: who tells what, how it comes in, how it is read back and sent out.
+
+What is made of a response stands with the step that makes it, in `assets/family/`.
+"""
+
+from keepsake.family.records import (
+    DEFAULT_VALUES,
+    LINE,
+    Family,
+    NewResponse,
+    Response,
+    add_family,
+    add_member,
+    add_response,
+    days_with_stories_without_podcast,
+    find_family,
+    load_responses,
+    tag,
+)
+
+__all__ = [
+    "DEFAULT_VALUES",
+    "LINE",
+    "Family",
+    "NewResponse",
+    "Response",
+    "add_family",
+    "add_member",
+    "add_response",
+    "days_with_stories_without_podcast",
+    "find_family",
+    "load_responses",
+    "tag",
+]
