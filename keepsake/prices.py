@@ -45,13 +45,15 @@ class Rate:
     characters_usd: Decimal | None
 
     def cost(self, amounts: Amounts) -> Decimal | None:
-        """What one call costs; None if it used what has no price."""
+        """What one call costs; None if it used what has no price, or nobody said what it used."""
         parts = (
             (Decimal(amounts.tokens_in), self.input_usd, MILLION),
             (Decimal(amounts.tokens_out), self.output_usd, MILLION),
             (Decimal(str(amounts.audio_seconds)), self.minute_usd, Decimal(60)),
             (Decimal(amounts.characters), self.characters_usd, MILLION),
         )
+        if amounts.calls and not self.free and not any(amount for amount, _, _ in parts):
+            return None
         total = Decimal(0)
         for amount, price, unit in parts:
             if amount and price is None:
@@ -63,7 +65,8 @@ class Rate:
     @property
     def free(self) -> bool:
         """Whether it costs nothing, whatever is used."""
-        return not any((self.input_usd, self.output_usd, self.minute_usd, self.characters_usd))
+        prices = (self.input_usd, self.output_usd, self.minute_usd, self.characters_usd)
+        return set(prices) - {None} == {0}
 
 
 class Prices:
@@ -82,8 +85,8 @@ class Prices:
         if cost is None and model not in self._unknown:
             self._unknown.add(model)
             log.warning(
-                "model %s has no price for what it was used for, so its costs are not known: "
-                "add it to a file and name that in PRICES_FILE",
+                "model %s has no price for what it was used for, or its endpoint does not say how "
+                "much that was, so its costs are not known: see PRICES_FILE",
                 model,
             )
         return cost
@@ -143,7 +146,7 @@ def read_rates(path: Path) -> list[Rate]:
             return [_rate(row) for row in rows]
     except OSError as error:
         raise SettingsError(f"PRICES_FILE: {path} cannot be read ({error.strerror})") from None
-    except (KeyError, ValueError, InvalidOperation) as error:
+    except (KeyError, ValueError, InvalidOperation, csv.Error) as error:
         raise SettingsError(
             f"PRICES_FILE: line {rows.line_num} of {path.name} is no row of prices ({error!r}); "
             "keepsake/prices.csv shows the format"

@@ -86,6 +86,17 @@ def test_what_has_no_price_costs_nobody_knows_what_and_is_said_once(
     assert all("PRICES_FILE" in message for message in caplog.messages)
 
 
+def test_a_call_of_which_nobody_said_how_much_it_used_has_an_unknown_price() -> None:
+    prices = load_prices()
+    assert prices.cost("gpt-6-luna", Amounts(calls=1), TODAY) is None
+    assert prices.cost("whisper-tiny.en", Amounts(calls=1), TODAY) == 0
+
+
+def test_a_row_without_a_price_does_not_make_a_model_free(own: Path) -> None:
+    prices = load_prices(add(own, "big,,,,,,,", "mine,,,0,0,,,"))
+    assert (prices.free("big"), prices.free("mine")) == (False, True)
+
+
 def test_the_embedded_models_cost_nothing() -> None:
     prices = load_prices()
     assert all(prices.free(model) for model in LOCAL_MODELS.values())
@@ -122,8 +133,9 @@ def test_a_row_that_is_none_is_named_by_its_line(own: Path, row: str) -> None:
         load_prices(name)
 
 
-def test_a_table_without_models_is_refused(own: Path) -> None:
-    own.write_text("name,price\nbig,1\n")
+@pytest.mark.parametrize("text", ["name,price\nbig,1\n", f"{HEADER}{'x' * 140_000},,,1,,,,\n"])
+def test_what_is_no_table_of_prices_is_refused(own: Path, text: str) -> None:
+    own.write_text(text)
     with pytest.raises(SettingsError, match=r"keepsake/prices\.csv shows the format"):
         load_prices(str(own))
 

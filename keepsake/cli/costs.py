@@ -55,8 +55,8 @@ def _show(by: str, rows: "Sequence[Cost]", unpriced: Sequence[str]) -> None:
         out.print(f"{len(left_out):,} more are in the total; --json lists them all.")
     if unpriced:
         out.print(
-            f"Unknown: there is no price for {', '.join(unpriced)}. Name a file with their prices "
-            "in PRICES_FILE; it counts from then on."
+            f"Unknown: there is no price for {', '.join(unpriced)}, or its endpoint does not say "
+            "what was used. Name a file with prices in PRICES_FILE; it counts from then on."
         )
     elif total(rows).cost is None:
         out.print("Unknown: what was made before prices were kept.")
