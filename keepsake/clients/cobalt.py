@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 import httpx2
 from pydantic import BaseModel, Field, ValidationError
 
-from keepsake.clients.failures import retry_after
 from keepsake.errors import (
     EndpointDown,
     PermanentError,
@@ -31,6 +30,7 @@ from keepsake.errors import (
     Unreachable,
 )
 from keepsake.limits import Gate
+from keepsake.patience import retry_after
 from keepsake.settings import Settings
 from keepsake.web.answer import Downloaded, file_name
 

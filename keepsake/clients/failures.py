@@ -6,9 +6,6 @@ what a person said: only its status, and its code when that looks like one.
 """
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,6 +17,7 @@ from keepsake.errors import (
     StepError,
     Unreachable,
 )
+from keepsake.patience import retry_after
 from keepsake.settings import Endpoint
 
 if TYPE_CHECKING:
@@ -70,20 +68,6 @@ def malformed(endpoint: Endpoint, what: str) -> RetryableError:
         f"the {endpoint.role} endpoint answered with {what}: "
         f"does {endpoint.role.upper()}_BASE_URL point to the right address?"
     )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a `Retry-After` header asks for, given in seconds or as an HTTP date."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", value):
-        return float(value)
-    try:
-        when = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def _refusal(error: "APIStatusError", endpoint: Endpoint) -> StepError:
