@@ -441,11 +441,13 @@ class DueWindow:
         start: its first day.
         records: how many records have due work, at least.
         priority: the highest among them.
+        first: whether it is the newest of some owner.
     """
 
     start: date
     records: int
     priority: int
+    first: bool
 
 
 Unit = Literal["day", "week", "month"]
@@ -477,13 +479,19 @@ def due_windows(
                 WHERE line = %(line)s AND due_at <= now() AND step = ANY(%(steps)s)
                   AND %(locks)s + record_id NOT IN (SELECT lock FROM busy)
             )
-            SELECT date_trunc(%(unit)s, r.recorded_at AT TIME ZONE 'UTC')::date AS start,
-                   count(*) AS records, max(r.priority) AS priority
-            FROM ((SELECT record_id FROM free ORDER BY due_at DESC LIMIT %(most)s)
-                  UNION
-                  (SELECT record_id FROM free ORDER BY due_at LIMIT %(most)s)) AS open
-            JOIN records r ON r.id = open.record_id
-            GROUP BY start ORDER BY priority DESC, max(r.id) DESC
+            SELECT start, count(*) AS records, max(priority) AS priority,
+                   bool_or(start = newest) AS first
+            FROM (
+                SELECT r.id, r.priority, start, max(start) OVER (PARTITION BY r.owner_id) AS newest
+                FROM ((SELECT record_id FROM free ORDER BY due_at DESC LIMIT %(most)s)
+                      UNION
+                      (SELECT record_id FROM free ORDER BY due_at LIMIT %(most)s)) AS open
+                JOIN records r ON r.id = open.record_id
+                CROSS JOIN LATERAL (
+                    SELECT date_trunc(%(unit)s, r.recorded_at AT TIME ZONE 'UTC')::date AS start
+                ) AS of
+            ) AS due
+            GROUP BY start ORDER BY priority DESC, max(id) DESC
             """,
             {"line": line, "steps": list(steps), "locks": _RECORD_LOCKS, "unit": unit,
              "most": at_most},

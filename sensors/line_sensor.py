@@ -9,6 +9,7 @@ Imported history has low priority. It goes in runs of its own over many partitio
 for a line and two at a time in all (`dagster.yaml`), so that it never fills the queue.
 """
 
+import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,13 +166,18 @@ class _UnderWay:
 
 
 def _runs(due: Iterable[DueWindow], busy: _UnderWay, history: timedelta) -> list[Wanted]:
-    """A run for each window that has none, and one for the newest stretch of imported history."""
+    """A run for each window that has none, and one for a stretch of imported history.
+
+    It begins where the history of one owner does, by lot: so the long one of another, however new,
+    does not go before all that is older.
+    """
     free = [window for window in due if window.start.isoformat() not in busy.partitions]
     new = [Wanted([window]) for window in free if window.priority >= 0]
     old = [] if busy.bulk else [window for window in free if window.priority < 0]
     if old:
-        newest = max(window.start for window in old)
-        new.append(Wanted([window for window in old if newest - window.start < history]))
+        first = [window for window in old if window.first] or [max(old, key=lambda w: w.start)]
+        newest = random.choice(first).start  # noqa: S311
+        new.append(Wanted([w for w in old if timedelta() <= newest - w.start < history]))
     return list(islice(new, RUNS_A_TICK))
 
 

@@ -263,6 +263,24 @@ def test_imported_history_is_one_run_behind_what_is_new(
     assert (old.tags[line_sensor.BULK], old.tags["dagster/priority"]) == ("true", "-10")
 
 
+def test_each_owners_history_gets_its_turn(house: House, instance: dg.DagsterInstance) -> None:
+    """However long that of another, and however new."""
+    with connect(house.url) as db:
+        other = records.add_owner(db, name="Other", time_zone="UTC")
+        ran = [(house.family.id, NOON - timedelta(days=40 * number)) for number in range(20)]
+        for owner_id, moment in [*ran, (other, NOON - timedelta(days=900))]:
+            records.add_record(
+                db, line="running", owner_id=owner_id, external_id=f"{moment}", content_hash="",
+                recorded_at=moment, priority=records.PRIORITIES["low"],
+            )  # fmt: skip
+    newest = set()
+    for _ in range(40):
+        result = evaluate(instance, new_activities)
+        assert isinstance(result, dg.SensorResult)
+        newest.add(max(event.partition or "" for event in result.asset_events))
+    assert newest == {"2026-05-01", "2023-11-01"}
+
+
 def test_a_line_has_one_run_of_history_at_a_time(
     house: House, instance: dg.DagsterInstance
 ) -> None:

@@ -145,10 +145,19 @@ def test_days_with_due_work_come_urgent_first_then_newest(world: World) -> None:
     world.add("c", at=NOON - timedelta(days=9), priority="urgent")
     world.add("d", at=NOON)
     assert ledger.due_windows(world.db, "toy", STEPS) == [
-        DueWindow(NOON.date() - timedelta(days=9), 1, 10),
-        DueWindow(NOON.date(), 1, 0),
-        DueWindow(NOON.date() - timedelta(days=3), 2, 0),
+        DueWindow(NOON.date() - timedelta(days=9), 1, 10, first=False),
+        DueWindow(NOON.date(), 1, 0, first=True),
+        DueWindow(NOON.date() - timedelta(days=3), 2, 0, first=False),
     ]
+
+
+def test_the_newest_day_of_each_owner_is_said(world: World) -> None:
+    world.db.execute("INSERT INTO owners (slug, name) VALUES ('bob', 'Bob')")
+    world.add("a", at=NOON)
+    world.add("b", at=NOON - timedelta(days=3))
+    world.add("c", "d", at=NOON - timedelta(days=9), owner_id=2)
+    windows = ledger.due_windows(world.db, "toy", STEPS)
+    assert {(NOON.date() - window.start).days for window in windows if window.first} == {0, 9}
 
 
 def test_only_what_is_due_now_in_the_asked_steps_counts(world: World) -> None:
