@@ -3,15 +3,69 @@
 Every call to a role's endpoint passes through its `Gate`. The gate holds the shared limit, and it
 notices when the endpoint itself is down, so that a thousand records do not each spend their
 attempts on it. It does not retry: that is the line's business.
+
+Who waits for a place waits for owners in turn, not for all that one of them asked for before.
 """
 
 import asyncio
+from collections import deque
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, RetryableError
 
 FAILURES_IN_A_ROW = 5
+
+# Whose work is done: the line says so for each record, and it follows the work into its tasks.
+current_owner: ContextVar[int | None] = ContextVar("current_owner", default=None)
+
+
+class Places:
+    """`async with places:` around what only so many may do at once; owners wait in turn."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: dict[int | None, deque[asyncio.Future[None]]] = {}  # by owner, next first
+
+    async def __aenter__(self) -> Self:
+        await self.acquire()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    async def acquire(self) -> None:
+        """Wait for a place and take it."""
+        if self._free:
+            self._free -= 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(current_owner.get(), deque()).append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():  # it was given to us at this very moment
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a place back: to the next owner who waits, whose others then stand at the end."""
+        while self._waiting:
+            owner = next(iter(self._waiting))
+            theirs = self._waiting.pop(owner)
+            place = theirs.popleft()
+            if theirs:
+                self._waiting[owner] = theirs
+            if not place.done():  # else who waited was cancelled
+                place.set_result(None)
+                return
+        self._free += 1
 
 
 class Gate:
@@ -25,17 +79,17 @@ class Gate:
     def __init__(self, role: str, limit: int) -> None:
         self.role = role
         self.limit = limit
-        self._slots = asyncio.Semaphore(limit)
+        self._places = Places(limit)
         self._failures = 0
         self.down: EndpointDown | None = None
 
     async def __aenter__(self) -> Self:
         self._refuse_if_down()
-        await self._slots.acquire()
+        await self._places.acquire()
         try:
             self._refuse_if_down()
         except EndpointDown:
-            self._slots.release()
+            self._places.release()
             raise
         return self
 
@@ -45,7 +99,7 @@ class Gate:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._slots.release()
+        self._places.release()
         if error is None or isinstance(error, PermanentError | RateLimited):
             self._failures = 0  # it answered
         elif isinstance(error, EndpointDown):

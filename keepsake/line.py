@@ -37,6 +37,7 @@ from keepsake.database import AsyncConnection, Pool
 from keepsake.errors import EndpointDown, RateLimited, RetryableError, StepError, Unreachable
 from keepsake.fingerprint import fingerprint
 from keepsake.ledger import Entry, Outcome, Terms, Window
+from keepsake.limits import current_owner
 from keepsake.usage import UNPRICED, Billing, Usage, metered
 
 log = logging.getLogger(__name__)
@@ -452,6 +453,7 @@ class _Run:
     # -- one record through its steps -----------------------------------------------------------
 
     async def _carry(self, item: _Item) -> None:
+        current_owner.set(item.account.terms.owner_id)  # of this task, and those it starts
         if item.suspect:
             await self._carry_alone(item)
         else:

@@ -1,6 +1,5 @@
 """Everything a step may use, opened together for one run."""
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from keepsake.apart import Apart, open_apart
 from keepsake.bookmarks.tags import Tags
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool
+from keepsake.limits import Places
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -48,8 +48,8 @@ class Tools:
     cobalt: "Cobalt"
     apart: Apart
     tags: Tags
-    recordings: asyncio.Semaphore
-    audio: asyncio.Semaphore
+    recordings: Places
+    audio: Places
     scratch: Path
 
     @asynccontextmanager
@@ -93,9 +93,7 @@ async def open_tools(
                 cobalt=cobalt,
                 apart=apart,
                 tags=Tags(pool),
-                recordings=asyncio.Semaphore(
-                    clients.transcription.gate.limit + settings.audio_concurrency
-                ),
-                audio=asyncio.Semaphore(settings.audio_concurrency),
+                recordings=Places(clients.transcription.gate.limit + settings.audio_concurrency),
+                audio=Places(settings.audio_concurrency),
                 scratch=Path(scratch),
             )

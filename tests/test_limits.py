@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, RetryableError
-from keepsake.limits import FAILURES_IN_A_ROW, Gate
+from keepsake.limits import FAILURES_IN_A_ROW, Gate, Places, current_owner
 
 
 async def call(gate: Gate, error: Exception | None = None) -> None:
@@ -137,3 +137,39 @@ async def test_a_cancelled_call_frees_its_place() -> None:
     task.cancel()
     async with asyncio.timeout(1):
         await call(gate)
+
+
+async def test_owners_wait_in_turn_and_not_for_all_of_one() -> None:
+    places = Places(1)
+    served: list[int] = []
+
+    async def ask(owner: int) -> None:
+        current_owner.set(owner)
+        async with places:
+            served.append(owner)
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        for owner in (1, 1, 1, 1, 1, 2, 2, 3):
+            group.create_task(ask(owner))
+    assert served == [1, 1, 2, 3, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["while it waits", "as it is given a place"])
+async def test_who_is_cancelled_leaves_the_place_to_others(given: bool) -> None:
+    places = Places(1)
+    await places.acquire()
+    gone, next_one = (asyncio.create_task(places.acquire()) for _ in range(2))
+    await asyncio.sleep(0)
+    if given:
+        places.release()
+    gone.cancel()
+    if not given:
+        await asyncio.sleep(0)
+        places.release()
+    async with asyncio.timeout(1):
+        await next_one
+    assert gone.cancelled()
+    places.release()
+    async with asyncio.timeout(1), places:
+        pass

@@ -29,7 +29,7 @@ from keepsake.errors import (
     StepError,
     Unreachable,
 )
-from keepsake.limits import Gate
+from keepsake.limits import Gate, Places
 from keepsake.patience import retry_after
 from keepsake.settings import Settings
 from keepsake.web.answer import Downloaded, file_name
@@ -130,7 +130,7 @@ class Cobalt:
 
     def __init__(self, settings: Settings, web: "Web") -> None:
         self.gate = Gate("cobalt", settings.cobalt_concurrency)
-        self.places = asyncio.Semaphore(settings.cobalt_concurrency)
+        self.places = Places(settings.cobalt_concurrency)
         self._base = settings.cobalt_url.rstrip("/")
         self._key = settings.cobalt_api_key.get_secret_value()
         self._most_bytes = settings.max_media_mb * 1_000_000

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from keepsake import ledger, owners, usage
+from keepsake.limits import Gate
 from keepsake.line import RECORDS_IN_MEMORY
 from keepsake.usage import Amounts, Billing
 
@@ -81,6 +82,25 @@ def world_owner(world: World, record_id: int) -> int:
     row = world.db.execute("SELECT owner_id FROM records WHERE id = %s", (record_id,)).fetchone()
     assert row is not None
     return int(row[0])
+
+
+async def test_who_comes_last_does_not_wait_at_a_gate_for_all_that_another_asked_for(
+    world: World, other: int
+) -> None:
+    gate = Gate("ears", 2)
+    world.add(*map(str, range(100)))
+    served: list[str] = []
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        if not served:
+            world.add("one", owner_id=other)  # the others stand at the gate
+        async with gate:
+            await asyncio.sleep(0.005)
+            served.append(source.text)
+
+    await world.run("hear", take="due")
+    assert served.index("one") < 40
 
 
 async def test_what_is_urgent_goes_before_anybodys_turn(world: World, other: int) -> None:
