@@ -124,6 +124,7 @@ async def tell(connection: Connection, settings: Settings, batch: Batch) -> str 
         SettingsError: NOTIFY_CONFIG cannot be read; the owner is told once it can.
     """
     urls = urls_for(settings, batch.owner)
+    message = _message(connection, batch)  # first: what fails here fails before the claim
     claimed = connection.execute(
         "UPDATE batches SET told_at = now(), told = 'sending' WHERE id = %s AND told_at IS NULL",
         (batch.id,),
@@ -133,7 +134,7 @@ async def tell(connection: Connection, settings: Settings, batch: Batch) -> str 
     delivery = await notify(
         urls,
         title=f"{batch.owner_name}: an import is done",
-        body=_message(connection, batch),
+        body=message,
         seconds=TELL_SECONDS,
     )
     connection.execute("UPDATE batches SET told = %s WHERE id = %s", (delivery.detail, batch.id))

@@ -206,6 +206,18 @@ async def test_addresses_that_cannot_be_read_lose_no_message(db: Connection) -> 
     assert len(complete_batches(db)) == 1
 
 
+async def test_a_message_that_could_not_be_written_is_not_lost(
+    db: Connection, settings: Settings, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in(db)
+    done(db)
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr("keepsake.batches.progress", lambda *_, **__: 1 / 0)
+        await tell_all(db, settings)
+    await tell_all(db, settings)
+    assert len(webhook.messages) == 1
+
+
 def test_the_newest_batch_stands_first(db: Connection) -> None:
     first, second = take_in(db), take_in(db)
     assert [batch.id for batch in batches(db)] == [second, first]
