@@ -3,7 +3,7 @@
 There is no barrier between steps: a record's independent steps run side by side, different records
 are in different steps, and the gate of each model role is what limits them, so a batch takes as
 long as its busiest role. A bounded window of records is in memory. Finished steps are written many
-at a time, each result in one transaction with its ledger row.
+at a time (`keepsake/writer.py`), each result in one transaction with its ledger row.
 
 What a step does is not here: a line is data (`Line`, `Step`) plus one function a step, in
 `assets/`. Nothing here knows Dagster.
@@ -14,7 +14,6 @@ import logging
 import random
 import time
 import traceback
-from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -39,6 +38,7 @@ from keepsake.fingerprint import fingerprint
 from keepsake.ledger import Entry, Outcome, Terms, Window
 from keepsake.limits import current_owner
 from keepsake.usage import UNPRICED, Billing, Usage, metered
+from keepsake.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,10 @@ ATTEMPTS = 3
 # All in seconds. Between attempts within a run; the longest a provider may make a run wait:
 FIRST_DELAY, LONGEST_DELAY, LONGEST_PATIENCE = 1.0, 10.0, 60.0
 LONG_WAITS = 8  # times that a record is put off because its provider asks for patience with it
-FLUSH_SECONDS, PROGRESS_SECONDS = 0.25, 5.0
-WRITE_PAUSES = (1.0, 4.0, 15.0)  # between tries at a write that the database did not take
+PROGRESS_SECONDS = 5.0
 FIRST_DEFERRAL, LONGEST_DEFERRAL = timedelta(minutes=1), timedelta(minutes=30)
 MOST_ASKED = 86_400.0  # seconds: who asks for more patience is asked again tomorrow all the same
-RECORDS_IN_MEMORY, RECORDS_A_PAGE, FLUSH_OUTCOMES = 192, 64, 200
+RECORDS_IN_MEMORY, RECORDS_A_PAGE = 192, 64
 
 
 @dataclass(frozen=True)
@@ -255,7 +254,7 @@ class _Run:
         self.on_progress = on_progress
         self.steps = [step for step in line.steps if step.name in order.steps]
         self.report = Report({step.name: StepReport() for step in self.steps})
-        self.writer = _Writer(line, pool, order)
+        self.writer = Writer(line, pool, order)
         self.places = asyncio.Semaphore(RECORDS_IN_MEMORY)
         self.accounts: dict[int, Account] = {}  # by owner
         self.one_suspect = asyncio.Lock()
@@ -722,125 +721,3 @@ def _count(report: StepReport, outcome: Outcome) -> None:
     report.attempts += outcome.attempts
     if outcome.usage is not None:
         report.usage.merge(outcome.usage)
-
-
-class _Writer:
-    """Gathers outcomes and writes many in one transaction, results and ledger rows together."""
-
-    def __init__(self, line: Line, pool: Pool, order: Order) -> None:
-        self.line = line
-        self.pool = pool
-        self.order = order
-        self.gathered: list[Outcome] = []
-        self.unwritten: Counter[int] = Counter()
-        self.in_work = 0  # records of which more outcomes are to come
-        self.wrote = asyncio.Condition()
-        self.enough = asyncio.Event()
-        self.writing = asyncio.Lock()
-
-    async def put(self, outcome: Outcome) -> None:
-        """Hand an outcome over; it is written soon."""
-        self.gathered.append(outcome)
-        self.unwritten[outcome.record_id] += 1
-        if len(self.gathered) >= FLUSH_OUTCOMES:
-            self.enough.set()
-
-    async def written(self, record_id: int) -> None:
-        """Wait until everything handed over for this record is in the database."""
-        if not self.in_work:
-            self.enough.set()  # the last ones need not wait for company
-        async with self.wrote:
-            await self.wrote.wait_for(lambda: not self.unwritten[record_id])
-            del self.unwritten[record_id]
-
-    async def run(self) -> None:
-        """Write for as long as the run lasts."""
-        while True:
-            # Not wait_for(): before Python 3.12 it can swallow the cancellation that ends us.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_SECONDS):
-                    await self.enough.wait()
-            # A cancelled run lets the write it is in come to its end.
-            await asyncio.shield(self.flush())
-
-    async def flush(self) -> None:
-        """Write what has been gathered.
-
-        Raises:
-            psycopg.OperationalError: the database did not take it within a few tries.
-        """
-        async with self.writing:
-            outcomes, self.gathered = self.gathered, []
-            self.enough.clear()
-            if not outcomes:
-                return
-            await self._write_patiently(outcomes)
-            async with self.wrote:
-                self.unwritten.subtract(outcome.record_id for outcome in outcomes)
-                self.wrote.notify_all()
-
-    async def _write_patiently(self, outcomes: list[Outcome]) -> None:
-        for pause in (*WRITE_PAUSES, None):
-            try:
-                await self._write(outcomes)
-                break
-            except psycopg.OperationalError as error:
-                if pause is None:
-                    raise
-                log.warning(
-                    "the database did not take %s results (%s); trying again in %s s",
-                    len(outcomes),
-                    type(error).__name__,
-                    pause,
-                )
-                await asyncio.sleep(pause)
-
-    async def _write(self, outcomes: list[Outcome]) -> None:
-        try:
-            async with self.pool.connection() as connection, connection.transaction():
-                await self._write_together(connection, outcomes)
-        except psycopg.OperationalError:
-            raise
-        except Exception as error:
-            # One result that cannot be stored must not take the others with it. Not every such
-            # error is the database's: text may hold what UTF-8 has no bytes for.
-            if len(outcomes) > 1:
-                middle = len(outcomes) // 2
-                await self._write(outcomes[:middle])
-                await self._write(outcomes[middle:])
-            elif outcomes[0].result is not None:
-                await self._write([_unstorable(outcomes[0], error)])
-            elif isinstance(error, psycopg.errors.ForeignKeyViolation):
-                # It was deleted while we worked on it.
-                log.info("record %s is gone; its result is dropped", outcomes[0].record_id)
-            else:
-                raise
-
-    async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
-        wakes = set(self.order.wakes)
-        for step in self.line.steps:
-            made = [
-                (o.record_id, o.result)
-                for o in outcomes
-                if o.step == step.name and o.result is not None
-            ]
-            if not made:
-                continue
-            await step.save(connection, made)
-            waiters = [s.name for s in self.line.steps if step.name in s.needs and s.name in wakes]
-            if waiters:
-                await ledger.wake(connection, [record_id for record_id, _ in made], waiters)
-        await ledger.write(connection, self.line.name, outcomes, run_id=self.order.run_id)
-
-
-def _unstorable(outcome: Outcome, error: Exception) -> Outcome:
-    return replace(
-        outcome,
-        status="failed",
-        result=None,
-        input_fingerprint=None,
-        output_fingerprint=None,
-        error_type="Unstorable",
-        error_message=f"the database refused the result of {outcome.step} "
-        f"({type(error).__name__}): a fault of Keepsake itself, please report it",
-    )

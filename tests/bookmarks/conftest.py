@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsake import line
+from keepsake import line, writer
 from tests.doubles.server import Double, serving
 from tests.family.house import Storyteller
 
@@ -21,7 +21,7 @@ def shelf_with(
 ) -> Iterator[OpensShelf]:
     """Opens an empty shelf with these settings in force until the end of the test."""
     monkeypatch.setattr(line, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(line, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
     with ExitStack() as stack:
 
         def opens(**settings: str) -> Shelf:

@@ -3,7 +3,7 @@
 import pytest
 
 from assets.bookmarks.keywords import few_keywords
-from keepsake import line
+from keepsake import writer
 from keepsake.bookmarks.kept import Keyword, kept_bookmark
 from keepsake.database import connect
 from tests.family.house import Storyteller
@@ -95,7 +95,7 @@ async def test_a_tag_that_a_person_adds_takes_the_place_of_a_models(
 async def test_bookmarks_of_one_run_see_each_others_keywords_before_they_are_written(
     shelf: Shelf, site: Pages, teller: Storyteller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "FLUSH_SECONDS", 5)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 5)
     teller.will("Keywords", {"keywords": ["ovens"]}, {"keywords": ["oven"]})
     for path in ("/one", "/two"):
         shelf.add(site.put(path, article(f"Slow bread{path}", *BREAD)))

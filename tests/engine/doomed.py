@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-from keepsake import line
+from keepsake import writer
 from keepsake.database import connect, open_pool
 
 from .toy import Source, World
@@ -17,7 +17,7 @@ from .toy import Source, World
 
 async def main(url: str) -> None:
     """Carry every record through every step."""
-    line.FLUSH_SECONDS = 0.02
+    writer.FLUSH_SECONDS = 0.02
     async with open_pool(url) as pool:
         with connect(url) as db:
             world = World(url, pool, db)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from keepsake import ledger, line
+from keepsake import ledger
+from keepsake.line import Order
+from keepsake.writer import Writer
 
 from .toy import DAY, STEPS, Source, Stage, World
 
@@ -131,7 +133,7 @@ async def test_what_a_cancelled_backfill_had_begun_is_due(world: World) -> None:
 
 async def test_a_cancelled_run_ends_even_while_much_is_being_written(world: World) -> None:
     # wait_for() of Python 3.11 forgets a cancellation that comes in this very moment.
-    writer = line._Writer(world.line, world.pool, line.Order(DAY, STEPS, "run"))
+    writer = Writer(world.line, world.pool, Order(DAY, STEPS, "run"))
     task = asyncio.create_task(writer.run())
     await asyncio.sleep(0)
     await asyncio.sleep(0)

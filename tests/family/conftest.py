@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from keepsake import line
+from keepsake import line, writer
 from keepsake.line import Report
 from tests.conftest import prepare_template
 from tests.doubles.server import Double, serving
@@ -68,7 +68,7 @@ def house_with(
 ) -> Iterator[OpensHouse]:
     """Opens an empty house with these settings in force until the end of the test."""
     monkeypatch.setattr(line, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(line, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
     with ExitStack() as stack:
 
         def opens(**settings: str) -> House:

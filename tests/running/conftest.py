@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsake import line
+from keepsake import line, writer
 from keepsake.database import connect
 from keepsake.owners import add_owner
 from keepsake.settings import load_settings
@@ -25,7 +25,7 @@ def opens_journal(
 ) -> OpensJournal:
     """Opens an empty journal with these settings in force until the end of the test."""
     monkeypatch.setattr(line, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(line, "FLUSH_SECONDS", 0.02)
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
 
     def opens(**settings: str) -> Journal:
         home = tmp_path / "home"
