@@ -2,7 +2,7 @@
 
 Dagster shows, selects, backfills and traces each step as an asset of its own; one process carries
 the records through all the selected steps. What the steps do is in the lines' folders, how records
-flow through them in `keepsake/line.py`.
+flow through them in `keepsake/engine.py`.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from typing import Any
 import dagster as dg
 
 from keepsake.database import Connection
+from keepsake.engine import run_line
 from keepsake.ledger import Window, failures
-from keepsake.line import Line, Order, Report, Step, StepReport, run_line
+from keepsake.line import Line, Order, Report, Step, StepReport
 from keepsake.prices import billing
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource

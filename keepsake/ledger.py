@@ -1,6 +1,6 @@
 """The ledger: what was done to every record, what is due, what failed and why.
 
-One row per record and step. The engine (`keepsake/line.py`) claims rows, and writes a result and
+One row per record and step. The engine (`keepsake/engine.py`) claims rows, and writes a result and
 its row in one transaction; everyone else reads. A record's status is a view over it. SQL stands
 here; what a step stores beside its row stands with the step.
 """

@@ -1,8 +1,8 @@
 """Writing what a run has made: many outcomes in one transaction, results and ledger rows together.
 
-The line (`keepsake/line.py`) hands over how each step of each record ended, and asks when a record
-is written. A database that does not answer is tried again; a result that cannot be stored fails
-alone.
+The engine (`keepsake/engine.py`) hands over how each step of each record ended, and asks when a
+record is written. A database that does not answer is tried again; a result that cannot be stored
+fails alone.
 """
 
 import asyncio
@@ -10,16 +10,13 @@ import logging
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import psycopg
 
 from keepsake import ledger
 from keepsake.database import AsyncConnection, Pool
 from keepsake.ledger import Outcome
-
-if TYPE_CHECKING:
-    from keepsake.line import Line, Order
+from keepsake.line import Line, Order
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +28,7 @@ WRITE_PAUSES = (1.0, 4.0, 15.0)  # between tries at a write that the database di
 class Writer:
     """Gathers outcomes and writes many in one transaction, results and ledger rows together."""
 
-    def __init__(self, line: "Line", pool: Pool, order: "Order") -> None:
+    def __init__(self, line: Line, pool: Pool, order: Order) -> None:
         self.line = line
         self.pool = pool
         self.order = order

@@ -19,9 +19,10 @@ from assets.family.line import FAMILY
 from assets.line_assets import StepAsset
 from definitions import build_defs
 from keepsake.database import connect
+from keepsake.engine import run_line
 from keepsake.family import NewResponse, add_family, add_member, add_response
 from keepsake.ledger import Window
-from keepsake.line import Order, run_line
+from keepsake.line import Order
 from keepsake.owners import add_owner
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsake import line, writer
+from keepsake import engine, writer
 from tests.doubles.server import Double, serving
 from tests.family.house import Storyteller
 
@@ -20,7 +20,7 @@ def shelf_with(
     database_url: str, tmp_path: Path, models_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[OpensShelf]:
     """Opens an empty shelf with these settings in force until the end of the test."""
-    monkeypatch.setattr(line, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(engine, "FIRST_DELAY", 0.001)
     monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
     with ExitStack() as stack:
 

@@ -19,8 +19,9 @@ from starlette.responses import PlainTextResponse, Response
 from assets.bookmarks.line import BOOKMARKS
 from keepsake.bookmarks import NewBookmark, add_bookmark
 from keepsake.database import connect
+from keepsake.engine import run_line
 from keepsake.ledger import Window
-from keepsake.line import Order, Report, run_line
+from keepsake.line import Order, Report
 from keepsake.owners import Owner, add_owner
 from keepsake.records import Added
 from keepsake.settings import Settings, load_settings

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from keepsake import line, writer
+from keepsake import engine, writer
 from keepsake.database import connect, open_pool
 
 from .toy import STEPS, World
@@ -14,7 +14,7 @@ from .toy import STEPS, World
 async def world(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """An empty toy line on a database of its own."""
     monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
-    monkeypatch.setattr(line, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(engine, "FIRST_DELAY", 0.001)
     monkeypatch.setattr(writer, "WRITE_PAUSES", (0.02, 0.02, 0.02))
     async with open_pool(database_url) as pool:
         with connect(database_url) as db:

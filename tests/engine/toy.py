@@ -15,8 +15,9 @@ from psycopg.rows import dict_row
 
 from keepsake import records
 from keepsake.database import AsyncConnection, Connection, Pool
+from keepsake.engine import run_line
 from keepsake.ledger import Window
-from keepsake.line import Line, Order, Report, Step, run_line
+from keepsake.line import Line, Order, Report, Step
 from keepsake.usage import UNPRICED, Billing
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from keepsake import line, writer
+from keepsake import engine, writer
 from keepsake.line import Report
 from tests.conftest import prepare_template
 from tests.doubles.server import Double, serving
@@ -67,7 +67,7 @@ def house_with(
     database_url: str, tmp_path: Path, models_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[OpensHouse]:
     """Opens an empty house with these settings in force until the end of the test."""
-    monkeypatch.setattr(line, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(engine, "FIRST_DELAY", 0.001)
     monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
     with ExitStack() as stack:
 

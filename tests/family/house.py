@@ -20,9 +20,10 @@ from starlette.responses import Response
 from assets.family.line import FAMILY
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
+from keepsake.engine import run_line
 from keepsake.family import Family, NewResponse, add_family, add_member, add_response
 from keepsake.ledger import Window
-from keepsake.line import Order, Report, run_line
+from keepsake.line import Order, Report
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource

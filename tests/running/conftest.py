@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsake import line, writer
+from keepsake import engine, writer
 from keepsake.database import connect
 from keepsake.owners import add_owner
 from keepsake.settings import load_settings
@@ -24,7 +24,7 @@ def opens_journal(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> OpensJournal:
     """Opens an empty journal with these settings in force until the end of the test."""
-    monkeypatch.setattr(line, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(engine, "FIRST_DELAY", 0.001)
     monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
 
     def opens(**settings: str) -> Journal:

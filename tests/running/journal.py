@@ -18,8 +18,9 @@ from psycopg.rows import dict_row
 from assets.running.line import RUNNING
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
+from keepsake.engine import run_line
 from keepsake.ledger import Window
-from keepsake.line import Order, Report, run_line
+from keepsake.line import Order, Report
 from keepsake.owners import Owner, add_owner
 from keepsake.records import Added
 from keepsake.running.imports import Imported, add_activity, import_activities

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from keepsake import ledger, line, usage
+from keepsake import engine, ledger, usage
 from keepsake.errors import (
     EndpointDown,
     PermanentError,
@@ -17,6 +17,7 @@ from keepsake.errors import (
     Unreachable,
 )
 from keepsake.limits import Gate
+from keepsake.line import Line
 
 from .toy import STEPS, TOY, Source, World, with_step
 
@@ -31,7 +32,7 @@ class Clock:
         return getattr(asyncio, name)
 
     async def sleep(self, seconds: float) -> None:
-        if seconds == line.PROGRESS_SECONDS:
+        if seconds == engine.PROGRESS_SECONDS:
             await asyncio.sleep(seconds)
         self.slept.append(seconds)
 
@@ -39,8 +40,8 @@ class Clock:
 @pytest.fixture
 def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(line, "FIRST_DELAY", 1.0)
-    monkeypatch.setattr(line, "asyncio", clock)
+    monkeypatch.setattr(engine, "FIRST_DELAY", 1.0)
+    monkeypatch.setattr(engine, "asyncio", clock)
     return clock
 
 
@@ -99,8 +100,8 @@ async def test_a_retryable_failure_is_tried_three_times(world: World, clock: Clo
 def test_the_time_between_attempts_is_from_1_to_10_seconds(
     attempts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "ATTEMPTS", 10)
-    delays = [line._delay(RetryableError("503"), attempts) or 0 for _ in range(50)]
+    monkeypatch.setattr(engine, "ATTEMPTS", 10)
+    delays = [engine._delay(RetryableError("503"), attempts) or 0 for _ in range(50)]
     assert all(1 <= delay <= 10 for delay in delays)
     assert len(set(delays)) > 1 or attempts == 9  # jitter, so that they do not return in step
 
@@ -172,7 +173,7 @@ async def test_a_provider_whose_patience_never_ends_fails_the_record_in_the_end(
     async def hear(source: Source) -> None:
         raise RetryableError("live, back in six hours", retry_after=21_600.0)
 
-    for _ in range(line.LONG_WAITS):
+    for _ in range(engine.LONG_WAITS):
         await world.run("hear")
         assert world.statuses("x")["hear"] == "pending"
         world.make_due()
@@ -288,7 +289,7 @@ async def test_an_unforeseen_error_is_told_by_its_type_alone(
     assert (row["status"], row["attempts"], row["error_type"]) == ("failed", 1, "KeyError")
     assert "grandmother" not in row["error_message"]
     assert "grandmother" not in caplog.text
-    assert "test_line_failures.py" in caplog.text  # where it happened, though
+    assert "test_failures.py" in caplog.text  # where it happened, though
     assert world.record_status("y") == "COMPLETED"
 
 
@@ -346,7 +347,7 @@ async def test_a_record_deleted_while_it_is_read_is_dropped_too(world: World) ->
         await connection.execute("DELETE FROM records WHERE external_id = 'gone'")
         return sources
 
-    world.line = line.Line("toy", TOY.steps, load_and_delete)
+    world.line = Line("toy", TOY.steps, load_and_delete)
     await world.run("tell")
     assert world.statuses("stays")["tell"] == "succeeded"
     assert world.rows("gone") == {}

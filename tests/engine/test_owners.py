@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from keepsake import ledger, owners, usage
+from keepsake.engine import RECORDS_IN_MEMORY
 from keepsake.limits import Gate
-from keepsake.line import RECORDS_IN_MEMORY
 from keepsake.usage import Amounts, Billing
 
 from .toy import DAY, NOON, STEPS, Source, World

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from keepsake import line, usage
+from keepsake import engine, usage
 from keepsake.line import Report
 
 from .toy import NOON, STEPS, TOY, Source, World, toy_step
@@ -74,7 +74,7 @@ async def test_a_step_alone_is_made_from_what_is_stored(world: World) -> None:
 async def test_urgent_records_come_first_then_the_newest(
     world: World, take: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "RECORDS_IN_MEMORY", 1)
+    monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 1)
     world.add("old")
     world.add("urgent", priority="urgent")
     world.add("later", priority="low")
@@ -86,7 +86,7 @@ async def test_urgent_records_come_first_then_the_newest(
 async def test_an_urgent_record_that_arrives_meanwhile_is_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "RECORDS_IN_MEMORY", 2)
+    monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 2)
     world.add(*"abcdef")
 
     @world.stage.act("hear")
@@ -101,7 +101,7 @@ async def test_an_urgent_record_that_arrives_meanwhile_is_next(
 async def test_a_slow_record_is_not_taken_again_while_others_pass_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "RECORDS_IN_MEMORY", 2)
+    monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 2)
     world.add("last", "b", "c", "d", "slow")
     last_is_heard = asyncio.Event()
 
@@ -119,8 +119,8 @@ async def test_a_slow_record_is_not_taken_again_while_others_pass_it(
 async def test_the_window_bounds_the_records_in_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "RECORDS_IN_MEMORY", 6)
-    monkeypatch.setattr(line, "RECORDS_A_PAGE", 4)
+    monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 6)
+    monkeypatch.setattr(engine, "RECORDS_A_PAGE", 4)
     world.add(*map(str, range(18)))
     window_is_full = asyncio.Barrier(6)
     most = 0
@@ -192,7 +192,7 @@ async def test_a_report_holds_counts_and_nothing_of_the_records(world: World) ->
 async def test_progress_is_shown_during_the_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "PROGRESS_SECONDS", 0.005)
+    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0.005)
     world.add("slow", "fast")
     shown: list[str] = []
     fast_was_shown = asyncio.Event()
