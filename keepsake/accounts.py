@@ -1,6 +1,6 @@
 """What an owner may have done in a run: so much at a time, and for so much money.
 
-The line asks here before it begins a record or makes a step. What calls cost is in
+The engine asks here before it begins a record or makes a step. What calls cost is in
 `keepsake/prices.py`, what was spent is in the ledger.
 """
 
@@ -54,11 +54,14 @@ class Account:
     async def turn(self) -> None:
         """Wait until the owner's next record may begin: a batch at once, a pause, the next batch.
 
-        Others do not wait: each owner has an account.
+        Others do not wait: each owner has an account. Nor does who has no budget left: nothing
+        paid is made of it, and what is free need not be slow.
         """
         if self.terms.batch is None:
             return
         async with self._turns:  # in the order in which they came
+            if self.is_spent:
+                return
             if self._left == 0:
                 await asyncio.sleep(self._begun + self.terms.pause_seconds - time.monotonic())
                 self._begun, self._left = time.monotonic(), self.terms.batch

@@ -228,6 +228,16 @@ async def test_a_spent_budget_puts_off_paid_steps_of_that_owner_alone(
     assert (row["due_at"].day, row["due_at"].hour) == (1, 0)
 
 
+async def test_a_spent_budget_is_not_paced(world: World) -> None:
+    world.billing = CENTS
+    set_budget(world, "0")
+    set_limits(world, batch=1, pause=60)
+    world.add("a", "b", "c")
+    async with asyncio.timeout(30):
+        report = await world.run()
+    assert report.steps["hear"].over_budget == 3
+
+
 async def test_steps_that_cost_nothing_go_on(world: World) -> None:
     world.billing = CENTS
     set_budget(world, "0")
