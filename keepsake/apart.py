@@ -108,9 +108,15 @@ class Apart:
 
 
 @asynccontextmanager
-async def open_apart(settings: Settings) -> AsyncIterator[Apart]:
-    """Processes for the length of the block; none is started before it is needed."""
-    apart = Apart(settings.apart_processes, settings.apart_memory_mb)
+async def open_apart(settings: Settings, *, processes: int | None = None) -> AsyncIterator[Apart]:
+    """Processes for the length of the block; none is started before it is needed.
+
+    Args:
+        settings: how many there are, and how much memory each may take.
+        processes: how many, where it is known that fewer are needed. With the first call all are
+            started, and one that is ended while it starts complains on standard error.
+    """
+    apart = Apart(processes or settings.apart_processes, settings.apart_memory_mb)
     try:
         yield apart
     finally:

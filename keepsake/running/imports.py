@@ -140,7 +140,7 @@ async def add_activity(
     imported = Imported()
     number = records.check_priority(priority)
     intake = _Intake(connection, objects, settings, owner, number, imported)
-    async with open_apart(settings) as apart:
+    async with open_apart(settings, processes=1) as apart:
         looked = await intake.look(entry, entry.read(), apart, external_id)
     (record_id,) = await intake.store([looked])
     return Added(record_id, new=imported.known == 0)
