@@ -38,7 +38,7 @@ def digest(
 
 def _print(found: "Digest", url: str) -> None:
     from keepsake.running.page import compared, day, distance, km
-    from keepsake.running.wording import clock
+    from keepsake.running.wording import clock, span
 
     out, total = console(), found.total
     out.print(f"{found.owner}, {day(found.week)} to {day(found.last_day)} {found.last_day.year}")
@@ -54,7 +54,7 @@ def _print(found: "Digest", url: str) -> None:
             out.print(f"      {compared(run.comparison)}", style="dim")
     for race in found.predictions:
         effort = f"{distance(race.from_metres)} in {clock(race.from_seconds)}"
-        between = f"{clock(race.fastest)} to {clock(race.slowest)}"
+        between = span(race.fastest, race.slowest)
         out.print(f"  {race.race}: {between}, from {effort} on {day(race.from_day)}")
     for suggestion in found.suggestions:
         out.print(f"  {suggestion.text}", soft_wrap=False)

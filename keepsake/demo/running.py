@@ -17,7 +17,7 @@ from keepsake.running.digest import find_digest
 from keepsake.running.imports import add_activity
 from keepsake.running.kept import kept_activity
 from keepsake.running.records import set_max_heart_rate
-from keepsake.running.wording import clock
+from keepsake.running.wording import span
 
 RUNS = Path(__file__).parent / "data" / "runs"
 MAX_HEART_RATE = 186  # Ellen's; without it the highest one seen would count
@@ -71,7 +71,7 @@ def _show_digest(stage: Stage) -> None:
     out.print(f"The week of {digest.week:%-d %B %Y}", style="bold cyan")
     out.print(f"{total.runs} runs, {total.distance / 1000:.1f} km", style="dim")
     for race in digest.predictions:
-        line(out, "race", f"{race.race} in {clock(race.fastest)} to {clock(race.slowest)}")
+        line(out, "race", f"{race.race} in {span(race.fastest, race.slowest)}")
     line(out, "page", path(stage.objects.url(key)))
 
 

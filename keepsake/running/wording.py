@@ -70,6 +70,12 @@ def part_of_day(local: datetime) -> str:
     return "evening" if 17 <= local.hour < 22 else "night"
 
 
+def span(fastest: float, slowest: float) -> str:
+    """`51:43 to 51:57`; `24:55` where that is both."""
+    first, last = clock(fastest), clock(slowest)
+    return first if first == last else f"{first} to {last}"
+
+
 def _occasion(facts: Facts, zone: ZoneInfo) -> Iterator[Fact]:
     start = facts.started_at.astimezone(zone)
     yield Fact("sport", facts.sport if facts.sport != "unknown" else "running")

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from keepsake.running.facts import Facts, Split
-from keepsake.running.wording import clock, duration, part_of_day, told
+from keepsake.running.wording import clock, duration, part_of_day, span, told
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RUN = Facts(
@@ -116,3 +116,8 @@ def test_even_kilometres_have_no_fastest() -> None:
 )
 def test_durations(seconds: float, said: str, shown: str) -> None:
     assert (duration(seconds), clock(seconds)) == (said, shown)
+
+
+def test_two_times_that_read_alike_are_one() -> None:
+    assert span(3103.0, 3117.0) == "51:43 to 51:57"
+    assert span(1494.8, 1495.2) == "24:55"
