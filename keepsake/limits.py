@@ -2,7 +2,7 @@
 
 Every call to a role's endpoint passes through its `Gate`. The gate holds the shared limit, and it
 notices when the endpoint itself is down, so that a thousand records do not each spend their
-attempts on it. It does not retry: that is the line's business.
+attempts on it. It does not retry: that is the engine's business.
 
 Who waits for a place waits for owners in turn, not for all that one of them asked for before.
 """
@@ -17,7 +17,7 @@ from keepsake.errors import EndpointDown, PermanentError, RateLimited, Retryable
 
 FAILURES_IN_A_ROW = 5
 
-# Whose work is done: the line says so for each record, and it follows the work into its tasks.
+# Whose work is done: the engine says so for each record, and it follows the work into its tasks.
 current_owner: ContextVar[int | None] = ContextVar("current_owner", default=None)
 
 
