@@ -284,7 +284,7 @@ def _daemon(url: str, workspace: Path) -> Part:
 
 
 def _dagster(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
+    return [sys.executable, "-m", "keepsake.local.logged", module, *arguments]
 
 
 def _answers(url: str) -> bool:

