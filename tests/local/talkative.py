@@ -7,6 +7,6 @@ from dagster._utils.log import configure_loggers
 configure_loggers()
 daemon = logging.getLogger("dagster.daemon.SensorDaemon")
 daemon.info("before")
-logging.warning("Retrying failed database connection")  # noqa: LOG015  # as dagster_postgres does
+logging.warning("Retrying failed database connection")  # as dagster_postgres does
 daemon.info("after")
 logging.getLogger("sqlalchemy.pool").error("of a library")
