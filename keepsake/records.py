@@ -17,6 +17,7 @@ from keepsake.settings import Settings
 
 PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}
 CLOCK_SKEW = timedelta(minutes=5)
+JOINERS = "\u200c\u200d"  # zero width, and not printable by Python's book
 
 
 @dataclass(frozen=True)
@@ -153,12 +154,21 @@ def clean_name(name: str) -> str:
     Raises:
         InvalidInput: nothing is left, or it is longer than 200 characters.
     """
-    cleaned = " ".join("".join(c for c in name if c.isprintable() or c == " ").split())
-    if not cleaned:
+    cleaned = " ".join(printable(name).split())
+    if not cleaned.strip(JOINERS):
         raise InvalidInput("the name is empty")
     if len(cleaned) > 200:
         raise InvalidInput(f"the name has {len(cleaned)} characters; at most 200 are allowed")
     return cleaned
+
+
+def printable(text: str, *, instead: str = "") -> str:
+    """`text` with `instead` for every character that cannot be printed.
+
+    The joiners stay: they are part of how Persian and Indian words, and emoji of several signs, are
+    written.
+    """
+    return "".join(c if c.isprintable() or c in JOINERS else instead for c in text)
 
 
 def slugify(name: str) -> str:

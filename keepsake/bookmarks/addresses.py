@@ -20,6 +20,8 @@ TRACKING = frozenset(
      "mc_eid"]
 )  # fmt: skip
 
+_SHOWS_ANOTHER = ("/", "!")  # how the fragment of a page within a page starts
+
 
 def check_address(address: str) -> str:
     """The address without surrounding space.
@@ -34,8 +36,9 @@ def check_address(address: str) -> str:
 def same_page(address: str) -> str:
     """A key (SHA-256, hex) that is equal for addresses of one page, to decide what is known.
 
-    Case of the host, its default port, the fragment and what only tracks clicks do not count. An
-    address that cannot be fetched counts as it stands.
+    Case of the host, its default port and what only tracks clicks do not count. Nor does a
+    fragment, which names a place on a page, unless it starts with `/` or `!`: then a script shows
+    another page for each. An address that cannot be fetched counts as it stands.
     """
     try:
         url = _parsed(address)
@@ -44,7 +47,9 @@ def same_page(address: str) -> str:
     port = f":{url.port}" if url.port else ""
     path, _, query = url.raw_path.decode("ascii").partition("?")
     kept = "&".join(_telling(query))
-    normal = f"{url.scheme}://{url.raw_host.decode('ascii')}{port}{path}?{kept}"
+    fragment = address.partition("#")[2].strip()
+    shown = f"#{fragment}" if fragment.startswith(_SHOWS_ANOTHER) else ""
+    normal = f"{url.scheme}://{url.raw_host.decode('ascii')}{port}{path}?{kept}{shown}"
     return sha256(normal.encode()).hexdigest()
 
 

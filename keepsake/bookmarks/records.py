@@ -200,7 +200,7 @@ def clean_title(text: str | None) -> str | None:
     """A title on one line, without control characters, cut to 500 characters; None if empty."""
     if text is None:
         return None
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    plain = " ".join(records.printable(text, instead=" ").split())
     return unicodedata.normalize("NFC", plain)[:LONGEST_TITLE] or None
 
 

@@ -16,6 +16,7 @@ Owner = Annotated[
     typer.Option(help="Name, short name or id of whose it is. Default: KEEPSAKE_OWNER."),
 ]
 MOST_SHOWN = 10
+_CALLED = {"url": "address", "content": "note", "saved": "date"}
 
 
 def bookmark(
@@ -127,10 +128,22 @@ def bookmarks(
 
 
 def _print(intake: "Intake") -> None:
+    taken = ", ".join(
+        f"{_CALLED.get(what, what)} from {' and '.join(names)}"
+        for what, names in intake.taken.items()
+    )
+    typer.echo(f"Read as {intake.kind}" + (f": {taken}." if taken else "."))
     typer.echo(
         f"{intake.added:,} bookmarks added, {intake.known:,} known already, "
         f"{intake.refused:,} refused."
     )
+    if intake.undated:
+        typer.echo(f"  {intake.undated:,} without a date: assumed to be saved now.")
+    if intake.unread_dates:
+        typer.echo(
+            f"  {intake.unread_dates:,} with a date that cannot be read, or that lies before "
+            "FIRST_DAY or ahead: assumed to be saved now."
+        )
     for problem in intake.problems[:MOST_SHOWN]:
         typer.echo(f"  {problem.where}: {problem.why}", err=True)
     if intake.refused > MOST_SHOWN:

@@ -87,10 +87,12 @@ LINKWARDEN = {
 THEN = datetime(2020, 1, 1, 12, tzinfo=UTC)
 
 
-def take_in(shelf: Shelf, folder: Path, text: str | dict[str, Any] | bytes, **more: Any) -> Intake:
+def take_in(
+    shelf: Shelf, folder: Path, text: str | dict[str, Any] | list[Any] | bytes, **more: Any
+) -> Intake:
     """Import a file that holds this."""
     path = folder / "export"
-    if isinstance(text, dict):
+    if isinstance(text, dict | list):
         text = json.dumps(text)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with connect(shelf.url) as db:
