@@ -13,8 +13,8 @@ demo: .venv/run.done   ## All lines end to end, on embedded everything; LINE=run
 dev: .venv/run.done    ## Start everything and stay up: http://127.0.0.1:3000
 	@$(RUN)/keepsake up
 
-test: .venv/dev.done   ## All tests
-	@$(RUN)/python -m pytest
+test: .venv/dev.done   ## All tests, on two processes
+	@$(RUN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/dev.done  ## Format, lint, types, import contracts
 	$(RUN)/ruff format --check .
