@@ -3,7 +3,7 @@
 The one place where files from outside meet FFmpeg. What to do with the sound belongs elsewhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,6 +34,16 @@ FORMATS = (
 )
 READ_ONLY_FILES = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
+# What FFmpeg raises for a packet it cannot make sound of: damaged, or in a variant it does not
+# know, as AMR's pauses (DTX) are to its decoder.
+UNDECODABLE = (
+    av.error.InvalidDataError,
+    av.error.PatchWelcomeError,
+    av.error.NotImplementedError,
+    av.error.UnknownError,
+    av.error.InputChangedError,
+)
+
 PREROLL = 1.0  # seconds decoded before a seek target: mp3 and Opus need a run-up to sound right
 GAP = 0.1  # seconds the timestamps may run ahead before it counts as a pause in the recording
 LONGEST_GAP = 600.0  # seconds; a longer jump, or one back, is a broken clock and no pause
@@ -41,16 +51,30 @@ WAV_UNKNOWN = (
     0x7FFF_0000  # bytes; programs that write as they record put the highest number they know
 )
 
+# Formats that state no length: FFmpeg guesses one from their size and the first bit rates.
+GUESSED = frozenset({"aac", "ac3", "amr", "dts", "eac3"})
+MP3_LENGTHS = (b"Xing", b"Info", b"VBRI")  # headers in which an mp3 counts its frames
+MP3_HEADER_WITHIN = 200  # bytes behind the start of the first frame
+
+OPPOSITE = -0.5  # correlation of two channels; recordings made right have hardly one below 0
+HEARD_AMPLITUDE = 10 ** (-50 / 20)  # full scale at 1; a track that stays below it is empty
+TRACK_SECONDS = 600.0  # of each track that are decoded at most to find the one with the sound
+
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the file says of itself. `duration` is in seconds, None where it does not say."""
+    """What the file says of itself. `duration` is in seconds, None where it does not say.
+
+    `track` counts the audio tracks from 1; the others of `tracks` are not decoded.
+    """
 
     duration: float | None
     sample_rate: int
     channels: int
     codec: str
     container: str
+    track: int = 1
+    tracks: int = 1
 
 
 class Source:
@@ -73,12 +97,14 @@ class Source:
         self._sought = False
         self._now = 0.0  # how far the recording's clock has come
         self._offset = 0.0  # the file's timestamps minus that clock
+        self._lost = 0.0  # seconds of the packets lost since the last frame
 
     def blocks(self, *, rate: int, channels: int, near: float = 0.0) -> Iterator[Samples]:
         """Decode to blocks of at most one second, resampled to `rate` and mixed to `channels`.
 
         Where the timestamps pause (a muted call, lost packets), silence of that length is put in,
-        so that counting samples tells the time. Packets that do not decode are counted.
+        so that counting samples tells the time. Packets that do not decode are counted. Two
+        channels in opposite phase would cancel each other: the second is turned over.
 
         Args:
             rate: samples per second of the blocks.
@@ -87,16 +113,19 @@ class Source:
         """
         if near > 2 * PREROLL:
             self._seek(near - PREROLL)
+        phase = _Phase(channels)
         resampler, shape = _resampler(rate, channels), None
         for frame in self._frames():
             gap = self._pass(frame)
             frame_shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             if gap or frame_shape != shape:  # the shape may change on the way: HE-AAC, joined files
-                yield from _samples(resampler, None)
+                yield from map(phase.mix, _samples(resampler, None))
                 yield from silence(gap, rate, channels)
-                resampler, shape = _resampler(rate, channels), frame_shape
-            yield from _samples(resampler, frame)
-        yield from _samples(resampler, None)
+                sounding = max(channels, min(frame.layout.nb_channels, 2))
+                resampler, shape = _resampler(rate, sounding), frame_shape
+            yield from map(phase.mix, _samples(resampler, frame))
+        yield from map(phase.mix, _samples(resampler, None))
+        yield from silence(self._pass_lost(), rate, channels)
 
     def _seek(self, seconds: float) -> None:
         unit = _time_base(self._stream)
@@ -110,31 +139,62 @@ class Source:
         while True:
             try:
                 packet = next(packets)
-            except (StopIteration, av.error.InvalidDataError):
+            except (StopIteration, *UNDECODABLE):
                 return  # the rest of the file is missing or no audio
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except UNDECODABLE:
                 self.lost_packets += 1
+                self._lost += float((packet.duration or 0) * _time_base(self._stream))
 
     def _pass(self, frame: AudioFrame) -> float:
         """Move the clock over `frame`; return the seconds of silence due before it."""
         if self.start is None:
             self._start_clock(frame)
-        ahead = 0.0 if frame.time is None else frame.time - self._offset - self._now
-        gap = ahead if GAP < ahead <= LONGEST_GAP else 0.0
+        ahead = self._lost if frame.time is None else frame.time - self._offset - self._now
+        # A frame that is lost leaves a pause however short it is.
+        gap = ahead if (0.0 if self._lost else GAP) < ahead <= LONGEST_GAP else 0.0
         if ahead < -GAP or ahead > LONGEST_GAP:
             self._offset += ahead
+        self._lost = 0.0
         self.gap_seconds += gap
         self._now += gap + frame.samples / frame.sample_rate
+        return gap
+
+    def _pass_lost(self) -> float:
+        """Move the clock over what was lost behind the last frame; return its seconds."""
+        gap, self._lost = min(self._lost, LONGEST_GAP) if self.start is not None else 0.0, 0.0
+        self.gap_seconds += gap
+        self._now += gap
         return gap
 
     def _start_clock(self, frame: AudioFrame) -> None:
         if self._sought and frame.time is not None:
             self._now = frame.time - self._offset
         else:  # the first sound of a recording is its zero, whatever its timestamp
-            self._offset = frame.time or 0.0
+            self._offset = (frame.time or 0.0) - self._lost
         self.start = self._now
+
+
+class _Phase:
+    """Two channels that can be added up, mixed to `channels`."""
+
+    def __init__(self, channels: int) -> None:
+        self._channels = channels
+        self._products = np.zeros(
+            3
+        )  # of the channels so far: first by first, both, second by second
+
+    def mix(self, block: Samples) -> Samples:
+        """`block` in the wanted number of channels."""
+        if block.shape[0] == 1:
+            return block
+        first, second = block
+        self._products += (first @ first, first @ second, second @ second)
+        power = float(np.sqrt(self._products[0] * self._products[2]))
+        if self._products[1] < OPPOSITE * power:
+            block = np.stack([first, -second])
+        return block if self._channels > 1 else block.mean(axis=0, keepdims=True)
 
 
 @contextmanager
@@ -160,20 +220,59 @@ def open_file(path: Path) -> Iterator[InputContainer]:
 
 @contextmanager
 def open_source(path: Path) -> Iterator[Source]:
-    """Open a file's first audio stream for decoding.
+    """Open a file's audio track for decoding: of several, the first in which there is sound.
 
     Raises:
         PermanentError: there is no file, it is empty, it is no audio, or has no audio track.
     """
+    track = _sounding_track(path)
     with open_file(path) as container:
-        if not container.streams.audio:
+        stream = container.streams.audio[track]
+        yield Source(container, stream, _info(path, container, stream, track))
+
+
+def _sounding_track(path: Path) -> int:
+    """Which audio track to take, counted from 0.
+
+    A telephone or a recorder may keep an empty track before the one it recorded on. Where no track
+    holds sound within the first ten minutes, the first is taken.
+    """
+    with open_file(path) as container:
+        streams = container.streams.audio
+        if not streams:
             raise PermanentError("the file has no audio track")
-        stream = container.streams.audio[0]
-        if not stream.rate or not stream.channels:
+        if not all(stream.rate and stream.channels for stream in streams):
             raise PermanentError(
                 "the file is no audio: its track has no sample rate or no channels"
             )
-        yield Source(container, stream, _info(path, container, stream))
+        return _first_with_sound(container, streams) if len(streams) > 1 else 0
+
+
+def _first_with_sound(container: InputContainer, streams: Sequence[AudioStream]) -> int:
+    numbers = {stream.index: number for number, stream in enumerate(streams)}
+    sounding: set[int] = set()
+    packets = container.demux(*streams)
+    while 0 not in sounding:
+        try:
+            packet = next(packets)
+            frames = cast(list[AudioFrame], packet.decode())
+        except StopIteration:
+            break
+        except UNDECODABLE:
+            continue
+        for frame in frames:
+            if (frame.time or 0.0) > TRACK_SECONDS:
+                return min(sounding, default=0)
+            if _amplitude(frame) > HEARD_AMPLITUDE:
+                sounding.add(numbers[packet.stream.index])
+    return min(sounding, default=0)
+
+
+def _amplitude(frame: AudioFrame) -> float:
+    """The highest sample of a frame, full scale at 1."""
+    same = AudioResampler("fltp", frame.layout.name, frame.sample_rate)
+    blocks = _samples(same, frame)
+    return max((float(np.abs(block).max(initial=0.0)) for block in blocks), default=0.0)
 
 
 def probe(path: Path) -> AudioInfo:
@@ -207,13 +306,15 @@ def to_frame(block: Samples, *, rate: int) -> AudioFrame:
     return frame
 
 
-def _info(path: Path, container: InputContainer, stream: AudioStream) -> AudioInfo:
+def _info(path: Path, container: InputContainer, stream: AudioStream, track: int) -> AudioInfo:
     return AudioInfo(
         duration=_declared_seconds(path, container, stream),
         sample_rate=stream.rate,
         channels=stream.channels,
         codec=stream.codec_context.codec.canonical_name,
         container=container.format.name,
+        track=track + 1,
+        tracks=len(container.streams.audio),
     )
 
 
@@ -223,11 +324,14 @@ def _declared_seconds(path: Path, container: InputContainer, stream: AudioStream
         seconds = float(stream.duration * _time_base(stream))
     elif container.duration:
         seconds = container.duration / av.time_base
-    if container.format.name == "aac":
-        seconds = 0.0  # a bare stream declares nothing: FFmpeg guesses from the first packets
-    elif container.format.name == "wav":
+    if container.format.name == "wav":
         seconds *= _missing_factor(path)
-    return seconds or None
+    return None if _guessed(path, container) else seconds or None
+
+
+def _guessed(path: Path, container: InputContainer) -> bool:
+    name = container.format.name
+    return name in GUESSED or (name == "mp3" and not _mp3_counts_its_frames(path))
 
 
 def _missing_factor(path: Path) -> float:
@@ -237,6 +341,22 @@ def _missing_factor(path: Path) -> float:
     if declared >= WAV_UNKNOWN:
         return 1.0
     return max(1.0, declared / path.stat().st_size)
+
+
+def _mp3_counts_its_frames(path: Path) -> bool:
+    """Whether the first frame of an mp3 states how long it is.
+
+    It lies behind the ID3v2 tag, whose length is four bytes of seven bits (id3.org, ID3v2.4 3.1).
+    """
+    with path.open("rb") as file:
+        head = file.read(10)
+        if head[:3] == b"ID3":
+            length = sum((byte & 127) << 7 * at for at, byte in enumerate(reversed(head[6:10])))
+            file.seek(10 + length)
+        else:
+            file.seek(0)
+        frame = file.read(MP3_HEADER_WITHIN)
+    return any(name in frame for name in MP3_LENGTHS)
 
 
 def _time_base(stream: AudioStream) -> Fraction:

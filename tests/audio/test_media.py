@@ -157,3 +157,95 @@ def test_joined_files_of_different_rates_are_both_heard(speech: Sound, encode: E
         samples = sum(block.shape[1] for block in source.blocks(rate=16_000, channels=1))
 
     assert samples / 16_000 == pytest.approx(2 * len(speech) / SPEECH_RATE, abs=0.3)
+
+
+# -- files as telephones and recorders make them ---------------------------------------------------
+
+FILES = Path(__file__).parent / "files"
+
+
+def _mono(path: Path, rate: int = 8_000) -> Sound:
+    with open_source(path) as source:
+        return np.concatenate([block[0] for block in source.blocks(rate=rate, channels=1)])
+
+
+def test_channels_in_opposite_phase_do_not_cancel_each_other() -> None:
+    recording = Recording(FILES / "opposite-phase.wav")
+    list(recording.chunks())
+
+    assert recording.heard.peak_db > -6
+    assert recording.heard.duration == pytest.approx(5.59, abs=0.01)
+
+
+def test_they_are_turned_to_one_phase_in_a_clip_of_two_channels_too() -> None:
+    with open_source(FILES / "opposite-phase.wav") as source:
+        blocks = list(source.blocks(rate=8_000, channels=2))
+
+    first, second = np.concatenate(blocks, axis=1)
+    assert float(np.corrcoef(first, second)[0, 1]) > 0.9
+
+
+def test_channels_that_have_little_in_common_are_added_up(speech: Sound, tmp_path: Path) -> None:
+    """Two people, each on a channel of their own."""
+    path = tmp_path / "two.wav"
+    half = len(speech) // 2
+    sides = np.stack([speech[:half], speech[half : 2 * half]])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=SPEECH_RATE, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(sides, "fltp", "stereo")
+        frame.sample_rate = SPEECH_RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+    heard = _mono(path, rate=SPEECH_RATE)
+
+    np.testing.assert_allclose(heard, sides.mean(axis=0), atol=1e-3)
+
+
+def test_of_two_tracks_the_one_with_the_sound_is_taken() -> None:
+    info = probe(FILES / "two-tracks-first-silent.m4a")
+    recording = Recording(FILES / "two-tracks-first-silent.m4a")
+    list(recording.chunks())
+
+    assert (info.track, info.tracks) == (2, 2)
+    assert recording.heard.peak_db > -6
+    assert recording.heard.duration == pytest.approx(5.5, abs=0.02)
+
+
+def test_pauses_that_a_telephone_left_out_keep_their_time() -> None:
+    """700 frames of 20 ms, 181 of them pauses (DTX) that FFmpeg's decoder does not know."""
+    path = FILES / "phone-with-pauses.amr"
+    recording = Recording(path)
+    (chunk,) = recording.chunks()
+
+    assert chunk.duration == recording.heard.duration == 14.0
+    assert recording.heard.lost_packets == 181
+    assert recording.heard.gap_seconds == pytest.approx(181 * 0.02)
+    assert not recording.heard.truncated
+    loud = np.flatnonzero(np.abs(_mono(path)) > 0.02) / 8_000
+    assert not loud[(loud > 5.3) & (loud < 8.4)].size  # between the two sentences
+    assert loud[loud > 5.3][0] == pytest.approx(8.6, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("vbr-without-a-header.mp3", 27.6), ("phone-with-pauses.amr", 14.0)]
+)
+def test_a_length_that_ffmpeg_guesses_is_no_length_that_the_file_states(
+    name: str, seconds: float
+) -> None:
+    recording = Recording(FILES / name, max_seconds=seconds)
+    list(recording.chunks())
+
+    assert probe(FILES / name).duration is None
+    assert recording.heard.duration == pytest.approx(seconds, abs=0.05)
+    assert not recording.heard.truncated
+
+
+def test_an_mp3_that_counts_its_frames_states_its_length_behind_any_tag(
+    speech: Sound, encode: Encode
+) -> None:
+    path = encode(speech, "a.mp3", codec="libmp3lame")
+    tag = b"ID3\x04\x00\x00" + bytes([0, 0, 8, 0]) + bytes(8 << 7)
+    path.write_bytes(tag + path.read_bytes())
+
+    assert probe(path).duration == pytest.approx(len(speech) / SPEECH_RATE, abs=0.1)

@@ -107,6 +107,13 @@ async def test_a_recording_that_is_too_long_is_refused(house: House, tmp_path: P
     assert nothing_was_stored(house)
 
 
+async def test_a_length_that_is_only_guessed_refuses_no_recording(house: House) -> None:
+    """27.6 s that FFmpeg takes for 45: the first frames of the file have a lower bit rate."""
+    audio = Path(__file__).parents[1] / "audio" / "files" / "vbr-without-a-header.mp3"
+    with house.under(MAX_AUDIO_MINUTES="0.5") as strict:
+        assert await strict.add(audio=audio)
+
+
 def test_an_unknown_family_is_named_with_those_there_are(house: House) -> None:
     with (
         connect(house.url) as db,
