@@ -45,5 +45,5 @@ LOCK := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-
 	--no-annotate --quiet --custom-compile-command "make lock"
 
 clean:                 ## Delete the virtual environment and the data folder .keepsake
-	@test ! -x $(RUN)/keepsake || env -u KEEPSAKE_HOME $(RUN)/keepsake db stop
+	@test ! -x $(RUN)/keepsake || KEEPSAKE_HOME=$(CURDIR)/.keepsake $(RUN)/keepsake db stop
 	rm -rf .venv .keepsake

@@ -34,12 +34,22 @@ class DatabaseError(KeepsakeError):
 
 
 def database_url(settings: Settings) -> str:
-    """The database in force: `DATABASE_URL`, or the embedded PostgreSQL, started if need be."""
+    """The database in force: `DATABASE_URL`, or the embedded PostgreSQL, started if need be.
+
+    Raises:
+        DatabaseError: there is no embedded database yet. Only `keepsake up` and `demo` make one.
+    """
     if settings.database_url:
         return settings.database_url
-    from keepsake.local.postgres import ensure_running
+    from keepsake.local import postgres
 
-    return ensure_running(settings.home)
+    if not postgres.exists(settings.home):
+        raise DatabaseError(
+            f"there is no database in {settings.home} yet: run `keepsake up` or `keepsake demo`, "
+            "which make one, or set DATABASE_URL or KEEPSAKE_HOME; `keepsake doctor` says why it "
+            "is looked for there"
+        )
+    return postgres.ensure_running(settings.home)
 
 
 def _parameters(url: str) -> dict[str, Any]:

@@ -5,7 +5,9 @@ All run side by side, each within its own time. Nothing is started and nothing i
 """
 
 import asyncio
+import os
 import re
+import stat
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from keepsake.errors import KeepsakeError, SettingsError
+from keepsake.places import checkout, env_file
 from keepsake.settings import ROLES, Endpoint, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ SECONDS = 30.0  # a check may take; a model that needs longer is no use to the l
 MINIMUM_POSTGRES = 15
 SPOKEN = "Good morning."
 START = "start everything with `keepsake up`"
+WRITABLE = "name a folder that you may write to in KEEPSAKE_HOME"
 COBALT = "check COBALT_URL and COBALT_API_KEY, and that the server is up; without it set neither"
 LOCATION = "keepsake"  # as workspace.yaml names it
 INSTANCE = """
@@ -60,7 +64,7 @@ def examine() -> list[Check]:
     try:
         settings = load_settings()
     except SettingsError as error:
-        mend = "correct the variable in the environment or in .env; docs/settings.md lists all"
+        mend = f"correct it in the environment or in {env_file()}; docs/settings.md lists all"
         return [Check("settings", False, str(error), mend)]
     return asyncio.run(check_all(settings))
 
@@ -93,7 +97,7 @@ async def check_all(settings: Settings) -> list[Check]:
             _checked("dagster", _dagster(settings), mend=START),
         )
         spoken.cancel()
-    return [Check("settings", True, _in_force(settings)), *checks]
+    return [Check("settings", True, _in_force(settings)), _home(settings), *checks]
 
 
 async def _checked(name: str, work: Awaitable[str], *, mend: str) -> Check:
@@ -114,7 +118,8 @@ async def _checked(name: str, work: Awaitable[str], *, mend: str) -> Check:
 
 
 def _in_force(settings: Settings) -> str:
-    parts = [f"data in {settings.home}"]
+    file = env_file()
+    parts = [f"from the environment and {file}" if file.is_file() else f"there is no {file}"]
     elsewhere = [role for role in ROLES if not settings.endpoint(role).embedded]
     embedded: list[str] = [role for role in ROLES if role not in elsewhere]
     if not settings.database_url:
@@ -122,6 +127,33 @@ def _in_force(settings: Settings) -> str:
     if embedded:
         parts.append("embedded: " + ", ".join(embedded))
     return "; ".join(parts)
+
+
+def _home(settings: Settings) -> Check:
+    """Which data folder is used, and why that one."""
+    where = f"{settings.home}, {_chosen_by(settings)}"
+    try:
+        if not stat.S_ISDIR(settings.home.stat().st_mode):
+            return Check("home", False, f"{where}, is no folder", WRITABLE)
+        if not os.access(settings.home, os.R_OK | os.W_OK | os.X_OK):
+            return Check("home", False, f"{where}, cannot be written", WRITABLE)
+        return Check("home", True, where)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return Check("home", False, f"{where}, cannot be used: {error.strerror}", WRITABLE)
+    if settings.database_url and settings.s3_bucket:
+        return Check("home", True, f"{where}; not made yet, and only `keepsake up` needs it")
+    return Check("home", False, f"{where}, is not there yet", START)
+
+
+def _chosen_by(settings: Settings) -> str:
+    """What made `settings.home` the data folder."""
+    if any(name.upper() == "KEEPSAKE_HOME" and value for name, value in os.environ.items()):
+        return "which KEEPSAKE_HOME in the environment names"
+    if "keepsake_home" in settings.model_fields_set:
+        return f"which KEEPSAKE_HOME in {env_file()} names"
+    return "the default of this checkout" if checkout() else "the default of this user"
 
 
 def _database(settings: Settings) -> str:
@@ -174,6 +206,8 @@ async def _objects(settings: Settings) -> str:
 
 
 def _objects_mend(settings: Settings) -> str:
+    if not settings.s3_bucket and not settings.home.exists():
+        return START
     if settings.s3_bucket:
         return "check S3_ENDPOINT, S3_BUCKET, S3_REGION, S3_ACCESS_KEY and S3_SECRET_KEY"
     return "check KEEPSAKE_HOME: the folder must be writable and its disk not full"

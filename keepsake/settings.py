@@ -1,27 +1,38 @@
-"""Every setting, from the environment, with its default.
+"""Every setting, from the environment or `.env`, with its default.
 
 `docs/settings.md` is the table an operator reads; a test holds the two together. An empty value
 counts as not set. What is not set falls to the embedded default: a PostgreSQL, a folder of objects
-and a model server of our own under `KEEPSAKE_HOME`.
+and a model server of our own under `KEEPSAKE_HOME`. `places.py` says where `.env` and the home are.
 """
 
+import io
 import json
+import os
 import re
+from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from keepsake.errors import SettingsError
+from keepsake.places import ENV_FILE, default_home, env_file
 
 Provider = Literal["openai", "cartesia", "bedrock"]
 Role = Literal["chat", "embeddings", "transcription", "speech"]
 ROLES: tuple[Role, ...] = ("chat", "embeddings", "transcription", "speech")
+
+PATHS = frozenset({"keepsake_home", "prices_file", "notify_config"})
 
 LOCAL_MODELS: dict[Role, str] = {
     "chat": "smollm2-135m-instruct",
@@ -44,14 +55,32 @@ class Endpoint(BaseModel):
     embedded: bool
 
 
+class _DotEnv(DotEnvSettingsSource):
+    """What `.env` says. A relative path in it starts at the folder of the file."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if isinstance(self.env_file, Path):
+            for name in PATHS & values.keys():
+                if not re.match(r"~|\w+://", values[name]):
+                    values[name] = str(self.env_file.parent / values[name])
+        return values
+
+
 class Settings(BaseSettings):
     """The settings in force. Read once at start with `load_settings()`."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        # A file that Windows wrote begins with a byte order mark.
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
-    keepsake_home: Path = Field(Path(".keepsake"), description="Folder of the embedded default.")
+    keepsake_home: Path = Field(
+        default_factory=default_home, description="Folder of the embedded default."
+    )
     database_url: str = Field(
         "",
         description="PostgreSQL 15+ with pgvector 0.8.4+. Empty: the embedded one.",
@@ -185,6 +214,30 @@ class Settings(BaseSettings):
     )
     quote_hour: int = Field(9, ge=0, le=23, description="Local hour of the daily quote.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over `.env`."""
+        file = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else ""
+        return init_settings, env_settings, _DotEnv(settings_cls, env_file=file or None)
+
+    @field_validator("keepsake_home", "prices_file", "notify_config", mode="before")
+    @classmethod
+    def _absolute(cls, path: object) -> object:
+        """In the environment a relative path starts at the current folder, as in any command."""
+        if not path or "://" in str(path):  # an address, for NOTIFY_CONFIG
+            return path
+        try:
+            return str(Path(str(path)).expanduser().absolute())
+        except (RuntimeError, OSError):
+            raise ValueError(f"{path} starts in a folder that is not known here") from None
+
     @field_validator("database_url")
     @classmethod
     def _postgres(cls, url: str) -> str:
@@ -227,7 +280,7 @@ class Settings(BaseSettings):
     @property
     def home(self) -> Path:
         """The data folder, absolute."""
-        return self.keepsake_home.expanduser().resolve()
+        return self.keepsake_home.resolve()
 
     @property
     def objects_folder(self) -> Path:
@@ -323,8 +376,10 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: naming every variable that is wrong, and why.
     """
+    file = env_file()
+    dot_env(file)
     try:
-        return Settings()  # type: ignore[call-arg]  # every field has a default
+        return Settings(_env_file=file)  # type: ignore[call-arg]  # every field has a default
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -332,3 +387,34 @@ def load_settings() -> Settings:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{name}: {message}" if name else message)
         raise SettingsError("; ".join(lines)) from None
+
+
+def dot_env(file: Path) -> Mapping[str, str | None]:
+    """What a `.env` sets, by name as it is written there. No file: nothing.
+
+    Raises:
+        SettingsError: it cannot be read, or a line is no `NAME=value`. The message quotes no line.
+    """
+    from dotenv.parser import parse_stream
+
+    try:
+        text = file.read_text("utf-8-sig")
+    except FileNotFoundError:
+        if os.environ.get(ENV_FILE):
+            raise SettingsError(f"{ENV_FILE}: there is no file {file}") from None
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{file} is not UTF-8 text (line {line}): convert it") from None
+    bindings = list(parse_stream(io.StringIO(text)))
+    for binding in bindings:
+        if binding.error:
+            written = binding.original.string  # with the empty lines before it
+            empty = written[: len(written) - len(written.lstrip())].count("\n")
+            line = binding.original.line + empty
+            raise SettingsError(
+                f"line {line} of {file} is no NAME=value: correct it, or begin it with #"
+            )
+    return {binding.key: binding.value for binding in bindings if binding.key}

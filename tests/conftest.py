@@ -1,5 +1,6 @@
 """Real parts for every test: a PostgreSQL, a fresh database for each test, the model server."""
 
+import os
 import subprocess
 import sys
 import time
@@ -30,12 +31,16 @@ def prepare_template(url: str) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_settings_of_this_machine() -> Iterator[None]:
-    """Tests start from the defaults, whatever the environment and `.env` of a developer say."""
+def _no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests and what they start know neither the environment, nor `.env`, nor the data of a user.
+
+    The data folder is one that is not there, except where a test names its own.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(Settings.model_config, "env_file", None)
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
+        patch.setenv("KEEPSAKE_ENV_FILE", os.devnull)
+        patch.setenv("KEEPSAKE_HOME", str(tmp_path_factory.mktemp("no-home") / "home"))
         yield
 
 

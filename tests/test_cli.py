@@ -21,6 +21,7 @@ STEPS = ["passages", "podcasts", "quotes", "stories", "transcripts", "value_tags
 @pytest.fixture(autouse=True)
 def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 
@@ -452,9 +453,7 @@ class TestSearch:
 
     @pytest.fixture(autouse=True)
     def models(self, models_url: str, tmp_path: Path) -> None:
-        home = tmp_path / "home"
-        home.mkdir(exist_ok=True)
-        (home / "up.json").write_text(json.dumps({"models_url": models_url}))
+        (tmp_path / "home" / "up.json").write_text(json.dumps({"models_url": models_url}))
 
     def test_with_nothing_kept_it_says_so(self, marlows: str) -> None:
         assert "has nothing to search yet" in keepsake("search", marlows, "courage").stdout

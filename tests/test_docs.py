@@ -86,8 +86,12 @@ def default(value: Any) -> str:
 
 
 def test_the_table_has_every_setting_with_its_default() -> None:
-    fields = Settings.model_fields.items()
-    assert documented() == {name.upper(): default(field.default) for name, field in fields}
+    fixed = {
+        # What depends on where Keepsake is installed is told in words.
+        name.upper(): "" if field.default_factory else default(field.default)
+        for name, field in Settings.model_fields.items()
+    }
+    assert documented() == fixed
 
 
 def names_set(text: str) -> list[str]:

@@ -16,23 +16,24 @@ from tests.doubles.cobalt import KEY, Cobalt
 from tests.doubles.server import serving
 
 CHECKS = [
-    "settings", "database", "objects", "chat", "embeddings", "speech", "transcription", "dagster",
+    "settings", "home", "database", "objects", "chat", "embeddings", "speech", "transcription",
+    "dagster",
 ]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder where nothing runs yet."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path / "home"))
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("KEEPSAKE_HOME", str(home))
     monkeypatch.setenv("DAGSTER_PORT", str(free_port()))
-    return tmp_path / "home"
+    return home
 
 
 @pytest.fixture
 def models(folder: Path, models_url: str) -> str:
     """The real local models, running for this data folder."""
-    folder.mkdir()
     (folder / "up.json").write_text(json.dumps({"models_url": models_url}))
     return models_url
 
@@ -58,9 +59,38 @@ def test_all_is_well_while_everything_runs(home: Path, monkeypatch: pytest.Monke
 
 def test_nothing_runs() -> None:
     found = checks()
-    assert [name for name, check in found.items() if check.ok] == ["settings", "objects"]
+    assert [name for name, check in found.items() if check.ok] == ["settings", "home", "objects"]
     for name in ("database", "chat", "embeddings", "speech", "dagster"):
         assert "keepsake up" in (found[name].mend or "")
+
+
+def test_it_makes_no_home(folder: Path) -> None:
+    folder.rmdir()
+    found = checks()
+    assert [name for name, check in found.items() if check.ok] == ["settings"]
+    assert all("keepsake up" in (found[name].mend or "") for name in ("home", "objects"))
+    assert not folder.exists()
+
+
+def test_it_says_which_settings_and_which_home_and_why(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"{folder}, which KEEPSAKE_HOME in the environment names" == checks()["home"].detail
+    file = tmp_path / "my.env"
+    file.write_text("KEEPSAKE_HOME=home\n")
+    monkeypatch.setenv("KEEPSAKE_ENV_FILE", str(file))
+    monkeypatch.delenv("KEEPSAKE_HOME")
+    found = checks()
+    assert f"from the environment and {file}" in found["settings"].detail
+    assert f"{folder}, which KEEPSAKE_HOME in {file} names" == found["home"].detail
+
+
+def test_a_home_that_is_a_file(folder: Path) -> None:
+    folder.rmdir()
+    folder.write_text("")
+    home = checks()["home"]
+    assert not home.ok
+    assert "KEEPSAKE_HOME" in (home.mend or "")
 
 
 def test_the_command_says_what_is_wrong_and_how_to_mend_it() -> None:
@@ -95,7 +125,6 @@ def test_a_database_that_is_well(database_url: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_objects_that_cannot_be_written(folder: Path) -> None:
-    folder.mkdir()
     (folder / "objects").write_text("a file where the folder should be")
     objects = checks()["objects"]
     assert not objects.ok

@@ -22,10 +22,10 @@ def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
     return load_settings()
 
 
-def test_nothing_set_is_the_embedded_default(tmp_path: Path) -> None:
+def test_nothing_set_is_the_embedded_default() -> None:
     settings = load_settings()
     assert (settings.database_url, settings.s3_bucket) == ("", "")
-    assert settings.objects_folder == tmp_path / ".keepsake/objects"
+    assert settings.objects_folder == settings.home / "objects"
     assert (settings.embeds_dimensions, settings.chat_words) == (256, 900)
     for role in ROLES:
         endpoint = settings.endpoint(role)
@@ -36,7 +36,7 @@ def test_nothing_set_is_the_embedded_default(tmp_path: Path) -> None:
 def test_a_dot_env_file_is_read_and_the_environment_wins(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(Settings.model_config, "env_file", ".env")
+    monkeypatch.setenv("KEEPSAKE_ENV_FILE", str(tmp_path / ".env"))
     (tmp_path / ".env").write_text("QUOTE_HOUR=7\nDAGSTER_PORT=4000\nSOMEONE_ELSES=1\n")
     settings = load(monkeypatch, DAGSTER_PORT="5000")
     assert (settings.quote_hour, settings.dagster_port) == (7, 5000)

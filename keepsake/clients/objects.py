@@ -107,7 +107,10 @@ def open_objects(settings: Settings) -> ObjectStore:
 
 
 class FolderStore:
-    """Objects as files under a folder."""
+    """Objects as files under a folder. It makes that folder, but not the one that holds it.
+
+    So that a data folder is made by who starts Keepsake, not by whatever writes from elsewhere.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -157,6 +160,12 @@ class FolderStore:
     def _put(self, key: str, source: Path | bytes) -> None:
         target = self._path(key)
         with self._failures(key):
+            if not self._root.parent.is_dir():
+                raise EndpointDown(
+                    f"there is no folder {self._root.parent} to store objects in: run "
+                    "`keepsake up`, which makes it, or set KEEPSAKE_HOME or S3_BUCKET",
+                    role="objects",
+                )
             target.parent.mkdir(parents=True, exist_ok=True)
             with _whole(target) as part, part.open("xb") as file:
                 if isinstance(source, bytes):

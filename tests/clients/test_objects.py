@@ -39,6 +39,7 @@ def _files(folder: Path) -> set[str]:
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "folder":
+        (tmp_path / "home").mkdir()
         return open_objects(Settings.model_validate({"keepsake_home": tmp_path / "home"}))
     s3 = _s3(request.getfixturevalue("s3_endpoint"))
     s3._client.create_bucket(Bucket="family")
