@@ -16,7 +16,7 @@ from assets.line_assets import StepAsset
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.line import Step
 from keepsake.running.compute import compute
-from keepsake.running.facts import Facts
+from keepsake.running.facts import Facts, Seen
 from keepsake.running.kept import COLUMNS, facts_of_row
 from keepsake.running.records import Activity
 from resources.tools import Tools
@@ -52,12 +52,17 @@ async def measure(activity: Activity, tools: Tools) -> Computed:
         compute,
         data,
         max_heart_rate=activity.max_heart_rate,
-        seen_heart_rate=activity.seen_heart_rate,
+        seen=_seen(activity),
         sport=activity.sport,
         most_bytes=tools.settings.max_activity_mb * 1_000_000,
         seconds=SECONDS_A_FILE,
     )
     return Computed(activity.owner_id, activity.time_zone, activity.title, facts)
+
+
+def _seen(activity: Activity) -> Seen | None:
+    beats = activity.seen_heart_rate
+    return Seen(beats, activity.seen_in) if beats is not None else None
 
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, Computed]]) -> None:
@@ -104,7 +109,7 @@ def _computed(row: Mapping[str, Any]) -> Computed:
 ACTIVITIES = StepAsset(
     Step(
         name="activities",
-        version="1",
+        version="2",
         make=measure,
         save=save,
         load=load,
@@ -130,6 +135,12 @@ ACTIVITIES = StepAsset(
         ),
         ("splits", "jsonb", "one a kilometre: metres, seconds, climb, heart rate"),
         ("zones", "jsonb", "seconds in each of five heart-rate zones"),
+        ("zone_maximum", "smallint", "the highest heart rate that the zones are parts of"),
+        (
+            "zone_activities",
+            "integer",
+            "where that is assumed: the number of activities that showed no higher one",
+        ),
         ("best_efforts", "jsonb", "fastest seconds by distance in metres"),
         ("issues", "jsonb", "what was wrong in the file and was mended or left out"),
     ],

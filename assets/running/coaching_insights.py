@@ -17,6 +17,7 @@ from assets.running.activities import Computed
 from assets.running.prompts import (
     RULES,
     facts_of,
+    given,
     listed,
     plain_and_grounded,
     stated,
@@ -101,7 +102,7 @@ async def advise(activity: Activity, computed: Computed, tools: Tools) -> Insigh
         system=SYSTEM,
         user=listed(facts),
         max_tokens=900,
-        context=[fact.text for fact in facts],
+        context=[fact.text for fact in given(facts)],
     )
     heart_rate = answer.heart_rate if isinstance(answer, WithHeartRate) else NO_HEART_RATE
     return Insight(heart_rate, answer.pacing, answer.recommendation)
@@ -137,7 +138,7 @@ def insights_grounded(connection: Connection, window: Window) -> Finding:
 COACHING_INSIGHTS = StepAsset(
     Step(
         name="coaching_insights",
-        version="1",
+        version="2",
         needs=("activities",),
         roles=("chat",),
         make=advise,

@@ -15,6 +15,7 @@ from assets.running.activities import Computed
 from assets.running.prompts import (
     RULES,
     facts_of,
+    given,
     is_plain,
     listed,
     plain_and_grounded,
@@ -24,7 +25,7 @@ from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.ledger import Window
 from keepsake.line import Step
 from keepsake.running.records import Activity
-from keepsake.running.wording import Fact, part_of_day
+from keepsake.running.wording import Fact, is_local, part_of_day
 from resources.tools import Tools
 
 LONGEST = 1200  # characters
@@ -44,7 +45,13 @@ _VERBS = ("held", "carried", "followed", "knew", "kept", "remembered", "waited f
 _OBJECTS = ("you", "your steps", "your patience", "every step")
 _LIKE = ("a river", "an old friend", "a song", "a tide", "a lantern", "rain on leaves", "a promise")
 _ENDINGS = ("you listened", "you answered", "you gave it back", "you came home lighter")
-_DONE = {"running": "ran", "walking": "walked", "hiking": "hiked", "cycling": "rode"}
+_DONE = {
+    "running": "ran",
+    "walking": "walked",
+    "hiking": "hiked",
+    "cycling": "rode",
+    "swimming": "swam",
+}
 
 
 class Letter(BaseModel):
@@ -55,12 +62,18 @@ class Letter(BaseModel):
     ]
 
 
-def line_shape(record_id: int, hour: str) -> type[BaseModel]:
-    """The shape of a weak model's answer: one line out of the activity's own small grammar."""
+def line_shape(record_id: int, hour: str | None) -> type[BaseModel]:
+    """The shape of a weak model's answer: one line out of the activity's own small grammar.
+
+    Args:
+        record_id: of the activity.
+        hour: the part of the day, None where the runner's time zone is not known.
+    """
+    hours = (f"The {hour}",) if hour else ()
     chance = random.Random(record_id)  # noqa: S311  # the same for an activity every time
     subjects, verbs, objects, like, endings = (
         "|".join(chance.sample(words, 3))
-        for words in ((*_SUBJECTS, f"The {hour}"), _VERBS, _OBJECTS, _LIKE, _ENDINGS)
+        for words in ((*_SUBJECTS, *hours), _VERBS, _OBJECTS, _LIKE, _ENDINGS)
     )
     pattern = (
         rf"^({subjects}) ({verbs}) ({objects}) (like|as surely as) ({like}), and ({endings})\.$"
@@ -71,7 +84,8 @@ def line_shape(record_id: int, hour: str) -> type[BaseModel]:
 def opening(facts: Sequence[Fact]) -> str:
     """What was done, in one sentence out of the facts."""
     told = {fact.name: fact.text for fact in facts}
-    done = _DONE.get(told["sport"], f"did {told['sport']},")
+    sport = told.get("sport")
+    done = _DONE.get(sport, f"did {sport},") if sport else "went"
     if "distance" not in told:
         return f"On {told['date']} you {done} for {told['moving time']}."
     pace = f", at {told['pace']}" if "pace" in told else ""
@@ -87,8 +101,7 @@ async def write(activity: Activity, computed: Computed, tools: Tools) -> str:
     facts = facts_of(computed)
     ask = tools.models.chat.ask
     if tools.models.chat.enforces_schema:
-        hour = part_of_day(computed.facts.started_at.astimezone(computed.zone))
-        shape = line_shape(activity.record_id, hour)
+        shape = line_shape(activity.record_id, _hour(computed))
         line = await ask(shape, system=SYSTEM, user=listed(facts), max_tokens=200)
         return f"{opening(facts)}\n\n{line.line}"  # type: ignore[attr-defined]
     letter = await ask(
@@ -96,9 +109,15 @@ async def write(activity: Activity, computed: Computed, tools: Tools) -> str:
         system=SYSTEM,
         user=listed(facts),
         max_tokens=600,
-        context=[fact.text for fact in facts],
+        context=[fact.text for fact in given(facts)],
     )
     return letter.letter
+
+
+def _hour(computed: Computed) -> str | None:
+    if not is_local(computed.zone):
+        return None
+    return part_of_day(computed.facts.started_at.astimezone(computed.zone))
 
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, str]]) -> None:
@@ -139,7 +158,7 @@ def _letters(connection: Connection, window: Window) -> list[tuple[int, str]]:
 LETTERS = StepAsset(
     Step(
         name="letters",
-        version="1",
+        version="2",
         needs=("activities",),
         roles=("chat",),
         make=write,

@@ -39,9 +39,14 @@ def facts_of(computed: Computed) -> list[Fact]:
     return [*title, *told(computed.facts, computed.zone)]
 
 
+def given(facts: Iterable[Fact]) -> list[Fact]:
+    """The facts that a model may tell of: those that rest on nothing assumed."""
+    return [fact for fact in facts if not fact.assumed]
+
+
 def listed(facts: Iterable[Fact]) -> str:
-    """The facts as a model reads them, in their fence."""
-    return fenced("\n".join(f"{fact.name}: {fact.text}" for fact in facts), "facts")
+    """The facts that a model is given as it reads them, in their fence."""
+    return fenced("\n".join(f"{fact.name}: {fact.text}" for fact in given(facts)), "facts")
 
 
 def stated(facts: Iterable[Fact], names: Collection[str]) -> str:

@@ -69,8 +69,9 @@ def activities(
     max_heart_rate: Annotated[
         int | None,
         typer.Option(
-            help="The runner's, in beats a minute: zones are computed from it. "
-            "Default: the highest seen."
+            help="The runner's, in beats a minute: heart-rate zones are parts of it. Without it "
+            "there are none until 20 activities have a heart rate; then the most that they show "
+            "is taken, and texts say so."
         ),
     ] = None,
     json: Json = False,

@@ -37,7 +37,7 @@ def digest(
 
 
 def _print(found: "Digest", url: str) -> None:
-    from keepsake.running.page import compared, day, distance, km
+    from keepsake.running.page import compared, day, grounds, km
     from keepsake.running.wording import clock, span
 
     out, total = console(), found.total
@@ -53,9 +53,9 @@ def _print(found: "Digest", url: str) -> None:
         if run.comparison:
             out.print(f"      {compared(run.comparison)}", style="dim")
     for race in found.predictions:
-        effort = f"{distance(race.from_metres)} in {clock(race.from_seconds)}"
-        between = span(race.fastest, race.slowest)
-        out.print(f"  {race.race}: {between}, from {effort} on {day(race.from_day)}")
+        out.print(f"  {race.race}: {span(race.fastest, race.slowest)}, {grounds(race)}")
+    if found.predictions:
+        out.print("  (best efforts of 90 days, stops included)", style="dim")
     for suggestion in found.suggestions:
         out.print(f"  {suggestion.text}", soft_wrap=False)
     out.print(url)

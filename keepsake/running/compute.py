@@ -1,6 +1,6 @@
 """The one way from an activity file to its facts, made to run in a process apart."""
 
-from keepsake.running.facts import Facts
+from keepsake.running.facts import Facts, Seen
 from keepsake.running.files import MOST_BYTES, read_track
 from keepsake.running.sports import sport_name
 
@@ -9,7 +9,7 @@ def compute(
     data: bytes,
     *,
     max_heart_rate: int | None = None,
-    seen_heart_rate: int | None = None,
+    seen: Seen | None = None,
     sport: str | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> Facts:
@@ -19,8 +19,8 @@ def compute(
 
     Args:
         data: the file, whatever its name.
-        max_heart_rate: the runner's highest, which the zones are parts of. None: what was seen.
-        seen_heart_rate: the highest seen in other activities; this one may have a higher.
+        max_heart_rate: the runner's highest, as stated: the zones are parts of it.
+        seen: what the runner's other activities show, for where none is stated.
         sport: as a listing calls it. What is no leap depends on it, where the file names none.
         most_bytes: the largest file that is read, unpacked.
 
@@ -31,4 +31,4 @@ def compute(
     from keepsake.running.formulas import facts_of
 
     track = read_track(data, sport=sport_name(sport or ""), most_bytes=most_bytes)
-    return facts_of(track, max_heart_rate=max_heart_rate, seen_heart_rate=seen_heart_rate)
+    return facts_of(track, max_heart_rate=max_heart_rate, seen=seen)

@@ -31,6 +31,14 @@ class Issue:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a runner's other activities show: the highest heart rate, and how many have one."""
+
+    heart_rate: int
+    activities: int
+
+
+@dataclass(frozen=True)
 class Split:
     """One kilometre of an activity, or the rest after the last.
 
@@ -70,8 +78,13 @@ class Facts:
         cadence: steps a minute on foot, turns a minute on wheels.
         drift: per cent by which speed at a heart rate fell from the first half to the second.
         splits: one a kilometre; their metres and seconds add up to `distance` and `moving`.
-        zones: seconds in each of five heart-rate zones; empty without heart rate.
-        best_efforts: fastest seconds by metres (`EFFORTS`), of the distances that were covered.
+        zones: seconds in each of five heart-rate zones; empty without heart rate, and where no
+            highest heart rate is stated or may be assumed.
+        zone_maximum: the highest heart rate that the zones are parts of.
+        zone_activities: where that is assumed, the number of activities that showed no higher one;
+            None where the runner stated it.
+        best_efforts: fastest seconds by metres (`EFFORTS`), of the distances that were covered to
+            one per cent.
         issues: what was wrong in the file.
     """
 
@@ -88,6 +101,8 @@ class Facts:
     drift: float | None = None
     splits: tuple[Split, ...] = ()
     zones: tuple[float, ...] = ()
+    zone_maximum: int | None = None
+    zone_activities: int | None = None
     best_efforts: Mapping[str, float] = field(default_factory=dict)
     issues: tuple[Issue, ...] = ()
 

@@ -3,23 +3,23 @@
 import numpy as np
 
 from keepsake.errors import PermanentError
-from keepsake.running.best_efforts import best_efforts
-from keepsake.running.facts import Facts, Issue, Split
+from keepsake.running.best_efforts import best_efforts, whole_as_effort
+from keepsake.running.facts import Facts, Issue, Seen, Split
 from keepsake.running.heart import Heart, heart_facts
 from keepsake.running.motion import Floats
-from keepsake.running.track import LIKE_RUNNING, Track
+from keepsake.running.track import Track
 
 KILOMETRE = 1000.0
 SHORTEST_REST = 10.0  # metres; a shorter rest belongs to the last kilometre
 CLIMB = 3.0  # metres; the noise of a barometer
 FARTHEST = 10_000_000.0  # metres; twice the longest race there is (Race Across America)
 LONGEST = 366 * 86_400.0  # seconds
-STRIDES = 120.0  # nobody runs fewer steps a minute; who seems to is counted by strides of two
+# Steps a minute below which a mean counts strides of two. People walk at 80 to 130 steps, which are
+# at most 65 strides (Tudor-Locke et al., Br J Sports Med 2018; 52:776).
+FEWEST_STEPS = {"running": 120.0, "walking": 70.0, "hiking": 70.0}
 
 
-def facts_of(
-    track: Track, *, max_heart_rate: int | None = None, seen_heart_rate: int | None = None
-) -> Facts:
+def facts_of(track: Track, *, max_heart_rate: int | None = None, seen: Seen | None = None) -> Facts:
     """The facts of a track.
 
     Raises:
@@ -38,7 +38,7 @@ def facts_of(
         moved,
         np.diff(track.distance),
         max_heart_rate=max_heart_rate,
-        seen_heart_rate=seen_heart_rate,
+        seen=seen,
     )
     high = bool(np.isfinite(track.elevation).any())
     return Facts(
@@ -51,10 +51,12 @@ def facts_of(
         descent=round(float(fallen[-1]), 1) if high else None,
         heart_rate=round(heart.mean, 1) if heart else None,
         max_heart_rate=heart.highest if heart else None,
-        cadence=cadence(track.cadence[1:], moved, on_foot=track.sport in LIKE_RUNNING),
+        cadence=cadence(track.cadence[1:], moved, track.sport),
         drift=round(heart.drift, 2) + 0.0 if heart and heart.drift is not None else None,
         splits=splits(track, moved, climbed if high else None, heart),
         zones=heart.zones if heart else (),
+        zone_maximum=heart.maximum if heart else None,
+        zone_activities=heart.activities if heart else None,
         best_efforts=best_efforts(track.seconds, track.distance),
         issues=(*track.issues, *_missing(track, heart)),
     )
@@ -79,16 +81,17 @@ def climbs(elevation: Floats) -> tuple[Floats, Floats]:
     return np.cumsum(up), np.cumsum(down)
 
 
-def cadence(turns: Floats, moved: Floats, *, on_foot: bool) -> float | None:
+def cadence(turns: Floats, moved: Floats, sport: str) -> float | None:
     """Mean steps a minute over the moving time, zeros left out; turns a minute on wheels.
 
-    Garmin's devices count strides, of two steps each, in every format; others count steps.
+    Garmin's devices count strides, of two steps each, in every format; others count steps. Where
+    the sport is unknown, what was counted is too: None.
     """
     counted = (turns > 0) & (moved > 0)  # NaN is not
-    if not np.any(counted):
+    if not np.any(counted) or sport == "unknown":
         return None
     mean = float(np.average(turns[counted], weights=moved[counted]))
-    return round(2 * mean if on_foot and mean < STRIDES else mean, 1)
+    return round(2 * mean if mean < FEWEST_STEPS.get(sport, 0.0) else mean, 1)
 
 
 def splits(
@@ -154,6 +157,7 @@ def _totals(track: Track) -> Facts:
         distance=totals.distance or 0.0,
         elapsed=totals.elapsed,
         moving=totals.moving or totals.elapsed,
+        best_efforts=whole_as_effort(totals.distance or 0.0, totals.elapsed),
         issues=(Issue("no_points", 1),),
     )
 

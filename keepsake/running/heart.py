@@ -4,9 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keepsake.running.facts import Seen
 from keepsake.running.motion import Floats
 
 ZONES = (0.5, 0.6, 0.7, 0.8, 0.9)  # where each begins, as a part of the highest heart rate
+# Activities with a heart rate from which on the highest that they show may pass for the runner's.
+# A convention: a few easy ones show far less. Texts that use it say that it is assumed.
+FEWEST_ACTIVITIES = 20
 LEAST_SHARE = 0.5  # of the moving time that needs a heart rate for it to be spoken of
 DRIFT_SHARE = 0.8  # and for the drift, which compares halves
 DRIFT_SECONDS = 20 * 60.0  # a heart needs ten minutes to settle: shorter runs have no drift
@@ -18,8 +22,10 @@ class Heart:
 
     mean: float
     highest: int
-    zones: tuple[float, ...]
     drift: float | None
+    zones: tuple[float, ...] = ()
+    maximum: int | None = None  # which the zones are parts of
+    activities: int | None = None  # that it was seen in, None where it was stated
 
 
 def heart_facts(
@@ -28,7 +34,7 @@ def heart_facts(
     metres: Floats,
     *,
     max_heart_rate: int | None,
-    seen_heart_rate: int | None,
+    seen: Seen | None,
 ) -> Heart | None:
     """The heart's facts of legs, None where less than half of the moving time has a heart rate.
 
@@ -36,8 +42,10 @@ def heart_facts(
         beats: a minute, of each leg, NaN where missing.
         moved: moving seconds of each leg.
         metres: covered in each leg.
-        max_heart_rate: which the zones are parts of; None: the highest seen, here or before.
-        seen_heart_rate: the highest seen before.
+        max_heart_rate: the runner's, as stated: the zones are parts of it. Where it is None, the
+            highest of `seen` and this activity is taken if they are `FEWEST_ACTIVITIES`; with
+            fewer there are no zones.
+        seen: what other activities show.
     """
     worn = np.isfinite(beats) & (moved > 0)
     share = float(np.sum(moved[worn]) / np.sum(moved)) if np.any(worn) else 0.0
@@ -48,12 +56,25 @@ def heart_facts(
     drift = None
     if share >= DRIFT_SHARE and np.sum(moved) >= DRIFT_SECONDS:
         drift = decoupling(beats, moved, metres)
+    maximum, activities = _maximum(max_heart_rate, highest, seen)
     return Heart(
         mean=float(np.average(beats, weights=moved)),
         highest=highest,
-        zones=zones(beats, moved, max_heart_rate or max(highest, seen_heart_rate or 0)),
         drift=drift,
+        zones=zones(beats, moved, maximum) if maximum else (),
+        maximum=maximum,
+        activities=activities,
     )
+
+
+def _maximum(stated: int | None, highest: int, seen: Seen | None) -> tuple[int | None, int | None]:
+    """The highest heart rate to go by, and the number of activities it is assumed from."""
+    if stated:
+        return stated, None
+    activities = (seen.activities if seen else 0) + 1
+    if activities < FEWEST_ACTIVITIES:
+        return None, None
+    return max(highest, seen.heart_rate if seen else 0), activities
 
 
 def zones(beats: Floats, moved: Floats, max_heart_rate: int) -> tuple[float, ...]:

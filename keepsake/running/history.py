@@ -29,18 +29,24 @@ COLUMNS = (
     "ascent",
     "heart_rate",
     "drift",
+    "zone_maximum",
+    "zone_activities",
     *ZONES,
 )
 
 
 @dataclass(frozen=True)
 class Effort:
-    """The fastest that a distance was run within some days: metres, seconds, when, in which run."""
+    """The fastest that a distance was run within some days: metres, seconds, when, in which run.
+
+    `measured` is the metres of the run where it is a little short of the distance it counts as.
+    """
 
     metres: float
     seconds: float
     day: date
     record_id: int
+    measured: float
 
 
 def monday(day: date) -> date:
@@ -57,7 +63,8 @@ def read_runs(connection: Connection, owner: Owner) -> "pd.DataFrame":
     """All runs of an owner, the oldest first.
 
     Columns: those of `COLUMNS` and `day`, `week` and `month`, the first days of each. `started` is
-    what the owner's clock showed. Metres, seconds, beats a minute; what is unknown is NaN.
+    what the owner's clock showed. Metres, seconds, beats a minute; what is unknown is NaN, and so
+    are zones of which nobody knows what they are parts of.
     """
     import pandas as pd  # half a second, which only whoever counts should wait for
 
@@ -65,8 +72,9 @@ def read_runs(connection: Connection, owner: Owner) -> "pd.DataFrame":
         """
         SELECT a.record_id, coalesce(f.title, ''),
                a.started_at AT TIME ZONE %(zone)s, a.distance, a.moving, a.ascent,
-               a.heart_rate, a.drift, (a.zones->>0)::real, (a.zones->>1)::real,
-               (a.zones->>2)::real, (a.zones->>3)::real, (a.zones->>4)::real
+               a.heart_rate, a.drift, a.zone_maximum, a.zone_activities,
+               (a.zones->>0)::real, (a.zones->>1)::real, (a.zones->>2)::real,
+               (a.zones->>3)::real, (a.zones->>4)::real
         FROM activities a LEFT JOIN activity_files f USING (record_id)
         WHERE a.owner_id = %(owner)s AND a.sport = 'running'
         ORDER BY a.started_at, a.record_id
@@ -74,8 +82,9 @@ def read_runs(connection: Connection, owner: Owner) -> "pd.DataFrame":
         {"owner": owner.id, "zone": owner.time_zone},
     ).fetchall()
     runs = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-    numbers = ["distance", "moving", "ascent", "heart_rate", "drift", *ZONES]
+    numbers = [name for name in COLUMNS if name not in ("record_id", "title", "started")]
     runs[numbers] = runs[numbers].astype(float)
+    runs.loc[runs["zone_maximum"].isna(), list(ZONES)] = float("nan")
     runs["started"] = pd.to_datetime(runs["started"])
     runs["day"] = runs["started"].dt.normalize()
     runs["week"] = runs["day"] - pd.to_timedelta(runs["day"].dt.weekday, unit="D")
@@ -89,6 +98,7 @@ def best_efforts(connection: Connection, owner: Owner, start: date, end: date) -
         return cursor.execute(
             """
             SELECT DISTINCT ON (metres) e.key::float8 AS metres, e.value::float8 AS seconds,
+                   least(e.key::float8, a.distance) AS measured,
                    (a.started_at AT TIME ZONE %(zone)s)::date AS day, a.record_id
             FROM activities a CROSS JOIN LATERAL jsonb_each_text(a.best_efforts) e
             WHERE a.owner_id = %(owner)s AND a.sport = 'running'

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from keepsake.running.charts import HEIGHT, WIDTH, bar_chart, dot_chart
 from keepsake.running.digest import EFFICIENCY_DAYS, Digest
 from keepsake.running.facts import EFFORTS
-from keepsake.running.predictions import MARATHON_CAUTION, SOURCES
-from keepsake.running.trends import Comparison
+from keepsake.running.predictions import MARATHON_CAUTION, SOURCES, Prediction
+from keepsake.running.trends import Comparison, rests_on
 from keepsake.running.wording import clock, ordinal
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def _template() -> "Template":
         "day": day,
         "distance": distance,
         "compared": compared,
+        "grounds": grounds,
+        "rests_on": rests_on,
         "change": change,
     }
     environment.filters.update(filters)
@@ -88,6 +90,21 @@ def day(moment: date) -> str:
 def distance(metres: float) -> str:
     """A distance by the name it has among best efforts: `400 m`, `5 km`, `half marathon`."""
     return EFFORTS.get(f"{metres:.7g}", f"{metres:.0f} m")
+
+
+def grounds(race: Prediction) -> str:
+    """What a prediction rests on: `from 5 km (4998 m measured) in 24:10 on 9 May`."""
+    measured = race.from_measured
+    short = (
+        f" ({measured:.0f} m measured)" if measured and round(measured) < race.from_metres else ""
+    )
+    told = (
+        f"from {distance(race.from_metres)}{short} in {clock(race.from_seconds)} "
+        f"on {day(race.from_day)}"
+    )
+    if race.ran is None or race.ran_day is None:
+        return told
+    return f"{told}; no slower than the {clock(race.ran)} that you ran on {day(race.ran_day)}"
 
 
 def change(percent: float) -> str:

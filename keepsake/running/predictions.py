@@ -2,6 +2,10 @@
 
 Best efforts are cut from training and rarely all out, so a race may well be faster. A formula knows
 nothing of training for the distance, the course, or the weather. Metres and seconds.
+
+A run that is a race's distance to one per cent counts as it, with its time; for other races it
+speaks with the distance that was measured. And what was run can be run: no prediction is slower
+than the fastest of these days over the same distance.
 """
 
 import math
@@ -30,13 +34,21 @@ MARATHON_CAUTION = (
 
 
 class Prediction(Facts):
-    """A race, the seconds each formula gives, and the effort that they rest on."""
+    """A race, the seconds each formula gives, and the effort that they rest on.
+
+    `from_measured` is the distance of the effort where it is a little short of `from_metres`.
+    `ran` is the fastest time over the race's own distance, where a formula gives a slower one:
+    `fastest` and `slowest` are not slower than it.
+    """
 
     race: str
     metres: float
     seconds: dict[str, float]  # by formula
     fastest: float
     slowest: float
+    ran: float | None = None
+    ran_day: date | None = None
+    from_measured: float | None = None
     from_metres: float
     from_seconds: float
     from_day: date
@@ -91,27 +103,48 @@ def predict(efforts: Iterable[Effort]) -> list[Prediction]:
 
     A race without such an effort is left out.
     """
+    efforts = list(efforts)
     usable = [e for e in efforts if SHORTEST <= e.seconds <= LONGEST]
     found = []
     for race, metres in RACES.items():
         near = [e for e in usable if 1 / FURTHEST <= metres / e.metres <= FURTHEST]
         if near:
-            found.append(_predict(race, metres, max(near, key=lambda e: vdot(e.metres, e.seconds))))
+            best = max(near, key=lambda e: vdot(_counts_as(e, metres), e.seconds))
+            own = [e for e in efforts if e.metres == metres]
+            ran = min(own, key=lambda e: e.seconds, default=None)
+            found.append(_predict(race, metres, best, ran))
     return found
 
 
-def _predict(race: str, metres: float, effort: Effort) -> Prediction:
+def _counts_as(effort: Effort, race: float) -> float:
+    """The metres that an effort speaks for a race with."""
+    return effort.metres if effort.metres == race else effort.measured
+
+
+def _predict(race: str, metres: float, effort: Effort, ran: Effort | None) -> Prediction:
     formulas = {"Riegel": riegel, "Cameron": cameron, "Daniels-Gilbert": daniels}
-    seconds = {
-        name: float(round(formula(effort.metres, effort.seconds, metres)))
-        for name, formula in formulas.items()
-    }
+    if effort.metres == metres:
+        seconds = dict.fromkeys(formulas, float(round(effort.seconds)))
+    else:
+        seconds = {
+            name: float(round(formula(effort.measured, effort.seconds, metres)))
+            for name, formula in formulas.items()
+        }
+    fastest, slowest = min(seconds.values()), max(seconds.values())
+    if ran is not None and round(ran.seconds) < slowest:
+        slowest = float(round(ran.seconds))
+        fastest = min(fastest, slowest)
+    else:
+        ran = None
     return Prediction(
         race=race,
         metres=metres,
         seconds=seconds,
-        fastest=min(seconds.values()),
-        slowest=max(seconds.values()),
+        fastest=fastest,
+        slowest=slowest,
+        ran=ran.seconds if ran else None,
+        ran_day=ran.day if ran else None,
+        from_measured=effort.measured if effort.measured < effort.metres else None,
         from_metres=effort.metres,
         from_seconds=effort.seconds,
         from_day=effort.day,

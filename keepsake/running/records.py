@@ -37,6 +37,7 @@ class Activity:
     sport: str | None
     max_heart_rate: int | None  # the runner's, as said
     seen_heart_rate: int | None  # the highest in the runner's activities so far
+    seen_in: int  # how many others have a heart rate
     content_hash: str
 
 
@@ -228,16 +229,21 @@ async def load_activities(connection: AsyncConnection, ids: Collection[int]) -> 
             """
             WITH wanted AS (SELECT * FROM records WHERE id = ANY(%s)),
             seen AS (
-                SELECT owner_id, max(max_heart_rate) AS beats FROM activities
+                SELECT owner_id, max(max_heart_rate) AS beats, count(max_heart_rate) AS activities
+                FROM activities
                 WHERE owner_id IN (SELECT owner_id FROM wanted) GROUP BY owner_id
             )
             SELECT r.id AS record_id, r.owner_id, o.time_zone, f.file_key, f.file_name, f.title,
-                   f.sport, u.max_heart_rate, seen.beats AS seen_heart_rate, r.content_hash
+                   f.sport, u.max_heart_rate, seen.beats AS seen_heart_rate,
+                   -- One that is computed again is not among the others.
+                   coalesce(seen.activities, 0) - (own.max_heart_rate IS NOT NULL)::int AS seen_in,
+                   r.content_hash
             FROM wanted r
             JOIN activity_files f ON f.record_id = r.id
             JOIN owners o ON o.id = r.owner_id
             LEFT JOIN runners u ON u.owner_id = r.owner_id
             LEFT JOIN seen ON seen.owner_id = r.owner_id
+            LEFT JOIN activities own ON own.record_id = r.id
             """,
             (list(ids),),
         )

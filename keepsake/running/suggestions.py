@@ -5,7 +5,7 @@ No model has a say here. A rule says nothing until there is enough history for i
 
 from typing import TYPE_CHECKING
 
-from keepsake.running.trends import Facts, intensity, load_ratio
+from keepsake.running.trends import Facts, intensity, load_ratio, rests_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,11 +48,12 @@ def _spike(runs: "pd.DataFrame", this: "pd.DataFrame") -> Suggestion | None:
     if before.empty or longest["distance"] <= SPIKE * before.max():
         return None
     more = (longest["distance"] / before.max() - 1) * 100
+    known = "only run" if len(before) == 1 else f"longest of the {len(before)} runs"
     return Suggestion(
         rule="one long leap",
-        text=f"Your run of {_km(longest['distance'])} was {more:.0f} % longer than the longest of "
-        f"the 30 days before ({_km(before.max())}). Stay at or below {_km(longest['distance'])} "
-        "for a week or two before you go further.",
+        text=f"Your run of {_km(longest['distance'])} was {more:.0f} % longer than the {known} "
+        f"that are known of the 30 days before ({_km(before.max())}). Stay at or below "
+        f"{_km(longest['distance'])} for a week or two before you go further.",
         source="More than 10 % went with more injuries among 5,205 runners: Frandsen et al., "
         "Br J Sports Med 2025; 59:1203.",
     )
@@ -77,10 +78,11 @@ def _hard(runs: "pd.DataFrame", week: "pd.Timestamp") -> Suggestion | None:
     recent = intensity(runs[(week - runs["week"]).dt.days < 28])
     if recent.hard is None or recent.hard <= HARD_SHARE or sum(recent.zones) < HARD_SECONDS:
         return None
+    assumed = f" ({rests_on(recent.assumed)})" if recent.assumed else ""
     return Suggestion(
         rule="too little easy running",
         text=f"{recent.hard * 100:.0f} % of the time of your last four weeks was in heart-rate "
-        "zones 4 and 5. Run more of it easily, in zones 1 to 3: about 80 % is what good "
+        f"zones 4 and 5{assumed}. Run more of it easily, in zones 1 to 3: about 80 % is what good "
         "endurance athletes do.",
         source="Seiler, Int J Sports Physiol Perform 2010; 5:276.",
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from keepsake.running.history import ZONES
+from keepsake.running.wording import assumed_maximum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +30,24 @@ class Facts(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Assumed(Facts):
+    """The highest heart rates that zones rest on where none was stated.
+
+    They differ where a later activity showed a higher one. `activities` is the fewest that one of
+    them was the most of.
+    """
+
+    lowest: int
+    highest: int
+    activities: int
+
+
 class Effortful(Facts):
     """Seconds by heart rate. `hard` is the share of time outside the easy zones, 0 to 1."""
 
     zones: tuple[Number, ...]
     hard: Number | None
+    assumed: Assumed | None = None  # None: all rest on what the runner stated
 
 
 class Comparison(Facts):
@@ -134,7 +148,8 @@ def intensity(runs: "pd.DataFrame") -> Effortful:
 
     Easy is what lies below the first lactate threshold, near 80 per cent of the highest heart
     rate: here zones 1 to 3. Good endurance athletes spend about 80 per cent of their time there
-    (Seiler, Int J Sports Physiol Perform 2010; 5:276). `hard` is None without heart rate.
+    (Seiler, Int J Sports Physiol Perform 2010; 5:276). `hard` is None without heart rate, and
+    where nothing is known that the zones are parts of.
     """
     seconds = runs[list(ZONES)].sum()
     whole = float(seconds.sum())
@@ -142,6 +157,28 @@ def intensity(runs: "pd.DataFrame") -> Effortful:
     return Effortful(
         zones=tuple(float(s) for s in seconds) if whole else (),
         hard=1 - easy / whole if whole else None,
+        assumed=_assumed(runs) if whole else None,
+    )
+
+
+def rests_on(assumed: Assumed) -> str:
+    """What zones rest on where the runner stated no highest heart rate."""
+    if assumed.lowest == assumed.highest:
+        return assumed_maximum(assumed.highest, assumed.activities)
+    return (
+        f"with {assumed.lowest} to {assumed.highest} bpm as your highest heart rate, the most that "
+        f"{assumed.activities} or more activities had shown"
+    )
+
+
+def _assumed(runs: "pd.DataFrame") -> Assumed | None:
+    seen = runs.dropna(subset=["zone_activities"])
+    if seen.empty:
+        return None
+    return Assumed(
+        lowest=int(seen["zone_maximum"].min()),
+        highest=int(seen["zone_maximum"].max()),
+        activities=int(seen["zone_activities"].min()),
     )
 
 

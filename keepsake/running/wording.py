@@ -19,10 +19,15 @@ NOTABLE_CLIMB = 10.0  # metres
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact: what it is of, and what it says. The text alone holds every number."""
+    """One fact: what it is of, and what it says. The text alone holds every number.
+
+    An assumed one says in its text what it rests on. It is shown to people, and given to no model:
+    what a model makes of it would no longer say so.
+    """
 
     name: str
     text: str
+    assumed: bool = False
 
 
 def told(facts: Facts, zone: ZoneInfo) -> list[Fact]:
@@ -33,7 +38,10 @@ def told(facts: Facts, zone: ZoneInfo) -> list[Fact]:
         *_heart(facts),
         *_kilometres(facts),
         *(
-            Fact("fastest stretch", f"{EFFORTS[metres]} in {clock(seconds)}")
+            Fact(
+                "fastest stretch",
+                f"{EFFORTS[metres]} in {clock(seconds)}{_measured(facts, metres)}",
+            )
             for metres, seconds in facts.best_efforts.items()
             if metres in EFFORTS
         ),
@@ -61,6 +69,11 @@ def ordinal(number: int) -> str:
     return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
+def is_local(zone: ZoneInfo) -> bool:
+    """Whether a clock of this zone is the runner's. UTC is what stands where no zone was named."""
+    return zone.key not in ("UTC", "Etc/UTC")
+
+
 def part_of_day(local: datetime) -> str:
     """`morning`, `afternoon`, `evening`, `night`."""
     if 5 <= local.hour < 12:
@@ -78,8 +91,14 @@ def span(fastest: float, slowest: float) -> str:
 
 def _occasion(facts: Facts, zone: ZoneInfo) -> Iterator[Fact]:
     start = facts.started_at.astimezone(zone)
-    yield Fact("sport", facts.sport if facts.sport != "unknown" else "running")
-    yield Fact("date", f"{start:%A} {start.day} {start:%B %Y}")
+    if facts.sport != "unknown":
+        yield Fact("sport", facts.sport)
+    date = f"{start:%A} {start.day} {start:%B %Y}"
+    if not is_local(zone):
+        yield Fact("date", f"{date} (UTC)", assumed=True)
+        yield Fact("start", f"{start:%H:%M} UTC", assumed=True)
+        return
+    yield Fact("date", date)
     part = part_of_day(start)
     yield Fact("start", f"{start:%H:%M}, {'at' if part == 'night' else 'in the'} {part}")
 
@@ -117,12 +136,33 @@ def _heart(facts: Facts) -> Iterator[Fact]:
         return
     yield Fact("average heart rate", f"{facts.heart_rate:.0f} bpm")
     yield Fact("highest heart rate", f"{facts.max_heart_rate} bpm")
-    for number, seconds in enumerate(facts.zones, start=1):
-        if seconds >= NOTABLE_ZONE:
-            minutes = max(round(seconds / 60), 1)
-            yield Fact("heart rate zones", f"{minutes} min in zone {number} of 5")
+    yield from _zones(facts)
     if facts.drift is not None:
         yield Fact("heart rate drift", _drift(facts.drift))
+
+
+def _zones(facts: Facts) -> Iterator[Fact]:
+    """Nothing where it is not known what the zones are parts of."""
+    parts = [
+        f"{max(round(seconds / 60), 1)} min in zone {number} of 5"
+        for number, seconds in enumerate(facts.zones, start=1)
+        if seconds >= NOTABLE_ZONE
+    ]
+    if facts.zone_maximum is None or not parts:
+        return
+    if facts.zone_activities is None:
+        yield from (Fact("heart rate zones", part) for part in parts)
+        return
+    rests_on = assumed_maximum(facts.zone_maximum, facts.zone_activities)
+    yield Fact("heart rate zones", f"{', '.join(parts)}, {rests_on}", assumed=True)
+
+
+def assumed_maximum(beats: int, activities: int) -> str:
+    """What zones rest on where the runner stated no highest heart rate."""
+    return (
+        f"with {beats} bpm as your highest heart rate, the most that {activities} activities "
+        "have shown"
+    )
 
 
 def _drift(drift: float) -> str:
@@ -142,6 +182,12 @@ def _kilometres(facts: Facts) -> Iterator[Fact]:
         yield Fact("fastest kilometre", _ranked(fastest))
         yield Fact("slowest kilometre", _ranked(slowest))
     yield Fact("kilometre by kilometre", ", ".join(clock(split.pace) for split in whole))
+
+
+def _measured(facts: Facts, metres: str) -> str:
+    """What was measured where it is a little short of the distance that it counts as."""
+    short = facts.distance < float(metres) and round(facts.distance) != round(float(metres))
+    return f" ({facts.distance:.0f} m measured)" if short else ""
 
 
 def _ranked(split: Split) -> str:

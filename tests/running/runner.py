@@ -32,6 +32,8 @@ class Runner:
         ascent: float | None = 50.0,
         drift: float | None = None,
         zones: Sequence[float] = (),
+        zone_maximum: int | None = 188,
+        zone_activities: int | None = None,
         best_efforts: Mapping[str, float] | None = None,
         sport: str = "running",
         title: str | None = None,
@@ -55,8 +57,9 @@ class Runner:
             )
             db.execute(
                 "INSERT INTO activities (record_id, owner_id, sport, started_at, distance, elapsed,"
-                " moving, ascent, heart_rate, drift, splits, zones, best_efforts, issues)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '[]', %s, %s, '[]')",
+                " moving, ascent, heart_rate, drift, splits, zones, zone_maximum,"
+                " zone_activities, best_efforts, issues)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '[]', %s, %s, %s, %s, '[]')",
                 (
                     row[0],
                     self.owner.id,
@@ -69,6 +72,8 @@ class Runner:
                     heart_rate,
                     drift,
                     Jsonb(list(zones)),
+                    zone_maximum if zones else None,
+                    zone_activities if zones else None,
                     Jsonb(dict(best_efforts or {})),
                 ),
             )

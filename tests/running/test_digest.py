@@ -303,6 +303,36 @@ def test_the_command_shows_a_week_and_its_page(ada: Runner, instance: dg.Dagster
     assert Digest.model_validate(json.loads(as_json.output)["facts"]) == stored(ada)[0]
 
 
+def test_a_race_a_little_short_is_predicted_as_it_was_run(
+    ada: Runner, instance: dg.DagsterInstance
+) -> None:
+    ada.ran("2026-05-09T08:00", 4.998, pace=1450 / 4.998, best_efforts={"5000": 1450.0})
+    materialize(instance, weekly_digests, WEEK)
+    _, page, _ = stored(ada)
+    assert "from 5 km (4998 m measured) in 24:10 on 9 May" in page.words
+    shown = CliRunner().invoke(app, ["digest", "--owner", "ada"])
+    assert "1 run, 5.0 km, 24:10 moving" in shown.output
+    assert "  5 km: 24:10, from 5 km (4998 m measured) in 24:10 on 9 May" in shown.output
+
+
+def test_the_page_says_what_its_zones_rest_on(ada: Runner, instance: dg.DagsterInstance) -> None:
+    zones = (60, 600, 1200, 600, 60)
+    ada.ran("2026-05-09T08:00", zones=zones, zone_maximum=187, zone_activities=24)
+    materialize(instance, weekly_digests, WEEK)
+    _, page, _ = stored(ada)
+    assert (
+        "the zones are counted with 187 bpm as your highest heart rate, the most that 24 "
+        "activities have shown" in page.words
+    )
+
+
+def test_without_zones_the_page_says_why(ada: Runner, instance: dg.DagsterInstance) -> None:
+    ada.ran("2026-05-09T08:00")
+    materialize(instance, weekly_digests, WEEK)
+    _, page, _ = stored(ada)
+    assert "No heart-rate zones: no highest heart rate is stated" in page.words
+
+
 def test_the_command_says_when_there_is_no_digest(ada: Runner) -> None:
     shown = CliRunner().invoke(app, ["digest", "--owner", "ada", "--week", WEEK])
     assert shown.exit_code == 2

@@ -15,7 +15,7 @@ import pytest
 from keepsake.apart import Apart
 from keepsake.errors import PermanentError
 from keepsake.running.compute import compute
-from keepsake.running.facts import EFFORTS, Facts
+from keepsake.running.facts import EFFORTS, Facts, Seen
 from tests.running.activity_files import (
     METRES_A_DEGREE,
     MORNING,
@@ -107,15 +107,29 @@ def test_zones_begin_at_tenths_of_the_highest_heart_rate() -> None:
     assert facts.zones == (100, 100, 100, 100, 100)  # below 50 % is in none
 
 
-def test_without_a_highest_heart_rate_the_activity_s_own_counts() -> None:
-    assert compute(fit(steady(minutes=10, heart_rate=150))).zones == (0, 0, 0, 0, 600)
+class TestWithoutAStatedHighestHeartRate:
+    FILE = fit(steady(minutes=10, heart_rate=150))
 
+    @pytest.mark.parametrize("seen", [None, Seen(187, 18)])
+    def test_there_are_no_zones_from_fewer_than_twenty_activities(self, seen: Seen | None) -> None:
+        facts = compute(self.FILE, seen=seen)
+        assert facts.zones == ()
+        assert (facts.zone_maximum, facts.zone_activities) == (None, None)
+        assert (facts.heart_rate, facts.max_heart_rate) == (150, 150)
 
-def test_zones_are_parts_of_the_highest_heart_rate_seen_here_or_before() -> None:
-    file = fit(steady(minutes=10, heart_rate=150))
-    assert compute(file, seen_heart_rate=140).zones == (0, 0, 0, 0, 600)
-    assert compute(file, seen_heart_rate=200).zones == (0, 0, 600, 0, 0)
-    assert compute(file, seen_heart_rate=140, max_heart_rate=200).zones == (0, 0, 600, 0, 0)
+    def test_the_most_that_twenty_have_shown_is_assumed_and_named(self) -> None:
+        facts = compute(self.FILE, seen=Seen(200, 19))
+        assert list(facts.zones) == [0, 0, 600, 0, 0]
+        assert (facts.zone_maximum, facts.zone_activities) == (200, 20)
+
+    def test_the_activity_itself_may_show_the_most(self) -> None:
+        facts = compute(self.FILE, seen=Seen(140, 30))
+        assert (facts.zone_maximum, facts.zone_activities) == (150, 31)
+
+    def test_what_was_stated_goes_before_what_was_seen(self) -> None:
+        facts = compute(self.FILE, seen=Seen(140, 30), max_heart_rate=200)
+        assert list(facts.zones) == [0, 0, 600, 0, 0]
+        assert (facts.zone_maximum, facts.zone_activities) == (200, None)
 
 
 def test_drift_compares_speed_at_a_heart_rate_between_the_halves() -> None:
@@ -152,6 +166,18 @@ def test_strides_are_counted_as_two_steps(counted: float, steps: float) -> None:
     run = steady(minutes=5)
     facts = compute(fit(replace(run, cadence=np.full(len(run.seconds), counted))))
     assert facts.cadence == steps
+
+
+@pytest.mark.parametrize(("counted", "steps"), [(55, 110), (105, 105)])
+def test_steps_of_a_walk_are_not_taken_for_strides(counted: float, steps: float) -> None:
+    walk = steady(minutes=5, sport="walking", pace=700)
+    facts = compute(fit(replace(walk, cadence=np.full(len(walk.seconds), counted))))
+    assert facts.cadence == steps
+
+
+def test_nothing_is_said_of_turns_or_steps_where_the_sport_is_not_known() -> None:
+    facts = compute(gpx(steady(minutes=5)).replace(b"<type>running</type>", b""))
+    assert (facts.sport, facts.cadence) == ("unknown", None)
 
 
 def test_turns_of_a_wheel_are_not() -> None:
@@ -410,6 +436,37 @@ class TestWhateverTheRun:
     def test_a_zone_s_seconds_are_moving_time(self) -> None:
         facts = compute(fit(standing(varied(), at=900, seconds=120)), max_heart_rate=200)
         assert sum(facts.zones) == pytest.approx(facts.moving)
+
+
+def run_of(metres: float, seconds: int) -> Run:
+    """An even run."""
+    clock = np.arange(seconds + 1.0)
+    return Run(MORNING, clock, distance=np.round(clock / seconds * metres, 2))
+
+
+class TestARunOfAboutARaceDistance:
+    """What a watch measures of a race is up to one per cent more or less."""
+
+    @pytest.mark.parametrize("metres", [4950, 4998, 5000])
+    def test_counts_as_it_with_its_own_time(self, metres: float) -> None:
+        assert compute(tcx(run_of(metres, 1450))).best_efforts["5000"] == 1450
+
+    def test_that_is_longer_has_the_fastest_stretch_in_it(self) -> None:
+        assert compute(tcx(run_of(5040, 1450))).best_efforts["5000"] == pytest.approx(1438.5, abs=1)
+
+    def test_of_more_than_one_per_cent_less_does_not(self) -> None:
+        assert "5000" not in compute(tcx(run_of(4949, 1450))).best_efforts
+
+    def test_counts_without_the_rest_before_its_start(self) -> None:
+        run = run_of(4998, 1450)
+        assert run.distance is not None
+        waited = np.concatenate([np.zeros(60), run.distance])
+        late = Run(MORNING, np.arange(60.0 + 1451), distance=waited)
+        assert compute(tcx(late)).best_efforts["5000"] == 1450
+
+    def test_counts_where_only_the_totals_are_known(self) -> None:
+        by_hand = Run(MORNING, np.array([1450.0]), distance=np.array([4998.0]))
+        assert compute(fit(by_hand)).best_efforts == {"5000": 1450}
 
 
 def test_every_effort_is_told_by_its_metres() -> None:

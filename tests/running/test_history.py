@@ -73,6 +73,20 @@ def test_what_a_file_does_not_know_is_not_a_number(ada: Runner) -> None:
     assert run[["ascent", "heart_rate", "drift", "zone1"]].isna().all()
 
 
+def test_zones_of_which_nobody_knows_what_they_are_parts_of_are_not_read(ada: Runner) -> None:
+    ada.ran("2026-05-04T07:00", zones=(60, 60, 60, 60, 60), zone_maximum=None)
+    ada.ran("2026-05-05T07:00", zones=(60, 60, 60, 60, 60))
+    with connect(ada.url) as db:
+        assert list(read_runs(db, ada.owner)["zone1"].isna()) == [True, False]
+
+
+def test_an_effort_of_a_run_that_is_a_little_short_knows_what_was_measured(ada: Runner) -> None:
+    ada.ran("2026-05-09T07:00", 4.998, best_efforts={"1000": 250.0, "5000": 1450.0})
+    with connect(ada.url) as db:
+        found = best_efforts(db, ada.owner, date(2026, 5, 1), date(2026, 6, 1))
+    assert [effort.measured for effort in found] == [1000, 4998]
+
+
 def test_a_best_effort_is_the_fastest_of_the_days_asked_for(ada: Runner) -> None:
     ada.ran("2026-02-01T07:00", best_efforts={"5000": 1100.0})
     ada.ran("2026-05-04T07:00", best_efforts={"5000": 1300.0, "21097.5": 6000.0})

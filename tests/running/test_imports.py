@@ -125,16 +125,33 @@ def test_facts_are_of_the_sport_that_an_export_names_where_the_file_names_none(
     assert facts["distance"] == pytest.approx(9000, abs=0.5)
 
 
-def test_zones_follow_what_is_known_of_the_heart_when_facts_are_computed(
+def test_there_are_no_zones_before_enough_is_known_of_the_heart(
     journal: Journal, tmp_path: Path
 ) -> None:
-    one, two, three = days(3)
-    for start, beats in ((one, 160), (two, 200), (three, 150)):
-        (tmp_path / "run.tcx").write_bytes(tcx(start, beats=beats))
+    *first, last = days(21)
+    members = {f"{d:%d}.tcx": tcx(d, beats=200 if d == first[3] else 150) for d in first[:-1]}
+    journal.take_in(archive(tmp_path / "e.zip", members))
+    journal.run("activities")
+    assert journal.rows("SELECT FROM activities WHERE zones <> '[]'") == []
+    for day in (first[-1], last):
+        (tmp_path / "run.tcx").write_bytes(tcx(day, beats=150))
         journal.add(tmp_path / "run.tcx")
         journal.run("activities")
-    rows = journal.rows("SELECT zones FROM activities ORDER BY started_at")
-    assert [row["zones"].index(720) for row in rows] == [4, 4, 2]  # 150 is 75 % of 200
+    found = journal.rows(
+        "SELECT zones, zone_maximum, zone_activities FROM activities WHERE zones <> '[]'"
+        " ORDER BY started_at"
+    )
+    assert [row["zones"].index(720) for row in found] == [2, 2]  # 150 is 75 % of 200
+    assert [(r["zone_maximum"], r["zone_activities"]) for r in found] == [(200, 20), (200, 21)]
+
+
+def test_an_activity_that_is_computed_again_counts_once(journal: Journal, tmp_path: Path) -> None:
+    members = {f"{d:%d}.tcx": tcx(d, beats=150) for d in days(20)}
+    journal.take_in(archive(tmp_path / "e.zip", members))
+    for _ in range(2):
+        journal.run("activities", take="all", redo=True, max_records=1000)
+    rows = journal.rows("SELECT DISTINCT zone_activities FROM activities")
+    assert rows == [{"zone_activities": 20}]
 
 
 def test_an_import_that_broke_off_is_run_again(

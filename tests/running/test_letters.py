@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from assets.running.coaching_insights import NO_HEART_RATE, insights_grounded
-from assets.running.letters import letters_grounded, letters_plain
+from assets.running.letters import letters_grounded, letters_plain, opening
 from assets.running.prompts import is_plain, plain_text
 from keepsake.database import connect
 from keepsake.running.kept import kept_activity
+from keepsake.running.wording import Fact
 from keepsake.tiers import set_tier
 from tests.family.house import Storyteller
 
@@ -159,6 +160,41 @@ def test_the_embedded_model_writes_what_is_plain_and_true(
         assert "148 bpm" in kept.insight.heart_rate
         for look in (letters_plain, letters_grounded, insights_grounded):
             assert (look(db, ALL).looked_at, look(db, ALL).bad) == (1, [])
+
+
+def test_zones_of_an_assumed_highest_heart_rate_are_given_to_no_model(
+    told_journal: Journal, writes: Callable[..., None], poet: Storyteller, tmp_path: Path
+) -> None:
+    writes(GOOD)
+    members = {f"{n}.tcx": tcx(MORNING + timedelta(days=n)) for n in range(20)}
+    told_journal.take_in(archive(tmp_path / "e.zip", members))
+    told_journal.run("activities")
+    told_journal.run("activities", take="all", redo=True)
+    told_journal.run()
+    assert told_journal.rows("SELECT FROM activities WHERE zone_activities IS NULL") == []
+    assert len(poet.prompts) == 40
+    assert not any("zone" in prompt for prompt in poet.prompts)
+
+
+def test_a_runner_without_a_time_zone_gets_times_of_utc_or_none(
+    opens_journal: OpensJournal, models_url: str, tmp_path: Path
+) -> None:
+    journal = opens_journal(models_url=models_url).of("Sam")
+    record_id = ran(journal, tmp_path)
+    journal.run()
+    with connect(journal.url) as db:
+        letter = kept_activity(db, record_id).letter
+    assert letter is not None
+    assert letter.startswith("On Sunday 7 June 2026 (UTC) you ran 2.40 km in 12 min, at 5:00")
+    assert "morning" not in letter
+
+
+def test_a_letter_about_an_unknown_sport_names_none() -> None:
+    facts = [Fact("date", "Sunday 7 June 2026"), Fact("moving time", "12 min")]
+    assert opening(facts) == "On Sunday 7 June 2026 you went for 12 min."
+    assert opening([*facts, Fact("distance", "2.40 km")]) == (
+        "On Sunday 7 June 2026 you went 2.40 km in 12 min."
+    )
 
 
 def test_checks_find_what_is_not_plain_or_not_grounded(

@@ -5,13 +5,16 @@ from datetime import date
 import pytest
 
 from keepsake.running.history import Effort
+from keepsake.running.page import grounds
 from keepsake.running.predictions import cameron, daniels, predict, riegel, vdot
 
 TWENTY_MINUTES = 20 * 60
 
 
-def effort(metres: float, seconds: float, record_id: int = 1) -> Effort:
-    return Effort(metres, seconds, date(2026, 5, 4), record_id)
+def effort(
+    metres: float, seconds: float, record_id: int = 1, measured: float | None = None
+) -> Effort:
+    return Effort(metres, seconds, date(2026, 5, 4), record_id, measured or metres)
 
 
 def races(*efforts: Effort) -> list[str]:
@@ -72,3 +75,42 @@ def test_an_effort_speaks_only_for_races_near_it(given: Effort, expected: list[s
 
 def test_without_efforts_there_is_nothing_to_predict() -> None:
     assert predict([]) == []
+
+
+class TestARunThatIsOnePerCentShort:
+    """4,998 m in 24:10."""
+
+    RUN = effort(5000, 1450, measured=4998)
+
+    def test_predicts_its_own_distance_in_its_own_time(self) -> None:
+        five = predict([self.RUN])[0]
+        assert set(five.seconds.values()) == {1450}
+        assert (five.fastest, five.slowest) == (1450, 1450)
+
+    def test_speaks_for_other_races_with_what_was_measured(self) -> None:
+        ten = predict([self.RUN])[1]
+        assert ten.seconds["Riegel"] == round(riegel(4998, 1450, 10_000))
+
+    def test_is_named_with_what_was_measured(self) -> None:
+        assert grounds(predict([self.RUN])[0]) == "from 5 km (4998 m measured) in 24:10 on 4 May"
+
+
+class TestNoPredictionIsSlowerThanWhatWasRun:
+    def test_where_a_shorter_run_is_worth_more_and_formulas_differ(self) -> None:
+        ten = predict([effort(10_000, 3008, 1), effort(5000, 1449, 2)])[1]
+        assert ten.from_record == 2  # worth a little more by Daniels' measure
+        assert ten.seconds["Riegel"] > 3008  # and by Riegel's less
+        assert (ten.fastest, ten.slowest, ten.ran) == (ten.seconds["Daniels-Gilbert"], 3008, 3008)
+        assert "no slower than the 50:08 that you ran on 4 May" in grounds(ten)
+
+    def test_where_it_took_longer_than_the_formulas_hold_for(self) -> None:
+        marathon = predict([effort(10_000, 3300), effort(42_195, 240 * 60, 2)])[-1]
+        assert marathon.from_record == 1
+        assert max(marathon.seconds.values()) > 240 * 60
+        assert (marathon.fastest, marathon.slowest) == (
+            min(*marathon.seconds.values(), 240 * 60),
+            240 * 60,
+        )
+
+    def test_and_nothing_is_said_of_it_where_none_is(self) -> None:
+        assert [race.ran for race in predict([effort(5000, 1450)])] == [None] * 3

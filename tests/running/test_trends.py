@@ -21,6 +21,8 @@ def run(day: str, km: float = 10.0, *, pace: float = 300.0, **known: Any) -> dic
         "ascent": 50.0,
         "heart_rate": 150.0,
         "drift": float("nan"),
+        "zone_maximum": 188.0,
+        "zone_activities": float("nan"),
         **dict(zip(ZONES, known.pop("zones", [float("nan")] * 5), strict=True)),
         **known,
     }
@@ -110,6 +112,26 @@ def test_zones_one_to_three_are_easy() -> None:
     assert found.hard == 0.4
 
 
+def test_what_zones_rest_on_is_told_where_it_is_assumed() -> None:
+    zones = (100, 200, 300, 300, 100)
+    early = run("2026-05-04", zones=zones, zone_maximum=183.0, zone_activities=20.0)
+    late = run("2026-05-05", zones=zones, zone_maximum=187.0, zone_activities=24.0)
+    stated = run("2026-05-06", zones=zones)
+
+    def told(*runs: Mapping[Any, Any]) -> str | None:
+        assumed = trends.intensity(table(*runs)).assumed
+        return trends.rests_on(assumed) if assumed else None
+
+    assert told(stated) is None
+    assert told(late, stated) == (
+        "with 187 bpm as your highest heart rate, the most that 24 activities have shown"
+    )
+    assert told(early, late) == (
+        "with 183 to 187 bpm as your highest heart rate, the most that 20 or more activities had "
+        "shown"
+    )
+
+
 def test_without_heart_rate_there_is_no_intensity() -> None:
     found = trends.intensity(table(run("2026-05-04")))
     assert (found.zones, found.hard) == ((), None)
@@ -188,6 +210,16 @@ def test_too_much_hard_running_is_named_once_there_is_enough_to_go_by() -> None:
     assert rules(table(run("2026-05-04", zones=mixed))) == ["too little easy running"]
     assert rules(table(run("2026-05-04", zones=(0, 0, 500, 2000, 500)))) == []
     assert rules(table(run("2026-05-04", zones=(0, 0, 8000, 2000, 500)))) == []
+
+
+def test_advice_on_zones_of_an_assumed_highest_heart_rate_says_so() -> None:
+    hard = run("2026-05-04", zones=(0, 0, 0, 0, 7500), zone_maximum=187.0, zone_activities=24.0)
+    runs = table(hard)
+    [advice] = suggest(runs, trends.volume(runs, "week", WEEK), WEEK)
+    assert advice.text.startswith(
+        "100 % of the time of your last four weeks was in heart-rate zones 4 and 5 (with 187 bpm "
+        "as your highest heart rate, the most that 24 activities have shown). Run more of it easily"
+    )
 
 
 def test_weeks_without_a_long_run_are_named() -> None:

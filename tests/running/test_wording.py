@@ -1,12 +1,13 @@
 """How facts are told: in the words and with the roundings that runners use."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from keepsake.running.facts import Facts, Split
-from keepsake.running.wording import clock, duration, part_of_day, span, told
+from keepsake.running.wording import Fact, clock, duration, part_of_day, span, told
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RUN = Facts(
@@ -23,6 +24,7 @@ RUN = Facts(
     drift=4.24,
     splits=(Split(1, 1000, 312), Split(2, 1000, 291.2), Split(3, 1000, 330), Split(4, 21.4, 2)),
     zones=(0, 12, 300, 2100, 733),
+    zone_maximum=188,
     best_efforts={"400": 110.6, "10000": 3128.1},
 )
 
@@ -78,6 +80,34 @@ def test_zones_of_less_than_half_a_minute_are_not_told() -> None:
     ]
 
 
+def test_zones_of_an_assumed_highest_heart_rate_say_so_and_are_given_to_no_model() -> None:
+    assumed = replace(RUN, zone_maximum=187, zone_activities=24)
+    assert [fact for fact in told(assumed, BERLIN) if fact.assumed] == [
+        Fact(
+            "heart rate zones",
+            "5 min in zone 3 of 5, 35 min in zone 4 of 5, 12 min in zone 5 of 5, with 187 bpm as "
+            "your highest heart rate, the most that 24 activities have shown",
+            assumed=True,
+        )
+    ]
+
+
+def test_zones_of_nobody_knows_what_are_not_told() -> None:
+    assert texts(replace(RUN, zone_maximum=None), "heart rate zones") == []
+
+
+def test_without_a_time_zone_of_the_runner_times_are_those_of_utc_and_said_to_be() -> None:
+    utc = ZoneInfo("UTC")
+    assert texts(RUN, "date", utc) == ["Sunday 6 September 2026 (UTC)"]
+    assert texts(RUN, "start", utc) == ["05:30 UTC"]
+    assert {fact.name for fact in told(RUN, utc) if fact.assumed} == {"date", "start"}
+
+
+def test_a_stretch_that_is_a_little_short_says_what_was_measured() -> None:
+    short = replace(RUN, distance=4998.2, best_efforts={"1000": 280.0, "5000": 1450.0})
+    assert texts(short, "fastest stretch") == ["1 km in 4:40", "5 km in 24:10 (4998 m measured)"]
+
+
 def test_each_stretch_is_told_by_its_name() -> None:
     assert texts(RUN, "fastest stretch") == ["400 m in 1:51", "10 km in 52:08"]
 
@@ -96,7 +126,7 @@ def test_the_parts_of_a_day_have_names() -> None:
 
 def test_what_is_not_known_is_not_told() -> None:
     bare = Facts("unknown", RUN.started_at, distance=0, elapsed=60, moving=60)
-    assert [fact.name for fact in told(bare, BERLIN)] == ["sport", "date", "start", "moving time"]
+    assert [fact.name for fact in told(bare, BERLIN)] == ["date", "start", "moving time"]
 
 
 def test_even_kilometres_have_no_fastest() -> None:
