@@ -130,7 +130,7 @@ def line_multi_asset(
             context.log.info(report.line())
         with database.connect() as connection:
             for name, step in report.steps.items():
-                if step.made or step.up_to_date or not (step.down or step.waiting):
+                if step.made or step.nothing or step.up_to_date or not (step.down or step.waiting):
                     yield dg.MaterializeResult(asset_key=name, metadata=_metadata(step, report))
             for key in context.selected_asset_check_keys:
                 asset = key.asset_key.to_user_string()
@@ -230,6 +230,7 @@ def _metadata(step: StepReport, report: Report) -> dict[str, Any]:
     usage = step.usage
     story = {
         "made": step.made,
+        "nothing to make": step.nothing,
         "up to date": step.up_to_date,
         "failed": step.failed,
         "deferred": step.deferred,

@@ -396,7 +396,7 @@ class _Run:
             item.account.book(outcome.usage.cost)
         _count(self.report.steps[step.name], outcome)
         if outcome.result is not None:
-            item.results[step.name] = outcome.result
+            item.results[step.name] = None if outcome.nothing_reason else outcome.result
             item.remade[step.name] = outcome.output_fingerprint
         elif (entry := item.entries.get(step.name)) and entry.status == "succeeded":
             # The earlier result stands. If the remake failed it stays stale, so that the next
@@ -500,7 +500,7 @@ class _Run:
                 try:
                     inputs = [await self._result(need, item) for need in step.needs]
                     result = await step.make(item.source, *inputs, self.tools)
-                    ending = _succeeded(result, self._input(step, item), step.essence(result))
+                    ending = _succeeded(step, result, self._input(step, item))
                 except Exception as caught:
                     error = _blamed(caught)
                     attempts += not isinstance(error, EndpointDown)
@@ -522,6 +522,9 @@ class _Run:
                 )
 
     async def _result(self, need: str, item: _Item) -> Any:
+        """The result of a need; None if there was nothing to make."""
+        if need not in item.results and item.output(need) is None:
+            return None
         if need not in item.results:
             async with self.pool.connection() as connection:
                 stored = await self._stored(connection, need, [item.record_id])
@@ -549,12 +552,14 @@ def _delay(error: Exception, attempts: int) -> float | None:
     return delay if delay <= LONGEST_PATIENCE else None
 
 
-def _succeeded(result: Any, input_fingerprint: str, essence: Any) -> dict[str, Any]:
+def _succeeded(step: Step, result: Any, input_fingerprint: str) -> dict[str, Any]:
+    reason = step.nothing(result)
     return {
         "status": "succeeded",
         "result": result,
+        "nothing_reason": reason,
         "input_fingerprint": input_fingerprint,
-        "output_fingerprint": None if essence is None else fingerprint(essence),
+        "output_fingerprint": fingerprint(step.essence(result)) if reason is None else None,
     }
 
 
@@ -595,12 +600,16 @@ def _as_it_was(entry: Entry) -> dict[str, Any]:
         "status": "succeeded",
         "input_fingerprint": entry.input_fingerprint,
         "output_fingerprint": entry.output_fingerprint,
+        "nothing_reason": entry.nothing_reason,
     }
 
 
 def _count(report: StepReport, outcome: Outcome) -> None:
     if outcome.status == "succeeded":
-        report.made += 1
+        if outcome.nothing_reason is None:
+            report.made += 1
+        else:
+            report.nothing += 1
     elif outcome.status == "failed":
         report.failed += 1
     elif outcome.error_type == "Waiting":

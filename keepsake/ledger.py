@@ -38,6 +38,7 @@ class Entry:
     held: str | None
     input_fingerprint: str | None
     output_fingerprint: str | None
+    nothing_reason: str | None
 
     @property
     def died(self) -> int:
@@ -67,6 +68,7 @@ class Outcome:
     deferrals: int = 0
     input_fingerprint: str | None = None
     output_fingerprint: str | None = None
+    nothing_reason: str | None = None
     usage: Usage | None = None
     seconds: float | None = None
     error_type: str | None = None
@@ -237,7 +239,7 @@ async def entries(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, 
         await cursor.execute(
             """
             SELECT record_id, step, status, coalesce(due_at <= now(), false) AS due, attempts,
-                   deferrals, crashes, held, input_fingerprint, output_fingerprint
+                   deferrals, crashes, held, input_fingerprint, output_fingerprint, nothing_reason
             FROM ledger WHERE record_id = ANY(%s)
             """,
             (list(ids),),
@@ -288,22 +290,22 @@ async def write(
     await connection.execute(
         """
         INSERT INTO ledger AS l (record_id, step, line, status, due_at, attempts, deferrals,
-            input_fingerprint, output_fingerprint, models, calls, tokens_in, tokens_out,
-            audio_seconds, characters, cost, seconds, error_type, error_message, run_id, started_at,
-            finished_at)
+            input_fingerprint, output_fingerprint, nothing_reason, models, calls, tokens_in,
+            tokens_out, audio_seconds, characters, cost, seconds, error_type, error_message, run_id,
+            started_at, finished_at)
         SELECT record_id, step, %(line)s, status, due_at, attempts, deferrals, input_fingerprint,
-            output_fingerprint, string_to_array(models, E'\\x1f'), calls, tokens_in, tokens_out,
-            audio_seconds, characters, cost, seconds, error_type, error_message, %(run_id)s,
-            now() - make_interval(secs => coalesce(seconds, 0)), now()
+            output_fingerprint, nothing_reason, string_to_array(models, E'\\x1f'), calls,
+            tokens_in, tokens_out, audio_seconds, characters, cost, seconds, error_type,
+            error_message, %(run_id)s, now() - make_interval(secs => coalesce(seconds, 0)), now()
         FROM unnest(%(record_ids)s::bigint[], %(steps)s::text[], %(statuses)s::text[],
             %(due)s::timestamptz[], %(attempts)s::smallint[], %(deferrals)s::smallint[],
-            %(inputs)s::text[], %(outputs)s::text[], %(models)s::text[], %(calls)s::integer[],
-            %(tokens_in)s::bigint[], %(tokens_out)s::bigint[], %(audio_seconds)s::real[],
-            %(characters)s::integer[], %(costs)s::numeric[], %(seconds)s::real[],
-            %(error_types)s::text[], %(error_messages)s::text[])
+            %(inputs)s::text[], %(outputs)s::text[], %(nothing)s::text[], %(models)s::text[],
+            %(calls)s::integer[], %(tokens_in)s::bigint[], %(tokens_out)s::bigint[],
+            %(audio_seconds)s::real[], %(characters)s::integer[], %(costs)s::numeric[],
+            %(seconds)s::real[], %(error_types)s::text[], %(error_messages)s::text[])
             AS t(record_id, step, status, due_at, attempts, deferrals, input_fingerprint,
-                 output_fingerprint, models, calls, tokens_in, tokens_out, audio_seconds,
-                 characters, cost, seconds, error_type, error_message)
+                 output_fingerprint, nothing_reason, models, calls, tokens_in, tokens_out,
+                 audio_seconds, characters, cost, seconds, error_type, error_message)
         ON CONFLICT (record_id, step) DO UPDATE SET
             status = excluded.status, deferrals = excluded.deferrals,
             held = CASE WHEN excluded.status <> 'succeeded' THEN l.held END,
@@ -311,7 +313,8 @@ async def write(
                           THEN excluded.due_at END,
             attempts = l.attempts + excluded.attempts, crashes = 0,
             input_fingerprint = excluded.input_fingerprint,
-            output_fingerprint = excluded.output_fingerprint, models = excluded.models,
+            output_fingerprint = excluded.output_fingerprint,
+            nothing_reason = excluded.nothing_reason, models = excluded.models,
             calls = l.calls + excluded.calls, tokens_in = l.tokens_in + excluded.tokens_in,
             tokens_out = l.tokens_out + excluded.tokens_out,
             audio_seconds = l.audio_seconds + excluded.audio_seconds,
@@ -332,6 +335,7 @@ async def write(
             "deferrals": [o.deferrals for o in outcomes],
             "inputs": [o.input_fingerprint for o in outcomes],
             "outputs": [o.output_fingerprint for o in outcomes],
+            "nothing": [o.nothing_reason for o in outcomes],
             "models": ["\x1f".join(u.models) for u in usages],
             "calls": [u.calls for u in usages],
             "tokens_in": [u.tokens_in for u in usages],
@@ -544,7 +548,8 @@ def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]
         return cursor.execute(
             """
             SELECT step, status, due_at, held, attempts, models, calls, tokens_in, tokens_out, cost,
-                   seconds, error_type, error_message, run_id, started_at, finished_at
+                   seconds, error_type, error_message, nothing_reason, run_id, started_at,
+                   finished_at
             FROM ledger WHERE record_id = %s ORDER BY started_at NULLS LAST, step
             """,
             (record_id,),

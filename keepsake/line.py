@@ -14,6 +14,17 @@ from keepsake.usage import Usage
 
 
 @dataclass(frozen=True)
+class Nothing:
+    """The result of a step that found nothing to make. `reason` holds no content."""
+
+    reason: str
+
+
+def _reason(result: Any) -> str | None:
+    return result.reason if isinstance(result, Nothing) else None
+
+
+@dataclass(frozen=True)
 class Step:
     """One enrichment of a record.
 
@@ -21,8 +32,12 @@ class Step:
     many results inside the transaction that writes their ledger rows; `load` reads stored results
     back for the steps that need them. `version` changes when the same input would give another
     result; `roles` are the model roles whose model name makes a result stale when it changes;
-    `essence` is the part of a result that later steps are made from, None if there was nothing to
-    make.
+    `essence` is the part of a result that later steps are made from.
+
+    A step may find nothing to make: then its result is `Nothing`, or one of its own for which
+    `nothing` gives the reason (without content; None for any other result). `save` gets it like
+    any other result, and takes away the rows of an earlier one. It has no row to load: steps that
+    need it get None in its place.
     """
 
     name: str
@@ -33,6 +48,7 @@ class Step:
     needs: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     essence: Callable[[Any], Any] = lambda result: result
+    nothing: Callable[[Any], str | None] = _reason
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ class StepReport:
     """What became of one step in a run. Counts are records."""
 
     made: int = 0
+    nothing: int = 0  # done, and there was nothing to make
     up_to_date: int = 0
     failed: int = 0
     deferred: int = 0
@@ -110,11 +127,11 @@ class Report:
             f"{name} {s.made} made"
             + "".join(
                 f", {count} {label}"
-                for label in ("failed", "deferred", "over budget", "waiting")
-                if (count := getattr(s, label.replace(" ", "_")))
+                for label in ("nothing to make", "failed", "deferred", "over budget", "waiting")
+                if (count := getattr(s, label.removesuffix(" to make").replace(" ", "_")))
             )
             for name, s in self.steps.items()
-            if s.made or s.failed or s.deferred or s.over_budget
+            if s.made or s.nothing or s.failed or s.deferred or s.over_budget
         ]
         of = f"{self.records} of {max(self.expected, self.records)} records"
         return f"{of} in {self.seconds:.0f} s: " + ("; ".join(parts) or "nothing to do")

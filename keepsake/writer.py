@@ -141,6 +141,7 @@ def _unstorable(outcome: Outcome, error: Exception) -> Outcome:
         result=None,
         input_fingerprint=None,
         output_fingerprint=None,
+        nothing_reason=None,
         error_type="Unstorable",
         error_message=f"the database refused the result of {outcome.step} "
         f"({type(error).__name__}): a fault of Keepsake itself, please report it",

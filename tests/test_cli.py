@@ -184,6 +184,16 @@ class TestStatus:
         steps = {step["step"]: step for step in answer("status", record)["steps"]}
         assert steps["stories"]["status"] == "failed"
 
+    def test_shows_why_there_was_nothing_to_make(self, record: int, database_url: str) -> None:
+        with connect(database_url) as db:
+            db.execute(
+                "UPDATE ledger SET status = 'succeeded', due_at = NULL,"
+                " nothing_reason = '1 word, a story needs 8' WHERE step = 'stories'"
+            )
+        assert "nothing to make" in keepsake("status", record).stdout
+        steps = {step["step"]: step for step in answer("status", record)["steps"]}
+        assert steps["stories"]["nothing_reason"] == "1 word, a story needs 8"
+
     def test_shows_what_was_made_and_where_its_files_are(
         self, record: int, database_url: str, tmp_path: Path
     ) -> None:

@@ -211,6 +211,7 @@ KEYWORDS = StepAsset(
         roles=("chat", "embeddings"),
         make=choose,
         save=save,
+        nothing=lambda chosen: None if chosen.keywords else "the page has no word for a keyword",
     ),
     description=__doc__ or "",
     kinds=frozenset({"openai"}),

@@ -74,9 +74,13 @@ class File:
 
 @dataclass(frozen=True)
 class Media:
-    """The files of a bookmark, in the order in which it shows them; none for most."""
+    """The files of a bookmark, in the order in which it shows them; none for most.
+
+    `nothing` is the reason why there are none.
+    """
 
     files: tuple[File, ...] = ()
+    nothing: str | None = None
 
 
 async def keep(bookmark: Bookmark, tools: Tools) -> Media:
@@ -88,7 +92,7 @@ async def keep(bookmark: Bookmark, tools: Tools) -> Media:
     """
     link = _link(bookmark.url)
     if link is None:
-        return Media()
+        return Media(nothing="this is no address of the web")
     if _file_name(link).suffix.lower() in SUFFIXES:
         async with tools.cobalt.places:
             return Media((await _linked(bookmark.url, link, tools),))
@@ -96,8 +100,9 @@ async def keep(bookmark: Bookmark, tools: Tools) -> Media:
         # Held until the last byte is here: what Cobalt offers does not wait.
         async with tools.cobalt.places:
             offers = await tools.cobalt.media(bookmark.url)
-            return Media(tuple([await _offered(offer, tools) for offer in offers]))
-    return Media()
+            files = [await _offered(offer, tools) for offer in offers]
+            return Media(tuple(files), None if files else "Cobalt found no media there")
+    return Media(nothing="the address names no media file, and no service that Cobalt knows")
 
 
 def _link(url: str) -> SplitResult | None:
@@ -206,7 +211,8 @@ MEDIA = StepAsset(
         version="1",
         make=keep,
         save=save,
-        essence=lambda media: media.files or None,
+        essence=lambda media: media.files,
+        nothing=lambda media: media.nothing,
     ),
     description=__doc__ or "",
     kinds=frozenset({"s3"}),

@@ -24,6 +24,7 @@ BOOKMARK_PASSAGES = StepAsset(
         roles=("embeddings",),
         make=embed,
         save=save_passages,
+        nothing=lambda embedded: None if embedded.passages else "the page has no text",
     ),
     description=__doc__ or "",
     columns=COLUMNS,

@@ -138,6 +138,7 @@ SUMMARIES = StepAsset(
         roles=("chat",),
         make=write,
         save=save,
+        nothing=lambda summary: None if summary else "the page has no text",
     ),
     description=__doc__ or "",
     kinds=frozenset({"openai"}),

@@ -22,7 +22,7 @@ from keepsake.errors import RetryableError
 from keepsake.family import Response
 from keepsake.fingerprint import fingerprint
 from keepsake.ledger import Window
-from keepsake.line import Step
+from keepsake.line import Nothing, Step
 from keepsake.text import chunks, sentences
 from resources.tools import Tools
 
@@ -61,14 +61,16 @@ class _Voice:
 
 
 async def produce(
-    response: Response, transcript: Transcript, story: Story, tools: Tools
-) -> Podcast:
+    response: Response, transcript: Transcript, story: Story | None, tools: Tools
+) -> Podcast | Nothing:
     """Make the episode of a story and store its files.
 
     Raises:
         PermanentError: a part is silent or no audio, or the finished episode is not what it
             should be.
     """
+    if story is None:
+        return Nothing("there is no story to tell")
     async with tools.recordings, tools.folder() as folder:
         voices = await _voices(response, transcript, story, folder, tools)
         mp3 = folder / "episode.mp3"
@@ -201,7 +203,9 @@ def _cues(voices: Sequence[_Voice], episode: "Episode") -> Iterator[Cue]:
                 yield Cue(start + said_from, min(start + said_to, end), text, voice.speaker)
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Podcast]]) -> None:
+async def save(
+    connection: AsyncConnection, results: Sequence[tuple[int, Podcast | Nothing]]
+) -> None:
     """Store where the episodes are."""
     await replace_rows(
         connection,
@@ -213,6 +217,7 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, Podcast
             (record_id, p.audio_key, p.vtt_key, p.chapters_key, p.duration, p.loudness,
              p.size_bytes)
             for record_id, p in results
+            if isinstance(p, Podcast)
         ],
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.family.prompts import RULES, portions, told
+from assets.family.prompts import RULES, portions, told, too_short
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
@@ -56,6 +56,7 @@ class Quotes:
     quotes: tuple[Quote, ...]
     offered: int
     refused: int
+    nothing: str | None = None  # why there are none
 
 
 @lru_cache(maxsize=64)
@@ -69,6 +70,8 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Quot
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
+    if nothing := too_short(transcript, "a quote", needs=FEWEST_WORDS):
+        return Quotes((), 0, 0, nothing)
     found: dict[Span, None] = {}
     offered = refused = 0
     for portion in portions(transcript, tools):
@@ -86,7 +89,8 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Quot
             elif not any(_overlap(span, other) for other in found):
                 found[span] = None
     quotes = [_quote(span, transcript) for span in list(found)[:MOST]]
-    return Quotes(tuple(await _with_clips(quotes, response, tools)), offered, refused)
+    nothing = None if quotes else f"none of {offered} quotes offered is in the words"
+    return Quotes(tuple(await _with_clips(quotes, response, tools)), offered, refused, nothing)
 
 
 def _overlap(one: Span, other: Span) -> bool:
@@ -174,6 +178,7 @@ QUOTES = StepAsset(
         roles=("chat",),
         make=find,
         save=save,
+        nothing=lambda quotes: quotes.nothing,
     ),
     description=__doc__ or "",
     kinds=frozenset({"openai"}),

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator
 
-from assets.family.prompts import RULES, told
+from assets.family.prompts import RULES, told, too_short
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
 from assets.prompts import condensed, sentence_type
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.family import Response
-from keepsake.line import Step
+from keepsake.line import Nothing, Step
 from keepsake.text import clean_speech, invented, paragraphs, word_count
 from resources.tools import Tools
 
@@ -27,6 +27,7 @@ SYSTEM = (
     "what the memory is about. The summary is one plain sentence of at most thirty words. " + RULES
 )
 
+FEWEST_WORDS = 8  # of a response that is a story
 LONGEST_TITLE = 10  # words
 
 
@@ -77,7 +78,7 @@ class Story:
     text: str
 
 
-async def write(response: Response, transcript: Transcript, tools: Tools) -> Story:
+async def write(response: Response, transcript: Transcript, tools: Tools) -> Story | Nothing:
     """Make the story of a response.
 
     Raises:
@@ -87,6 +88,8 @@ async def write(response: Response, transcript: Transcript, tools: Tools) -> Sto
     async def sum_up(words: str) -> str:
         return (await _headline(response, words, tools)).summary
 
+    if nothing := too_short(transcript, "a story", needs=FEWEST_WORDS):
+        return Nothing(nothing)
     words = await condensed(transcript.text, tools, sum_up=sum_up)
     headline = await _headline(response, words, tools)
     clean = clean_speech(transcript.text, transcript.language)
@@ -104,14 +107,18 @@ async def _headline(response: Response, words: str, tools: Tools) -> Headline:
     )
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Story]]) -> None:
+async def save(connection: AsyncConnection, results: Sequence[tuple[int, Story | Nothing]]) -> None:
     """Store stories."""
     await replace_rows(
         connection,
         "stories",
         [record_id for record_id, _ in results],
         ("record_id", "title", "summary", "text"),
-        [(record_id, s.title, s.summary, s.text) for record_id, s in results],
+        [
+            (record_id, s.title, s.summary, s.text)
+            for record_id, s in results
+            if isinstance(s, Story)
+        ],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.family.prompts import RULES, portions, told
+from assets.family.prompts import RULES, portions, told, too_short
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
@@ -24,6 +24,7 @@ from keepsake.line import Step
 from resources.tools import Tools
 
 MOST = 4
+FEWEST_WORDS = 5  # of a response that can show a value
 SAME_MEANING = 0.64  # cosine similarity from which two names of values count as one
 
 SYSTEM = (
@@ -40,6 +41,7 @@ class ValueTags:
     values: tuple[str, ...]
     offered: int
     refused: int
+    nothing: str | None = None  # why there are none
 
 
 async def _answer_shape(words: str, vocabulary: Sequence[str], tools: Tools) -> type[BaseModel]:
@@ -62,6 +64,8 @@ async def tag(response: Response, transcript: Transcript, tools: Tools) -> Value
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
+    if nothing := too_short(transcript, "a value", needs=FEWEST_WORDS):
+        return ValueTags(response.family_id, (), 0, 0, nothing)
     vocabulary = ", ".join(response.vocabulary)
     offers: Counter[str] = Counter()
     for portion in portions(transcript, tools):
@@ -75,8 +79,9 @@ async def tag(response: Response, transcript: Transcript, tools: Tools) -> Value
     for name, value in (await _merge(list(offers), response.vocabulary, tools)).items():
         chosen[value] += offers[name]
     values = [value for value, _ in chosen.most_common(MOST)]
-    kept = sum(chosen.values())
-    return ValueTags(response.family_id, tuple(values), offers.total(), offers.total() - kept)
+    offered, kept = offers.total(), sum(chosen.values())
+    nothing = None if values else f"none of {offered} values offered is the family's"
+    return ValueTags(response.family_id, tuple(values), offered, offered - kept, nothing)
 
 
 async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) -> dict[str, str]:
@@ -138,6 +143,7 @@ VALUE_TAGS = StepAsset(
         roles=("chat", "embeddings"),
         make=tag,
         save=save,
+        nothing=lambda tags: tags.nothing,
     ),
     description=__doc__ or "",
     kinds=frozenset({"openai"}),

@@ -4,14 +4,14 @@ Each piece rests on words that the speaker said. A piece whose supporting words 
 transcript is refused and counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.family.prompts import RULES, portions, told
+from assets.family.prompts import RULES, portions, told, too_short
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
@@ -23,6 +23,7 @@ from keepsake.text import Span
 from resources.tools import Tools
 
 MOST = 5
+FEWEST_WORDS = 5  # of a response that can hold advice
 LIFE_AREAS = (
     "family", "love", "friendship", "work", "money", "health", "learning", "faith", "character",
     "everyday life",
@@ -62,6 +63,7 @@ class Wisdom:
     advice: tuple[Advice, ...]
     offered: int
     refused: int
+    nothing: str | None = None  # why there is none
 
 
 @lru_cache(maxsize=64)
@@ -89,6 +91,8 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisd
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
+    if nothing := too_short(transcript, "advice", needs=FEWEST_WORDS):
+        return Wisdom((), 0, 0, nothing)
     kept: dict[Span, Advice] = {}
     offered = refused = 0
     for portion in portions(transcript, tools):
@@ -104,7 +108,15 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisd
                 refused += 1
             else:
                 kept.setdefault(span, _advice(piece, span, transcript))
-    return Wisdom(tuple(list(kept.values())[:MOST]), offered, refused)
+    return Wisdom(tuple(list(kept.values())[:MOST]), offered, refused, _nothing(kept, offered))
+
+
+def _nothing(kept: Collection[Span], offered: int) -> str | None:
+    if kept:
+        return None
+    if not offered:
+        return "the words hold no advice"
+    return f"none of {offered} pieces of advice offered rests on the words"
 
 
 def _advice(piece: BaseModel, span: Span, transcript: Transcript) -> Advice:
@@ -148,6 +160,7 @@ WISDOM = StepAsset(
         roles=("chat",),
         make=find,
         save=save,
+        nothing=lambda wisdom: wisdom.nothing,
     ),
     description=__doc__ or "",
     kinds=frozenset({"openai"}),

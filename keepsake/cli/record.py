@@ -83,8 +83,10 @@ def _step_row(step: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _remark(step: Mapping[str, Any]) -> str:
-    """What an unfinished step waits for, and what went wrong."""
+    """What an unfinished step waits for, what went wrong, and why there was nothing to make."""
     due, error = step["due_at"], step["error_message"] or ""
+    if step["nothing_reason"]:
+        return f"nothing to make: {step['nothing_reason']}"
     if step["held"]:
         return "; ".join(filter(None, (HOLDS[step["held"]], error)))
     if step["status"] != "pending":

@@ -17,7 +17,7 @@ from keepsake import records
 from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.engine import run_line
 from keepsake.ledger import Window
-from keepsake.line import Line, Order, Report, Step
+from keepsake.line import Line, Nothing, Order, Report, Step
 from keepsake.usage import UNPRICED, Billing
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Source:
     content_hash: str
 
 
-Act = Callable[[Source], Awaitable[str | None]]
+Act = Callable[[Source], Awaitable[str | Nothing | None]]
 
 
 @dataclass
@@ -61,19 +61,26 @@ class Stage:
 def toy_step(name: str, *needs: str, **traits: Any) -> Step:
     """A step whose result is its name around those of its needs."""
 
-    async def make(source: Source, *given: Any) -> str:
+    async def make(source: Source, *given: Any) -> str | Nothing:
         *inputs, stage = given
         stage.calls.append((name, source.text))
         act = stage.acts.get(name)
         result = await act(source) if act else None
-        return f"{name}({','.join(inputs) or source.text})" if result is None else result
+        made_from = ",".join("nothing" if given is None else given for given in inputs)
+        return f"{name}({made_from or source.text})" if result is None else result
 
-    async def save(connection: AsyncConnection, results: Sequence[tuple[int, str]]) -> None:
-        await connection.cursor().executemany(
-            "INSERT INTO toy VALUES (%s, %s, %s)"
-            " ON CONFLICT (record_id, step) DO UPDATE SET result = excluded.result",
-            [(record_id, name, result) for record_id, result in results],
+    async def save(
+        connection: AsyncConnection, results: Sequence[tuple[int, str | Nothing]]
+    ) -> None:
+        await connection.execute(
+            "DELETE FROM toy WHERE step = %s AND record_id = ANY(%s)",
+            (name, [record_id for record_id, _ in results]),
         )
+        await connection.cursor().executemany(
+            "INSERT INTO toy VALUES (%s, %s, %s)",
+            [(record_id, name, result) for record_id, result in results
+             if not isinstance(result, Nothing)],
+        )  # fmt: skip
 
     async def load(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, str]:
         cursor = await connection.execute(

@@ -232,7 +232,7 @@ async def test_a_voice_that_stays_silent_fails_the_episode_only(
 
 
 async def test_a_text_that_the_voice_cannot_say_fails_with_a_clear_error(house: House) -> None:
-    record_id = await house.add(text="סבתא אפתה לחם כל יום שישי.")
+    record_id = await house.add(text="סבתא אפתה לחם כל יום שישי. הריח מילא את הרחוב!")
     await house.run("transcripts", "stories", "podcasts")
     kind, message = house.error(record_id, "podcasts")
     assert kind == "PermanentError"

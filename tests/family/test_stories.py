@@ -99,7 +99,7 @@ async def test_parts_that_cannot_be_shortened_end_the_summing_up(
 ) -> None:
     teller.will("Headline", {"title": "Songs", "summary": "We sang and sang and sang together."})
     with weak_house.under(CHAT_CONTEXT_WORDS="3") as house:
-        _, row = await story(house, "We sang and sang. We sang together.")
+        _, row = await story(house, "We sang and sang. We sang together all day.")
     assert row["title"] == "Songs"
     assert len(teller.prompts) < 9
 
@@ -112,7 +112,9 @@ async def test_a_summary_may_name_who_speaks_and_what_was_asked(
         " VALUES (1, 'What was Aunt Clara like?', 'clara', 'human')"
     )
     teller.will("Headline", {"title": "Clara", "summary": "What Sam says of Clara of the Marlows."})
-    _, row = await story(weak_house, "She was kind.", member="Sam", prompt_id=1)
+    _, row = await story(
+        weak_house, "She was kind to me and to every dog.", member="Sam", prompt_id=1
+    )
     assert row["title"] == "Clara"
     assert "Aunt Clara" in teller.prompts[0]
 
