@@ -19,6 +19,7 @@ from keepsake.usage import Usage
 Status = Literal["pending", "running", "succeeded", "failed"]
 
 CRASHES_ALLOWED = 3
+HOLDS = {"tier": "beyond the tier", "off": "switched off"}  # what `held` means
 OVER_BUDGET = "OverBudget"  # the error type of what waits for another month, or a higher budget
 # Advisory locks of records live above this number, clear of every other lock we take.
 _RECORD_LOCKS = 1 << 62
@@ -549,7 +550,7 @@ def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]
             """
             SELECT step, status, due_at, held, attempts, models, calls, tokens_in, tokens_out, cost,
                    seconds, error_type, error_message, nothing_reason, run_id, started_at,
-                   finished_at
+                   finished_at, output_fingerprint IS NOT NULL AS made
             FROM ledger WHERE record_id = %s ORDER BY started_at NULLS LAST, step
             """,
             (record_id,),

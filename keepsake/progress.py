@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.rows import class_row, dict_row
 
 from keepsake.database import Connection
-from keepsake.errors import InvalidInput
+from keepsake.listing import check_line, unknown_record
 
 # How long back the rate looks: it levels out slow calls and still follows a change.
 LOOKS_BACK = timedelta(minutes=3)
@@ -80,7 +80,12 @@ def progress(
     """How far all records are, or those of a line, an owner or a batch; a row a step.
 
     It counts ledger rows, some 10 ms for 10,000 of them: not to be asked many times a second.
+
+    Raises:
+        InvalidInput: there is no such line.
     """
+    if line is not None:
+        check_line(connection, line)
     with connection.cursor(row_factory=class_row(StepProgress)) as cursor:
         return cursor.execute(
             """
@@ -168,5 +173,5 @@ def record_head(connection: Connection, record_id: int) -> RecordHead:
             (record_id,),
         ).fetchone()
     if record is None:
-        raise InvalidInput(f"there is no record {record_id}")
+        raise unknown_record(connection, record_id)
     return record

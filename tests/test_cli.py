@@ -105,7 +105,7 @@ class TestAdd:
         first = answer(*said, "--title", "On bread", "--tag", "baking")["record_id"]
         again = keepsake(*said, "--title", "Another", "--tag", "slow").stdout
         assert f"Already there as record {first}: its tags were added" in again
-        kept = answer("status", first)["kept"]
+        kept = answer("show", first)["made"]
         assert (kept["owner"], kept["title"]) == ("me", "On bread")
         assert {word["keyword"] for word in kept["keywords"]} == {"baking", "slow"}
 
@@ -121,7 +121,7 @@ class TestAdd:
     ) -> None:
         said = ("--text", "We sang.", "--recorded-at", "2026-07-04T23:30")
         record = answer("add", "response", marlows, "Rose", *said)["record_id"]
-        kept = answer("status", record)["kept"]
+        kept = answer("show", record)["made"]
         assert kept["record"]["recorded_at"] == "2026-07-05T03:30:00+00:00"
 
     @pytest.mark.parametrize(
@@ -194,32 +194,19 @@ class TestStatus:
         steps = {step["step"]: step for step in answer("status", record)["steps"]}
         assert steps["stories"]["nothing_reason"] == "1 word, a story needs 8"
 
-    def test_shows_what_was_made_and_where_its_files_are(
-        self, record: int, database_url: str, tmp_path: Path
-    ) -> None:
-        with connect(database_url) as db:
-            db.execute(
-                "INSERT INTO stories VALUES (%s, 'The Way Home', 'They sang.', '')", (record,)
-            )
-            db.execute(
-                "INSERT INTO quotes VALUES (%s, 0, 'We sang', 1, 2, 'a/clip.mp3')", (record,)
-            )
-            db.execute(
-                "INSERT INTO podcasts (record_id, audio_key, vtt_key, chapters_key, duration,"
-                " loudness, size_bytes) VALUES (%s, 'a/e.mp3', 'a/e.vtt', 'a/e.json', 61, -16, 9)",
-                (record,),
-            )
-        objects = tmp_path / "home" / "objects"
-        status = answer("status", record)
-        assert status["kept"]["story"]["title"] == "The Way Home"
-        assert status["files"]["clips"] == [str(objects / "a/clip.mp3")]
-        shown = keepsake("status", record).stdout
-        assert "The Way Home" in shown
-        assert str(objects / "a/e.mp3") in shown
+    def test_says_how_to_read_what_was_made(self, record: int) -> None:
+        assert f"keepsake show {record}" in keepsake("status", record).stdout
 
     def test_an_unknown_record_is_refused(self) -> None:
         result = keepsake("status", 7)
-        assert (result.exit_code, result.stderr) == (2, "keepsake: there is no record 7\n")
+        assert result.exit_code == 2
+        assert "there is no record 7 (there are none yet)" in result.stderr
+
+    def test_an_unknown_line_is_refused_with_those_there_are(self) -> None:
+        for command in ("status", "costs", "retry", "records"):
+            result = keepsake(command, "--line", "cooking")
+            assert result.exit_code == 2
+            assert "no line 'cooking' (known: bookmarks, family, running)" in result.stderr
 
 
 class TestProgress:
@@ -268,44 +255,6 @@ class TestProgress:
         assert record is not None
         assert "beyond the tier" in keepsake("status", record[0]).stdout
 
-    def test_an_activity_has_a_page(self, imported: int, database_url: str, tmp_path: Path) -> None:
-        with connect(database_url) as db:
-            (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
-            db.execute("INSERT INTO letters VALUES (%s, 'Dear Ada,')", (record,))
-            db.execute("INSERT INTO coaching_insights VALUES (%s, 'Even.', 'Calm.', 'Rest.')",
-                       (record,))  # fmt: skip
-        page = answer("status", record)
-        assert (page["record"]["line"], page["record"]["batch_id"]) == ("running", imported)
-        assert page["files"] == {"activity": str(tmp_path / "home/objects/running/a.gpx")}
-        assert page["kept"]["letter"] == "Dear Ada,"
-        shown = keepsake("status", record).stdout
-        assert "of Ada: PENDING\nrunning, of 2026-05-04 00:00 UTC, taken in with batch" in shown
-        assert all(text in shown for text in ("Lunch run", "Dear Ada,", "Calm.", "Rest."))
-
-    def test_a_bookmark_has_a_page(self, marlows: str, database_url: str, tmp_path: Path) -> None:
-        with connect(database_url) as db:
-            db.execute(
-                "WITH added AS (INSERT INTO records (line, owner_id, external_id, recorded_at,"
-                " content_hash) SELECT 'bookmarks', id, 'a', '2026-05-04', '' FROM owners"
-                " RETURNING id) INSERT INTO bookmarks (record_id, url, title)"
-                " SELECT id, 'https://example.org/bread', 'On bread' FROM added"
-            )
-            (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
-            db.execute("INSERT INTO summaries VALUES (%s, 'Bread takes a day.')", (record,))
-            db.execute(
-                "INSERT INTO media (record_id, position, kind, object_key, name, content_type,"
-                " size_bytes, sha256) VALUES (%s, 0, 'video', 'm/a.mp4', 'a.mp4', 'video/mp4',"
-                " 2500000, '')",
-                (record,),
-            )
-        page = answer("status", record)
-        assert page["kept"]["summary"] == "Bread takes a day."
-        assert page["files"]["media"] == [str(tmp_path / "home/objects/m/a.mp4")]
-        shown = keepsake("status", record).stdout
-        for text in ("On bread", "https://example.org/bread", "Bread takes a day.",
-                     "Video, 2.5 MB: a.mp4"):  # fmt: skip
-            assert text in shown
-
     def test_a_record_of_a_line_that_shows_its_steps_only(
         self, marlows: str, database_url: str
     ) -> None:
@@ -317,6 +266,7 @@ class TestProgress:
             )
             (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
         assert [step["step"] for step in answer("status", record)["steps"]] == ["hear"]
+        assert answer("show", record)["made"] is None
         assert "left to its schedule" in keepsake("status", record).stdout
 
     def test_watching_ends_when_nothing_is_open(self, imported: int, database_url: str) -> None:
@@ -439,6 +389,23 @@ class TestAgain:
         answer("retry", "--step", "wisdom")
         assert due_steps(database_url, record) == set(STEPS) - {"stories"}
 
+    @pytest.mark.parametrize(
+        ("wrong", "because"),
+        [
+            (("retry", "--record", "77"), "no record 77"),
+            (("retry", "--step", "poems"), "no step 'poems' (known: activities, "),
+            (("retry", "--line", "family", "--step", "letters"), "family has no step 'letters'"),
+            (("retry", "--line", "running", "--record", "{record}"), "is of the line family"),
+            (("redo", "77", "stories"), "no record 77"),
+            (("redo", "{record}", "letters"), "has no step 'letters' (known: passages, "),
+        ],
+    )
+    def test_what_does_not_exist_is_refused_with_what_does(
+        self, record: int, wrong: tuple[str, ...], because: str
+    ) -> None:
+        result = keepsake(*(word.format(record=record) for word in wrong))
+        assert (result.exit_code, because in result.stderr) == (2, True), result.stderr
+
     def test_retry_says_when_nothing_has_failed(self, record: int) -> None:
         assert keepsake("retry").stdout == "Nothing has failed.\n"
 
@@ -455,7 +422,7 @@ class TestAgain:
 
     def test_a_tag_by_hand_stands(self, record: int) -> None:
         keepsake("tag", record, "Courage")
-        assert answer("status", record)["kept"]["tags"] == ["courage"]
+        assert answer("show", record)["made"]["tags"] == [{"value": "courage", "source": "human"}]
 
 
 class TestSearch:
@@ -524,7 +491,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "add", "add response", "add owner", "status", "batches", "search", "retry", "owner",
+    ["", "add", "add response", "add owner", "status", "records", "show", "batches", "search",
+     "retry", "owner",
      "owners", "costs", "up"],
 )  # fmt: skip
 def test_every_command_has_help(command: str) -> None:

@@ -4,6 +4,7 @@ For the command line and the demo. Each step's rows are written by the step, in 
 """
 
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from psycopg.rows import class_row, dict_row
 
@@ -37,7 +38,13 @@ class KeptBookmark:
     Attributes:
         url: as it was saved.
         title: its owner's, or else the page's own.
+        author: as the page names it.
+        published_on: the day that the page names.
+        saved_at: when it was saved.
+        language: of the page, as a code.
         note: what kept us from more of the page.
+        body_key: the object that the response is.
+        text: what is readable of the page.
     """
 
     record_id: int
@@ -46,8 +53,15 @@ class KeptBookmark:
     url: str
     title: str | None
     site: str | None
+    author: str | None
+    published_on: date | None
+    saved_at: datetime
+    folder: str | None
+    language: str | None
     words: int | None
     note: str | None
+    body_key: str | None
+    text: str | None
     summary: str | None
     keywords: tuple[Keyword, ...]
     media: tuple[Medium, ...]
@@ -63,7 +77,9 @@ def kept_bookmark(connection: Connection, record_id: int) -> KeptBookmark:
         head = heads.execute(
             """
             SELECT b.record_id, o.name AS owner, coalesce(s.status, 'PENDING') AS status, b.url,
-                   coalesce(b.title, p.title) AS title, p.site, p.words, p.note, summaries.summary
+                   coalesce(b.title, p.title) AS title, p.site, p.author, p.published_on,
+                   r.recorded_at AS saved_at, b.folder, p.language, p.words, p.note, p.body_key,
+                   p.text, summaries.summary
             FROM bookmarks b
             JOIN records r ON r.id = b.record_id
             JOIN owners o ON o.id = r.owner_id
@@ -75,7 +91,7 @@ def kept_bookmark(connection: Connection, record_id: int) -> KeptBookmark:
             (record_id,),
         ).fetchone()
     if head is None:
-        raise InvalidInput(f"there is no bookmark {record_id}")
+        raise InvalidInput(f"there is no bookmark {record_id}: see `keepsake records`")
     with (
         connection.cursor(row_factory=class_row(Keyword)) as keywords,
         connection.cursor(row_factory=class_row(Medium)) as media,

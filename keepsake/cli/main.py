@@ -12,6 +12,7 @@ from keepsake.cli import (
     importing,
     owners,
     run,
+    show,
     status,
 )
 from keepsake.cli.shell import Commands
@@ -38,6 +39,8 @@ importing.app.command("activities")(activities.activities)
 app.add_typer(add.app, name="add", rich_help_panel="Records")
 app.add_typer(importing.app, name="import", rich_help_panel="Records")
 app.command("status", rich_help_panel="Records")(status.status)
+app.command("records", rich_help_panel="Records")(show.records)
+app.command("show", rich_help_panel="Records")(show.show)
 app.command("batches", rich_help_panel="Records")(status.batches)
 app.command("search", rich_help_panel="Records")(find.search)
 app.command("digest", rich_help_panel="Records")(digest.digest)

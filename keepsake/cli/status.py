@@ -134,27 +134,33 @@ def retry(
 ) -> None:
     """Try again what has failed for good: all of it, or a part. The sensor picks it up."""
     from keepsake import ledger
+    from keepsake.listing import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
+        check_names(connection, record_id=record, step=step, line=line)
         records = ledger.retry(connection, line=line, record_id=record, step=step)
     if json:
         print_json({"records": records})
+    elif not records:
+        typer.echo("Nothing has failed.")
     else:
-        typer.echo(f"{records} records are tried again." if records else "Nothing has failed.")
+        typer.echo(
+            "1 record is tried again." if records == 1 else f"{records} records are tried again."
+        )
 
 
 def redo(record: Record, step: Annotated[str, typer.Argument(help="Name of the step.")]) -> None:
     """Make one step of a record anew; its present result stands until then."""
     from keepsake import ledger
-    from keepsake.cli.record import HOLDS
+    from keepsake.listing import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
+        check_names(connection, record_id=record, step=step)
         if not ledger.redo(connection, record, step):
             steps = {row["step"]: row["held"] for row in ledger.record_steps(connection, record)}
-            if held := steps.get(step):
-                raise InvalidInput(f"{step} of record {record} is held ({HOLDS[held]})")
-            known = ", ".join(steps) or "there is no such record"
-            raise InvalidInput(f"record {record} has no step {step!r} ({known})")
+            held = steps.get(step)
+            why = f"is held ({ledger.HOLDS[held]})" if held else "is new: a backfill makes it"
+            raise InvalidInput(f"{step} of record {record} {why}")
     typer.echo(f"Step {step} of record {record} is made anew.")

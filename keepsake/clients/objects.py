@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 OCTETS = "application/octet-stream"
+LINK_SECONDS = 12 * 3600  # that a signed address holds
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _REFUSED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
@@ -71,6 +72,9 @@ class ObjectStore(Protocol):
 
     def url(self, key: str) -> str:
         """Where a person or a player finds it: an absolute path, or `s3://bucket/key`."""
+
+    def link(self, key: str) -> str:
+        """An address that a browser opens: a `file:` one, or one of S3, signed, for 12 hours."""
 
     async def check(self) -> None:
         """Write, read and delete a probe.
@@ -149,6 +153,10 @@ class FolderStore:
     def url(self, key: str) -> str:
         """The absolute path of the file."""
         return str(self._path(key))
+
+    def link(self, key: str) -> str:
+        """See `ObjectStore`."""
+        return self._path(key).as_uri()
 
     async def check(self) -> None:
         """See `ObjectStore`."""
@@ -259,6 +267,19 @@ class S3Store:
     def url(self, key: str) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self._bucket}/{checked_key(key)}"
+
+    def link(self, key: str) -> str:
+        """See `ObjectStore`. Signed here: nothing is asked of the store.
+
+        Raises:
+            EndpointDown: there are no credentials to sign with.
+        """
+        with self._failures(key):
+            return self._client.generate_presigned_url(
+                "get_object",
+                Params={"Bucket": self._bucket, "Key": checked_key(key)},
+                ExpiresIn=LINK_SECONDS,
+            )
 
     async def check(self) -> None:
         """See `ObjectStore`."""

@@ -82,7 +82,7 @@ def _show_story(found: Kept, objects: ObjectStore, console: "Console") -> None:
     day = f"{record.recorded_at.day} {record.recorded_at:%B %Y}"
     console.print(f"{how} by {record.member} on {day}, record {record.id}", style="dim")
     if found.tags:
-        line(console, "tags", ", ".join(found.tags))
+        line(console, "tags", ", ".join(tag.value for tag in found.tags))
     for advice in found.wisdom:
         line(console, "wisdom", f"{advice.advice} (for {advice.audience}; {advice.life_area})")
     if found.quotes:

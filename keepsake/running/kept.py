@@ -9,7 +9,7 @@ from psycopg.rows import class_row, dict_row
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.running.facts import Facts
+from keepsake.running.facts import Facts, Issue
 from keepsake.running.wording import Fact, told
 
 COLUMNS = tuple(field.name for field in fields(Facts))
@@ -26,7 +26,10 @@ class KeptInsight:
 
 @dataclass(frozen=True)
 class KeptActivity:
-    """Everything that was made of an activity; what is not made yet, or failed, is missing."""
+    """Everything that was made of an activity; what is not made yet, or failed, is missing.
+
+    `issues` are what was wrong in the file and was mended or left out.
+    """
 
     record_id: int
     owner: str
@@ -34,6 +37,7 @@ class KeptActivity:
     file_name: str
     file_key: str
     facts: tuple[Fact, ...]
+    issues: tuple[Issue, ...]
     letter: str | None
     insight: KeptInsight | None
 
@@ -65,20 +69,22 @@ def kept_activity(connection: Connection, record_id: int) -> KeptActivity:
             "SELECT * FROM activities WHERE record_id = %s", (record_id,)
         ).fetchone()
     if file is None:
-        raise InvalidInput(f"there is no activity {record_id}")
+        raise InvalidInput(f"there is no activity {record_id}: see `keepsake records`")
     with connection.cursor(row_factory=class_row(KeptInsight)) as insights:
         insight = insights.execute(
             "SELECT heart_rate, pacing, recommendation FROM coaching_insights WHERE record_id = %s",
             (record_id,),
         ).fetchone()
     zone = ZoneInfo(file["time_zone"])
+    read = facts_of_row(facts) if facts else None
     return KeptActivity(
         record_id=record_id,
         owner=file["owner"],
         title=file["title"],
         file_name=file["file_name"],
         file_key=file["file_key"],
-        facts=tuple(told(facts_of_row(facts), zone)) if facts else (),
+        facts=tuple(told(read, zone)) if read else (),
+        issues=read.issues if read else (),
         letter=file["letter"],
         insight=insight,
     )

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keepsake.html import environment
 from keepsake.running.charts import HEIGHT, WIDTH, bar_chart, dot_chart
 from keepsake.running.digest import EFFICIENCY_DAYS, Digest
 from keepsake.running.facts import EFFORTS
@@ -53,16 +54,7 @@ def page(digest: Digest, letters: Mapping[int, str]) -> str:
 
 @cache
 def _template() -> "Template":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    templates = environment(Path(__file__).parent)
     filters = {
         "km": km,
         "clock": clock,
@@ -73,8 +65,8 @@ def _template() -> "Template":
         "rests_on": rests_on,
         "change": change,
     }
-    environment.filters.update(filters)
-    return environment.get_template("digest.html.j2")
+    templates.filters.update(filters)
+    return templates.get_template("digest.html.j2")
 
 
 def km(metres: float) -> str:

@@ -1,0 +1,158 @@
+"""One record as text on a terminal: what `keepsake show` prints. Imported when it is asked for."""
+
+from typing import TYPE_CHECKING, Any
+
+from keepsake.bookmarks.kept import KeptBookmark
+from keepsake.family.kept import Kept
+from keepsake.running.kept import KeptActivity
+from keepsake.running.wording import clock
+from keepsake.show.page import day, when
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from keepsake.show import Document
+
+
+def show_document(out: "Console", document: "Document") -> None:
+    """Print a record in full."""
+    match document.made:
+        case Kept() as made:
+            _show_response(out, made, document)
+        case KeptBookmark() as made:
+            _show_bookmark(out, made, document)
+        case KeptActivity() as made:
+            _show_activity(out, made, document)
+        case _:
+            out.print(f"Record {document.record.id} of {document.record.owner}", style="bold")
+    if document.unmade:
+        _heading(out, "Not there")
+    for step in document.unmade:
+        reason = f": {step.reason}" if step.reason else ""
+        out.print(f"  {step.step}: {step.why}{reason}")
+
+
+def _heading(out: "Console", text: str) -> None:
+    out.print()
+    out.print(text, style="bold")
+
+
+def _show_response(out: "Console", made: "Kept", document: "Document") -> None:
+    record, story = made.record, made.story
+    out.print(story.title if story else f"Record {record.id}", style="bold")
+    length = made.transcript.duration if made.transcript else None
+    lasts = f", {clock(length)}" if length else ""
+    how = "Told" if record.spoken else "Written"
+    who = record.member or record.owner
+    out.print(f"{how} by {who} of {record.owner}, {when(record.recorded_at)}{lasts}")
+    if record.question:
+        out.print(f"Asked: {record.question}")
+    if made.tags:
+        told = (f"{t.value} (by hand)" if t.source == "human" else t.value for t in made.tags)
+        out.print(f"Values: {', '.join(told)}")
+    if story:
+        out.print()
+        out.print(story.summary)
+        _heading(out, "Story")
+        out.print(story.text)
+    _show_findings(out, made, document)
+    _show_words(out, made, document)
+
+
+def _show_findings(out: "Console", made: "Kept", document: "Document") -> None:
+    """Quotes and wisdom."""
+    if made.quotes:
+        _heading(out, "Quotes")
+    for quote in made.quotes:
+        out.print(f"“{quote.text}”{_said_at(quote.starts_at)}")
+        _place(out, document, quote.clip_key)
+    if made.wisdom:
+        _heading(out, "Wisdom")
+    for advice in made.wisdom:
+        out.print(f"{advice.advice} (for {advice.audience}; {advice.life_area})")
+        out.print(f"  “{advice.support}”{_said_at(advice.starts_at)}")
+
+
+def _show_words(out: "Console", made: "Kept", document: "Document") -> None:
+    """The transcript, and where sound is."""
+    record = made.record
+    if made.transcript:
+        _heading(out, "Transcript" if record.spoken else "As it was written")
+        for issue in made.transcript.issues:
+            out.print(f"[{_issue(issue)}]", style="dim")
+        out.print(made.transcript.text)
+    if made.episode:
+        _heading(out, f"Episode, {clock(made.episode.duration)}")
+        _place(out, document, made.episode.audio_key)
+        _place(out, document, made.episode.vtt_key)
+        _place(out, document, made.episode.chapters_key)
+    if record.audio_key:
+        _heading(out, "Recording")
+        _place(out, document, record.audio_key)
+
+
+def _show_bookmark(out: "Console", made: "KeptBookmark", document: "Document") -> None:
+    out.print(made.title or made.url, style="bold")
+    out.print(made.url)
+    told = (made.site, made.author, day(made.published_on) if made.published_on else None)
+    if said := ", ".join(filter(None, told)):
+        out.print(said)
+    folder = f", in {made.folder}" if made.folder else ""
+    out.print(f"Saved by {made.owner}, {when(made.saved_at)}{folder}")
+    if made.note:
+        out.print(f"Note: {made.note}")
+    if made.keywords:
+        words = (f"{w.keyword} (by hand)" if w.source == "human" else w.keyword
+                 for w in made.keywords)  # fmt: skip
+        out.print(f"Keywords: {', '.join(words)}")
+    if made.summary:
+        out.print()
+        out.print(made.summary)
+    if made.media:
+        _heading(out, "Media")
+    for medium in made.media:
+        length = f", {clock(medium.duration)}" if medium.duration else ""
+        size = f"{medium.size_bytes / 1e6:.1f} MB"
+        out.print(f"{medium.kind.capitalize()}, {size}{length}: {medium.name}")
+        _place(out, document, medium.object_key)
+    if made.text:
+        count = f", {made.words:,} {'word' if made.words == 1 else 'words'}" if made.words else ""
+        _heading(out, f"Text{count}")
+        out.print(made.text)
+
+
+def _show_activity(out: "Console", made: "KeptActivity", document: "Document") -> None:
+    out.print(made.title or made.file_name, style="bold")
+    out.print(f"{made.owner}, {when(document.record.recorded_at)}")
+    if made.facts:
+        _heading(out, "Facts")
+    for fact in made.facts:
+        out.print(f"  {fact.name}: {fact.text}")
+    if made.issues:
+        kinds = (f"{issue.kind.replace('_', ' ')} ({issue.count})" for issue in made.issues)
+        out.print(f"  in the file: {', '.join(kinds)}")
+    if made.letter:
+        _heading(out, "Letter")
+        out.print(made.letter)
+    if made.insight:
+        _heading(out, "Insight")
+        out.print(f"Heart rate: {made.insight.heart_rate}")
+        out.print(f"Pacing: {made.insight.pacing}")
+        out.print(f"Recommendation: {made.insight.recommendation}")
+    _heading(out, "File")
+    _place(out, document, made.file_key)
+
+
+def _place(out: "Console", document: "Document", key: str | None) -> None:
+    if file := document.file(key):
+        out.print(f"  {file.place}")
+
+
+def _issue(issue: Any) -> str:
+    """`silence, 0:12 to 0:19`."""
+    times = [clock(issue[end]) for end in ("start", "end") if issue.get(end) is not None]
+    return ", ".join(filter(None, (issue["kind"].replace("_", " "), " to ".join(times))))
+
+
+def _said_at(seconds: float | None) -> str:
+    return "" if seconds is None else f", at {clock(seconds)}"

@@ -1,0 +1,139 @@
+"""What a person wants to know of one record, gathered: its line's results, files, what is missing.
+
+What was made is read by each line itself (`kept.py` of the lines). A line that is not in `_LINES`
+is shown with its steps.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from keepsake.bookmarks.kept import KeptBookmark, kept_bookmark
+from keepsake.clients.objects import ObjectStore
+from keepsake.database import Connection
+from keepsake.family.kept import Kept, kept
+from keepsake.ledger import HOLDS, record_steps
+from keepsake.progress import RecordHead, record_head
+from keepsake.running.kept import KeptActivity, kept_activity
+
+Made = Kept | KeptBookmark | KeptActivity
+Why = Literal["failed", "nothing to make", "held", "not made yet"]
+
+
+@dataclass(frozen=True)
+class File:
+    """An object that belongs to a record.
+
+    Attributes:
+        kind: `recording`, `clip`, `episode`, `captions`, `chapters`, `page`, `activity`, or the
+            kind of a medium: `video`, `audio`, `image`.
+        key: of the object.
+        url: an absolute path, or `s3://bucket/key`.
+        link: an address that a browser opens; one of S3 is signed, and holds for 12 hours.
+    """
+
+    kind: str
+    key: str
+    url: str
+    link: str
+
+    @property
+    def place(self) -> str:
+        """Where a person finds it: the path, or the signed address."""
+        return self.url if self.link.startswith("file:") else self.link
+
+
+@dataclass(frozen=True)
+class Unmade:
+    """A step without a result, and why in plain words."""
+
+    step: str
+    why: Why
+    reason: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """One record in full. `made` is None in a line that nobody reads back."""
+
+    record: RecordHead
+    made: Made | None
+    files: tuple[File, ...]
+    unmade: tuple[Unmade, ...]
+
+    def file(self, key: str | None) -> File | None:
+        """The file with that key."""
+        return next((file for file in self.files if file.key == key), None)
+
+
+def read_document(connection: Connection, objects: ObjectStore, record_id: int) -> Document:
+    """Everything about a record.
+
+    Raises:
+        InvalidInput: there is no such record.
+        EndpointDown: the object store needs credentials to name its files.
+    """
+    record = record_head(connection, record_id)
+    read = _LINES.get(record.line)
+    made = read(connection, record_id) if read else None
+    return Document(
+        record=record,
+        made=made,
+        files=tuple(
+            File(kind, key, objects.url(key), objects.link(key)) for kind, key in _keys(made)
+        ),
+        unmade=tuple(_unmade(connection, record_id)),
+    )
+
+
+_LINES: Mapping[str, Callable[[Connection, int], Made]] = {
+    "family": kept,
+    "bookmarks": kept_bookmark,
+    "running": kept_activity,
+}
+
+
+def _keys(made: Made | None) -> Iterator[tuple[str, str]]:
+    """The objects of a record, each with its kind."""
+    match made:
+        case Kept():
+            if made.record.audio_key:
+                yield "recording", made.record.audio_key
+            for quote in made.quotes:
+                if quote.clip_key:
+                    yield "clip", quote.clip_key
+            if made.episode:
+                yield "episode", made.episode.audio_key
+                yield "captions", made.episode.vtt_key
+                yield "chapters", made.episode.chapters_key
+        case KeptBookmark():
+            if made.body_key:
+                yield "page", made.body_key
+            for medium in made.media:
+                yield medium.kind, medium.object_key
+        case KeptActivity():
+            yield "activity", made.file_key
+
+
+def _unmade(connection: Connection, record_id: int) -> Iterator[Unmade]:
+    for row in record_steps(connection, record_id):
+        error = row["error_message"] or ""
+        if row["status"] == "succeeded":
+            if not row["made"]:
+                yield Unmade(row["step"], "nothing to make", row["nothing_reason"] or "")
+        elif row["held"]:
+            yield Unmade(row["step"], "held", HOLDS[row["held"]])
+        elif row["status"] == "failed":
+            yield Unmade(row["step"], "failed", error)
+        else:
+            yield Unmade(row["step"], "not made yet", _open(row))
+
+
+def _open(row: Mapping[str, Any]) -> str:
+    """What a step that is still to be made waits for."""
+    if row["status"] == "running":
+        return "being made"
+    error = row["error_message"] or ""
+    if row["due_at"] is None:
+        return error or "left to its schedule, or to a backfill"
+    return error or "due: `keepsake up` makes it"
