@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from keepsake.counted import counted
 from keepsake.errors import KeepsakeError, SettingsError
 from keepsake.places import checkout, env_file
 from keepsake.settings import ROLES, Endpoint, Settings, load_settings
@@ -113,7 +114,7 @@ async def _checked(name: str, work: Awaitable[str], *, mend: str) -> Check:
     except Trouble as trouble:
         return Check(name, False, str(trouble), trouble.mend or mend)
     except (KeepsakeError, psycopg.Error, httpx.HTTPError, OSError) as error:
-        detail = " ".join(str(error).split()) or type(error).__name__
+        detail = " ".join(str(error).split()) or "it breaks off without a word"
         return Check(name, False, detail, mend)
 
 
@@ -174,7 +175,7 @@ def _database(settings: Settings) -> str:
         pgvector = _pgvector(connection)
         if missing := pending(connection):
             raise Trouble(
-                f"{len(missing)} migrations are not applied, the first is {missing[0].name}",
+                f"{counted(len(missing), 'migration')} not applied, the first is {missing[0].name}",
                 mend="apply them: `keepsake db migrate`",
             )
     return f"PostgreSQL {version // 10_000}.{version % 10_000}, pgvector {pgvector}, schema current"
@@ -285,7 +286,7 @@ async def _cobalt(settings: Settings) -> str:
         open_cobalt(settings, web) as cobalt,
     ):
         server = await cobalt.check()
-    knows = f", knows {len(server.services)} services" if server.services else ""
+    knows = f", knows {counted(len(server.services), 'service')}" if server.services else ""
     return f"Cobalt {server.version} takes our requests{knows}"
 
 
@@ -333,7 +334,7 @@ def _require_daemons(data: dict[str, Any]) -> None:
             failed = len(daemon["lastHeartbeatErrors"] or [])
             raise Trouble(
                 f"its daemon {daemon['daemonType']} does not run"
-                + (f": {failed} errors at its last heartbeat" if failed else ""),
+                + (f": {counted(failed, 'error')} at its last heartbeat" if failed else ""),
                 mend="start `dagster-daemon run` beside the webserver (`keepsake up` does), "
                 "and see its log",
             )

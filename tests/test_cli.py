@@ -112,9 +112,12 @@ class TestAdd:
     def test_bookmarks_of_a_file_come_in_and_what_is_none_is_listed(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("url,title\nhttps://example.org/,A\n,B\n")
         result = keepsake("import", "bookmarks", tmp_path / "a.csv")
-        assert "1 bookmarks added, 0 known already, 1 refused." in result.stdout
+        assert "1 bookmark added, 0 known already, 1 refused." in result.stdout
+        assert result.exit_code == 1
         assert "line 3: it has neither an address nor a text" in result.stderr
-        assert "no file of bookmarks" in keepsake("import", "bookmarks", DATA / "ellen.ogg").stderr
+        none = keepsake("import", "bookmarks", DATA / "ellen.ogg")
+        assert "no file of bookmarks" in none.stderr
+        assert none.exit_code == 1
 
     def test_a_time_without_a_zone_is_the_familys_own(
         self, marlows: str, database_url: str

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, console, open_database, print_json
+from keepsake.cli.shell import Json, console, open_database, print_json, taking_in
 
 if TYPE_CHECKING:
     from keepsake.running.imports import Imported
@@ -63,7 +63,8 @@ def activity(
 
 def activities(
     path: Annotated[
-        Path, typer.Argument(help="A folder, a Strava export (.zip), or a single file.")
+        Path,
+        typer.Argument(exists=True, help="A folder, a Strava export (.zip), or a single file."),
     ],
     owner: Owner = None,
     max_heart_rate: Annotated[
@@ -76,7 +77,10 @@ def activities(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Import activities, thousands at once. Again is free: what is known is recognised."""
+    """Import activities, thousands at once. Again is free: what is known is recognised.
+
+    Exit code 1 if anything was refused; the rest is taken in.
+    """
     from keepsake.clients.objects import open_objects
     from keepsake.owners import owner_or_default
     from keepsake.running.imports import import_activities
@@ -85,7 +89,11 @@ def activities(
 
     settings = load_settings()
     out = console()
-    with open_database(settings) as connection, out.status("Importing ...") as shown:
+    with (
+        taking_in(),
+        open_database(settings) as connection,
+        out.status("Importing ...") as shown,
+    ):
         runner = owner_or_default(connection, settings, owner)
         if max_heart_rate is not None:
             set_max_heart_rate(connection, runner.id, max_heart_rate)
@@ -101,12 +109,14 @@ def activities(
         )
     if json:
         print_json(imported)
-        return
-    out.print(_summary(imported))
-    for name, reason in imported.reasons[:SHOWN]:
-        out.print(f"  refused {name}: {reason}")
-    if imported.refused > SHOWN:
-        out.print(f"  and {imported.refused - SHOWN} more")
+    else:
+        out.print(_summary(imported))
+        for name, reason in imported.reasons[:SHOWN]:
+            out.print(f"  refused {name}: {reason}")
+        if imported.refused > SHOWN:
+            out.print(f"  and {imported.refused - SHOWN:,} more")
+    if imported.refused:
+        raise typer.Exit(1)
 
 
 def _summary(imported: "Imported") -> str:

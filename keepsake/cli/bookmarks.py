@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, decoded, moment, open_database, print_json
+from keepsake.cli.shell import Json, decoded, moment, open_database, print_json, taking_in
+from keepsake.counted import counted
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -102,7 +103,10 @@ def bookmarks(
     owner: Owner = None,
     json: Json = False,
 ) -> None:
-    """Take in a file full of bookmarks. Run it again after it broke off: it goes on."""
+    """Take in a file full of bookmarks. Run it again after it broke off: it goes on.
+
+    Exit code 1 if anything was refused; the rest is taken in.
+    """
     from rich.progress import Progress
 
     from keepsake.bookmarks.imports import import_bookmarks
@@ -112,19 +116,21 @@ def bookmarks(
 
     settings = load_settings()
     out = console()
-    with open_database(settings) as connection:
+    with taking_in(), open_database(settings) as connection:
         whose = owner_or_default(connection, settings, owner)
         with Progress(console=out, transient=True, disable=json or not out.is_terminal) as bar:
             task = bar.add_task("Bookmarks", total=1.0)
 
             def show(read: int, share: float) -> None:
-                bar.update(task, completed=share, description=f"{read:,} bookmarks")
+                bar.update(task, completed=share, description=counted(read, "bookmark"))
 
             intake = import_bookmarks(connection, settings, whose, file, on_progress=show)
     if json:
         print_json(intake)
     else:
         _print(intake)
+    if intake.refused:
+        raise typer.Exit(1)
 
 
 def _print(intake: "Intake") -> None:
@@ -134,7 +140,7 @@ def _print(intake: "Intake") -> None:
     )
     typer.echo(f"Read as {intake.kind}" + (f": {taken}." if taken else "."))
     typer.echo(
-        f"{intake.added:,} bookmarks added, {intake.known:,} known already, "
+        f"{counted(intake.added, 'bookmark')} added, {intake.known:,} known already, "
         f"{intake.refused:,} refused."
     )
     if intake.undated:

@@ -1,5 +1,7 @@
 """The command and its groups, put together."""
 
+from typing import Annotated
+
 import typer
 
 from keepsake.cli import (
@@ -17,10 +19,24 @@ from keepsake.cli import (
 )
 from keepsake.cli.shell import Commands
 
+
+def show_version(wanted: bool) -> None:
+    """Print which Keepsake this is, and end."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"keepsake {version('keepsake')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
+]
+
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     # A traceback with local variables would print what people said.
     pretty_exceptions_enable=False,
     help="Keepsake turns what people record, save and run into things worth keeping: a voice "
@@ -29,6 +45,12 @@ app = typer.Typer(
     epilog="Settings come from the environment or .env; docs/settings.md lists them. "
     "Start with `keepsake demo`, then `keepsake up`.",
 )
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """What holds for the command as a whole; its help is above."""
+
 
 add.app.command("activity")(activities.activity)
 add.app.command("bookmark")(bookmarks.bookmark)

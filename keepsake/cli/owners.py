@@ -130,7 +130,9 @@ def _show(account: "Account", allowed: "list[Limit]") -> None:
 
 
 def _limit(limit: "Limit") -> str:
-    newest = "all records" if limit.newest is None else f"the newest {limit.newest} records"
+    newest = "all records"
+    if limit.newest is not None:
+        newest = "the newest record" if limit.newest == 1 else f"the newest {limit.newest} records"
     together = "" if limit.batch is None else f", {limit.batch} at once"
     pause = f", {limit.pause_seconds:g} s apart" if limit.pause_seconds else ""
     return f"{newest}{together}{pause}"

@@ -1,7 +1,14 @@
-"""What every command shares: errors as one line, tables for people, JSON for scripts."""
+"""What every command shares: errors as one line, tables for people, JSON for scripts.
+
+Exit codes: 0 all went well; 1 it did not, or an import refused something; 2 the command was given
+what it cannot take; 130 Ctrl-C.
+"""
 
 import dataclasses
+import errno
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -11,13 +18,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from keepsake.cli.tables import CONTROLS, lay_out
+from keepsake.counted import counted
 from keepsake.errors import InvalidInput, KeepsakeError, SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from keepsake.database import Connection
     from keepsake.settings import Settings
+
+UNBOUNDED = 100_000  # columns: where no terminal is, nothing is wrapped or cut
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -30,9 +42,40 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeepsakeError as error:
-            typer.secho(f"keepsake: {error}", fg="red", err=True)
+            complain(str(error))
             refused = isinstance(error, InvalidInput | SettingsError)
             raise typer.Exit(2 if refused else 1) from None
+        except OSError as error:
+            # A reader like `head` that has gone is no error. What has no file is no one's disk.
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise
+            complain(f"{error.filename}: {error.strerror}")
+            raise typer.Exit(1) from None
+
+
+class Refused(KeepsakeError):
+    """An import took in nothing of what it was given. Unlike `InvalidInput` it ends with 1."""
+
+
+@contextmanager
+def taking_in() -> Iterator[None]:
+    """Around an import: what it refuses as a whole ends with 1, as what it refuses in part does.
+
+    Raises:
+        Refused: the library raised `InvalidInput`.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        raise Refused(str(error)) from None
+    except KeyboardInterrupt:
+        complain("stopped: what was taken in until now stays, and the same command goes on")
+        raise
+
+
+def complain(message: str) -> None:
+    """Say on stderr, in one red line, why the command does not do what it was asked."""
+    console(stderr=True).print(f"keepsake: {message}", style="red")
 
 
 @contextmanager
@@ -67,16 +110,35 @@ def open_database(settings: "Settings") -> Iterator["Connection"]:
     with database_in_reach(), connect(database_url(settings)) as connection:
         if missing := pending(connection):
             raise DatabaseError(
-                f"{len(missing)} migrations are not applied yet: run `keepsake db migrate`"
+                f"{counted(len(missing), 'migration')} not applied yet: run `keepsake db migrate`"
             )
         yield connection
 
 
-def console() -> "Console":
-    """Where people read: what they wrote is printed as it is, and a path stays on one line."""
+def console(*, stderr: bool = False) -> "Console":
+    """Where people read: what they wrote is printed as it is, and a path stays on one line.
+
+    Nothing is wrapped where nobody reads (a pipe, a file). NO_COLOR takes colours away, FORCE_COLOR
+    puts them into a pipe.
+    """
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, soft_wrap=True)
+    class Out(Console):
+        def render_str(self, text: str, **options: Any) -> "Text":
+            return super().render_str(text.translate(CONTROLS), **options)
+
+    on_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    coloured = on_terminal or bool(os.environ.get("FORCE_COLOR"))
+    return Out(
+        stderr=stderr,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=True,
+        force_terminal=on_terminal,  # by itself, FORCE_COLOR would have live tables in a pipe
+        color_system=("auto" if on_terminal else "standard") if coloured else None,
+        width=None if on_terminal else UNBOUNDED,
+    )
 
 
 def print_json(document: Any) -> None:
@@ -85,18 +147,18 @@ def print_json(document: Any) -> None:
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> None:
-    """Print rows as a table: the keys of `columns` in their order, numbers to the right."""
-    from rich.table import Table
-    from rich.text import Text
+    """Print rows as a table: the keys of `columns` in their order, numbers to the right.
 
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
-    names = list(columns)
-    for name in names:
-        numbers = all(isinstance(row[name], int | float | None) for row in rows)
-        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if row[name] is None else str(row[name])) for name in names))
-    console().print(table, soft_wrap=False)
+    In a pipe a row is one line with all its values. On a terminal that is too narrow, headings and
+    texts are wrapped; where that is not enough, each row is a block of lines.
+    """
+    out = console()
+    heading, *lines = lay_out(rows, list(columns), out.width if out.is_terminal else None)
+    out.print(title, style="italic")
+    if heading:
+        out.print(heading, style="bold")
+    for line in lines:
+        out.print(line)
 
 
 def moment(text: str | None, time_zone: str) -> datetime:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keepsake.cli.shell import Json, console, filled, open_database, print_json, print_table
+from keepsake.counted import counted
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -145,9 +146,8 @@ def retry(
     elif not records:
         typer.echo("Nothing has failed.")
     else:
-        typer.echo(
-            "1 record is tried again." if records == 1 else f"{records} records are tried again."
-        )
+        verb = "is" if records == 1 else "are"
+        typer.echo(f"{counted(records, 'record')} {verb} tried again.")
 
 
 def redo(record: Record, step: Annotated[str, typer.Argument(help="Name of the step.")]) -> None:

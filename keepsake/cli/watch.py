@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
     from keepsake.progress import StepProgress
 
@@ -29,6 +29,13 @@ ALWAYS = ("pending", "running", "done", "failed")
 
 def watch(look: Look, out: "Console") -> None:
     """Show what `look` sees until nothing is open; Ctrl-C ends it earlier."""
+    try:
+        _follow(look, out)
+    except KeyboardInterrupt:
+        out.print("No longer watching; the work goes on.")
+
+
+def _follow(look: Look, out: "Console") -> None:
     from rich.live import Live
 
     from keepsake.progress import time_left
@@ -36,7 +43,7 @@ def watch(look: Look, out: "Console") -> None:
     if out.is_terminal:
         with Live(console=out, auto_refresh=False) as live:
             for steps in _looks(look):
-                live.update(_table(steps), refresh=True)
+                live.update(_table(steps, out.width), refresh=True)
         return
     said: object = None
     for steps in _looks(look):
@@ -77,24 +84,18 @@ def row(step: "StepProgress", counts: Sequence[str]) -> Mapping[str, Any]:
     }
 
 
-def _table(steps: "Sequence[StepProgress]") -> "Table":
-    from rich.table import Table
+def _table(steps: "Sequence[StepProgress]", width: int) -> "Text":
+    from rich.text import Text
 
+    from keepsake.cli.tables import lay_out
     from keepsake.progress import time_left
 
     rows = [row(step, columns(steps)) for step in steps]
-    table = Table(
-        box=None,
-        pad_edge=False,
-        caption=f"{duration(time_left(steps))} left",
-        caption_justify="left",
-    )
-    for heading in rows[0]:
-        table.add_column(heading, justify="left" if heading in ("line", "step") else "right")
-    for step, shown in zip(steps, rows, strict=True):
-        style = "red" if step.failed else None if step.open else "green"
-        table.add_row(*("" if v is None else str(v) for v in shown.values()), style=style)
-    return table
+    heading, *lines = lay_out(rows, list(rows[0]), width)
+    shown = Text(f"{heading}\n", style="bold")
+    for step, line in zip(steps, lines, strict=True):
+        shown.append(f"{line}\n", style="red" if step.failed else "" if step.open else "green")
+    return shown.append(f"{duration(time_left(steps))} left", style="italic")
 
 
 def duration(seconds: float | None) -> str:
