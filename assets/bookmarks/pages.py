@@ -21,10 +21,12 @@ from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, StepError
 from keepsake.line import Step
 from keepsake.text import word_count
-from keepsake.web.page import Page, read_page
+from keepsake.web.client import Fetched
+from keepsake.web.page import Page, read_page, sends_on, sent_on_to
 from resources.tools import Tools
 
 READ_SECONDS = 30.0  # that reading one page may take
+MOST_SENT_ON = 3  # pages in a row that only send elsewhere
 WITH_CONTENT = "made from the content that came with the bookmark"
 
 
@@ -112,6 +114,7 @@ async def _response(
     if known and fetched.status == 304 and fetched.url != known.url:
         # It leads elsewhere than it did, and what has not changed there is another page.
         fetched = await tools.web.page(bookmark.url)
+    fetched = await _sent_on(fetched, tools)
     now = datetime.now(UTC)
     if known and old and fetched.status == 304:
         body = gzip.decompress(await tools.objects.get_bytes(old.body_key))
@@ -126,6 +129,32 @@ async def _response(
         fetched_at=now,
     )
     return fetched.url, response, fetched.body
+
+
+async def _sent_on(fetched: Fetched, tools: Tools) -> Fetched:
+    """The page that a page which only sends elsewhere leads to, fetched like any other.
+
+    Raises:
+        PermanentError: they send each other in a circle, or on and on.
+    """
+    seen = {fetched.url}
+    for _ in range(MOST_SENT_ON + 1):
+        if not sends_on(fetched.body):
+            return fetched
+        target = await tools.apart.run(
+            sent_on_to,
+            fetched.body,
+            url=fetched.url,
+            content_type=fetched.headers.get("content-type", ""),
+            seconds=READ_SECONDS,
+        )
+        if target is None:
+            return fetched
+        if target in seen:
+            break
+        fetched = await tools.web.page(target)
+        seen |= {target, fetched.url}
+    raise PermanentError("the page sends its readers from one page to the next, without end")
 
 
 async def _keep(body: bytes, tools: Tools) -> str:
@@ -188,7 +217,7 @@ async def load(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, 
 PAGES = StepAsset(
     Step(
         name="pages",
-        version="1",
+        version="2",  # 2: two extractors, PDFs and feeds, encodings as the web has them
         make=fetch,
         save=save,
         load=load,
@@ -216,5 +245,6 @@ PAGES = StepAsset(
         ("text", "text", "readable text; empty if there is none"),
         ("words", "integer", "words of the text"),
         ("note", "text", "what kept us from more"),
+        ("extractor", "text", "which extractor's text it is; empty: not from HTML"),
     ],
 )

@@ -1,45 +1,61 @@
 """What a page says: its metadata and its readable text.
 
 Pure, and to be called through `Apart.run`: a page is someone else's file. Nothing here fetches
-anything. A PDF, an image or another file is a page as well, with a title and no text.
+anything. A PDF, a feed, an image or another file is a page as well, with a title and perhaps no
+text.
 """
 
 import codecs
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from email.message import Message
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from keepsake.errors import PermanentError
+from keepsake.text import word_count
+from keepsake.web.article import find_article, show_what_is_seen
+from keepsake.web.byline import find_author, find_date
+from keepsake.web.charset import decoded
+from keepsake.web.feed import read_feed
+from keepsake.web.pdf import read_pdf
 
 MOST_TEXT = 200_000  # characters of readable text that are kept
 LONGEST_LINE = 1_000  # characters of a title, a description and the like
 LONGEST_URL = 2_000
 LOGIN_WORDS = 150  # a page that asks for a password and has fewer words is a login wall
+SENT_ON_WITHIN = 10.0  # seconds after which a page that sends elsewhere is a page of its own
 
 # No two ways to match the same: pages are made to have such a pattern try them all.
-_BEFORE_HTML = re.compile(rb"\s+|<\?xml[^>]*>|<!--.*?-->", re.I | re.S)
+_BEFORE = re.compile(rb"\s+|<\?xml[^>]*>|<!--.*?-->", re.I | re.S)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.I)
-_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=[\s\"']{0,9}([\w.:-]{1,40})", re.I)
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_FEED = re.compile(rb"<(?:rss|feed|rdf:RDF)\b", re.I)
+# What sends a reader elsewhere: `http-equiv="refresh"`, wherever in the markup it stands.
+_REFRESH = re.compile(rb"http-equiv\s{0,9}=[\s\"']{0,9}refresh", re.I)
+_SENDS_TO = re.compile(r"\s*(\d{0,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?([\"']?)(.+)", re.I | re.S)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL takes neither NULs nor half characters
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?=$|[-_])")
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
+_FEED_TYPES = {"application/rss+xml", "application/atom+xml", "application/rdf+xml"}
 # What servers say when they do not know better: the content decides.
 _UNKNOWN_TYPES = {"", "application/octet-stream", "text/plain", "application/xml", "text/xml"}
+# How files begin that are sent as pages or as text.
+_MAGIC = {
+    b"%PDF-": "application/pdf",
+    b"\x89PNG\r\n": "image/png",
+    b"GIF8": "image/gif",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"PK\x03\x04": "application/zip",
+    b"\x1f\x8b": "application/gzip",
+}
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")  # as the web tells files from text
 _NOTES = {
-    "application/pdf": "a PDF: its text is not read",
     "image": "an image",
     "video": "a video",
     "audio": "a recording",
 }
+A_FEED = "a feed: its latest entries"
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,7 @@ class Page:
     text: str = ""
     words: int = 0
     note: str | None = None  # what kept us from more
+    extractor: str | None = None  # what found the text among the rest of the page
 
 
 def read_page(body: bytes, *, url: str, content_type: str) -> Page:
@@ -70,22 +87,60 @@ def read_page(body: bytes, *, url: str, content_type: str) -> Page:
     Raises:
         PermanentError: it is HTML that the parser gives up on.
     """
-    kind, charset = _declared(content_type)
-    if kind in _UNKNOWN_TYPES:
-        kind = _kind_of(body) or kind
+    kind, charset = _kind(body, content_type)
     if kind in _HTML_TYPES:
-        return _html_page(_decoded(body, charset), url)
-    if kind.startswith("text/"):
-        text = _clean(_decoded(body, charset), MOST_TEXT)
-        return Page(_file_title(url), text=text, words=len(text.split()))
-    note = _NOTES.get(kind) or _NOTES.get(kind.partition("/")[0]) or "a file that is no page"
+        return _html_page(decoded(body, charset), url)
+    if kind in _FEED_TYPES:
+        return _feed_page(body, url)
+    if kind == "application/pdf":
+        return _pdf_page(body, url)
+    if kind.startswith("text/") and kind != "text/xml":
+        text = _clean(decoded(body, charset), MOST_TEXT)
+        return Page(_file_title(url), text=text, words=word_count(text))
+    note = _NOTES.get(kind.partition("/")[0]) or "a file that is no page"
     image = url if kind.startswith("image/") else None
     return Page(_file_title(url), image_url=image, note=note)
 
 
+def sends_on(body: bytes) -> bool:
+    """Whether a body may send its reader elsewhere: cheap, and to be asked before `sent_on_to`."""
+    return _REFRESH.search(body) is not None
+
+
+def sent_on_to(body: bytes, *, url: str, content_type: str) -> str | None:
+    """The address to which a page sends whoever opens it, with a `<meta>` instead of a redirect.
+
+    None if it sends nowhere, to itself, or after so long that it is there to be read.
+    """
+    kind, charset = _kind(body, content_type)
+    tree = _tree(decoded(body, charset)) if kind in _HTML_TYPES else None
+    if tree is None:
+        return None
+    refresh = "translate(@http-equiv, 'REFSH', 'refsh') = 'refresh'"
+    said = _first(tree, f"//meta[{refresh}][not(ancestor::noscript)]/@content")
+    found = _SENDS_TO.match(said or "")
+    if not found or float(found[1] or 0) > SENT_ON_WITHIN:
+        return None
+    address = found[3].partition(found[2])[0] if found[2] else found[3]
+    target = _web_address(address.strip(), _base(tree, url))
+    return target if target and urldefrag(target).url != urldefrag(url).url else None
+
+
 # ---------------------------------------------------------------------------------------------
-# Bytes
+# What it is
 # ---------------------------------------------------------------------------------------------
+
+
+def _kind(body: bytes, content_type: str) -> tuple[str, str]:
+    """Media type and charset. The content decides where the header is often wrong."""
+    kind, charset = _declared(content_type)
+    if kind in _UNKNOWN_TYPES | _HTML_TYPES or kind.startswith("text/"):
+        shown = _shown(body)
+        if shown and (kind in _UNKNOWN_TYPES or shown != "text/html"):
+            return shown, charset
+        if kind.startswith("text/") and kind not in _HTML_TYPES and _is_binary(body):
+            return "application/octet-stream", ""
+    return kind, charset
 
 
 def _declared(content_type: str) -> tuple[str, str]:
@@ -99,59 +154,55 @@ def _declared(content_type: str) -> tuple[str, str]:
         return kind, ""
 
 
-def _kind_of(body: bytes) -> str | None:
+def _shown(body: bytes) -> str | None:
     """The media type that the content shows, of those that matter here."""
-    if body.startswith(b"%PDF-"):
-        return "application/pdf"
+    for magic, kind in _MAGIC.items():
+        if body.startswith(magic):
+            return kind
     beginning = body[:1024].removeprefix(codecs.BOM_UTF8)
     at = 0
-    while before := _BEFORE_HTML.match(beginning, at):
+    while before := _BEFORE.match(beginning, at):
         at = before.end()
+    if _FEED.match(beginning, at):
+        return "application/rss+xml"
     return "text/html" if _HTML.match(beginning, at) else None
 
 
-def _decoded(body: bytes, charset: str) -> str:
-    """The text of a body. What is declared is a hint: it is often wrong.
-
-    Text in UTF-8 is hardly ever anything else, whatever is declared; text that is not fails to
-    decode as UTF-8 at once.
-    """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace")
-    if not body.isascii() and (text := _strictly(body, "utf-8")) is not None:
-        return text
-    meta = _META_CHARSET.search(body[:4096])
-    for name in (charset, meta[1].decode() if meta else ""):
-        if (text := _strictly(body, name)) is not None:
-            return text
-    return _guessed(body)
+def _is_binary(body: bytes) -> bool:
+    wide = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return not wide and _NO_TEXT.search(body[:1024]) is not None
 
 
-def _strictly(body: bytes, encoding: str) -> str | None:
-    """The text if all of the body is in this encoding. Latin-1 means Windows-1252 on the web."""
-    try:
-        name = codecs.lookup(encoding).name
-        return body.decode("cp1252" if name in ("iso8859-1", "ascii") else name)
-    except (LookupError, ValueError):
-        return None
+# ---------------------------------------------------------------------------------------------
+# Documents and feeds
+# ---------------------------------------------------------------------------------------------
 
 
-def _guessed(body: bytes) -> str:
-    """The text in the encoding it looks most like; UTF-8 with a few broken places stays that."""
-    from trafilatura.utils import detect_encoding
+def _pdf_page(body: bytes, url: str) -> Page:
+    said = read_pdf(body, MOST_TEXT)
+    text = _clean(said.text, MOST_TEXT)
+    return Page(
+        _line(said.title) or _file_title(url),
+        author=_line(said.author),
+        text=text,
+        words=word_count(text),
+        note=said.note,
+    )
 
-    text = body.decode("utf-8", "replace")
-    foreign = _NOT_ASCII.findall(text)
-    if text.count("\ufffd") * 20 <= len("".join(foreign)):
-        return text
-    if len("".join(foreign)) < 1.5 * len(foreign):
-        # Single letters between ASCII ones, as in "café": western, where detection often errs.
-        return body.decode("cp1252", "replace")
-    for encoding in detect_encoding(body[:100_000]):
-        if (guess := _strictly(body, encoding)) is not None:
-            return guess
-    return body.decode("cp1252", "replace")
+
+def _feed_page(body: bytes, url: str) -> Page:
+    feed = read_feed(body)
+    if feed is None:
+        return Page(_file_title(url), note="a file that is no page")
+    text = _clean(feed.text, MOST_TEXT)
+    return Page(
+        _line(feed.title) or _file_title(url),
+        description=_line(feed.description),
+        language=_language(feed.language),
+        text=text,
+        words=word_count(text),
+        note=A_FEED if text else "a feed without entries",
+    )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -170,37 +221,58 @@ def _html_page(markup: str, url: str) -> Page:
 
 
 def _read_html(markup: str, url: str) -> Page:
-    from trafilatura import extract, extract_metadata, load_html
+    from trafilatura import extract_metadata
+
+    tree = _tree(markup)
+    if tree is None:
+        return Page(_file_title(url), note="no readable text")
+    said = extract_metadata(tree, default_url=url, extensive=False)
+    base = _base(tree, url)
+    canonical = _first(
+        tree, "//link[@rel='canonical']/@href", "//meta[@property='og:url']/@content"
+    )
+    asks_for_password = bool(tree.xpath("//input[@type='password']"))
+    page = Page(
+        title=_title(tree) or _line(said.title) or _file_title(url),
+        description=_line(said.description),
+        site=_line(said.sitename),
+        language=_language(_first(tree, "/html/@lang", "/html/@xml:lang") or said.language),
+        image_url=_web_address(said.image, base),
+        canonical_url=_web_address(canonical, base),
+    )
+    show_what_is_seen(tree)
+    article = find_article(tree, url)
+    text = _clean(article.text, MOST_TEXT)
+    words = word_count(text)
+    return replace(
+        page,
+        author=_line(find_author(tree)),
+        published_on=find_date(tree, url),
+        text=text,
+        words=words,
+        note=_note(words, asks_for_password),
+        extractor=article.extractor if words else None,
+    )
+
+
+def _tree(markup: str) -> Any:
+    """The page as a tree; None if there is nothing in it."""
+    from trafilatura import load_html
 
     tree = load_html(markup)
     if tree is None:  # a piece of HTML rather than a page
         tree = load_html(f"<html><body>{markup}</body></html>")
-    if tree is None:
-        return Page(_file_title(url), note="no readable text")
-    said = extract_metadata(tree, default_url=url, extensive=False)
-    title = _title(tree) or _line(said.title) or _file_title(url)
-    canonical = _first(
-        tree, "//link[@rel='canonical']/@href", "//meta[@property='og:url']/@content"
-    )
-    language = _LANGUAGE.match(
-        _first(tree, "/html/@lang", "/html/@xml:lang") or said.language or ""
-    )
-    asks_for_password = bool(tree.xpath("//input[@type='password']"))
-    text = _clean(extract(tree, url=url, include_comments=False) or "", MOST_TEXT)
-    words = len(text.split())
-    return Page(
-        title=title,
-        description=_line(said.description),
-        author=_line(said.author),
-        site=_line(said.sitename),
-        language=language[0].lower() if language else None,
-        published_on=_day(said.date),
-        image_url=_web_address(said.image, url),
-        canonical_url=_web_address(canonical, url),
-        text=text,
-        words=words,
-        note=_note(words, asks_for_password),
-    )
+    return tree
+
+
+def _base(tree: Any, url: str) -> str:
+    """What addresses on a page are relative to."""
+    return _web_address(_first(tree, "//base/@href"), url) or url
+
+
+def _language(text: str | None) -> str | None:
+    found = _LANGUAGE.match((text or "").strip())
+    return found[0].lower() if found else None
 
 
 def _title(tree: Any) -> str | None:
@@ -229,13 +301,6 @@ def _note(words: int, asks_for_password: bool) -> str | None:
     if asks_for_password and words < LOGIN_WORDS:
         return "behind a login"
     return None if words else "no readable text"
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text or "")
-    except ValueError:
-        return None
 
 
 def _web_address(address: str | None, base: str) -> str | None:

@@ -1,6 +1,7 @@
 """Pages: what a site gives, kept as it came; content in its place; asked again only if changed."""
 
 import gzip
+from pathlib import Path
 
 import pytest
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -54,6 +55,75 @@ async def test_a_page_that_leads_elsewhere_now_is_asked_for_in_full(
     await shelf.run("pages", redo=True)
     page = shelf.page(record_id)
     assert (page["title"], page["url"]) == ("Fast bread", f"{site.address}/new")
+
+
+def moved(to: str) -> str:
+    """A page that only sends elsewhere."""
+    return f'<title>Moved</title><meta http-equiv="refresh" content="0; url={to}"><p>Moved.</p>'
+
+
+async def test_a_page_that_only_sends_elsewhere_is_followed(shelf: Shelf, site: Pages) -> None:
+    site.put("/bread", article("Slow bread", *BREAD))
+    site.put("/older", moved("bread"))
+    record_id = shelf.add(site.put("/oldest", moved("/older")))
+    for redo in (False, True):
+        await shelf.run("pages", redo=redo)
+        page = shelf.page(record_id)
+        assert (page["title"], page["url"]) == ("Slow bread", f"{site.address}/bread")
+        assert BREAD[1] in page["text"]
+
+
+async def test_pages_that_send_in_a_circle_fail(shelf: Shelf, site: Pages) -> None:
+    site.put("/a", moved("/b"))
+    site.put("/b", moved("/a"))
+    record_id = shelf.add(f"{site.address}/a")
+    await shelf.run("pages")
+    kind, message = shelf.error(record_id, "pages")
+    assert (kind, "without end" in message) == ("PermanentError", True)
+    assert (site.asked_for("/a"), site.asked_for("/b")) == (1, 1)
+
+
+async def test_pages_that_send_on_and_on_are_left(shelf: Shelf, site: Pages) -> None:
+    for n in range(9):
+        site.put(f"/{n}", moved(f"/{n + 1}"))
+    record_id = shelf.add(f"{site.address}/0")
+    await shelf.run("pages")
+    assert shelf.error(record_id, "pages")[0] == "PermanentError"
+    assert len([seen for seen in site.seen if seen.path != "/robots.txt"]) <= 5
+
+
+async def test_a_page_cannot_send_us_into_our_own_network(shelf: Shelf, site: Pages) -> None:
+    record_id = shelf.add(site.put("/a", moved("http://169.254.169.254/latest/meta-data")))
+    await shelf.run("pages")
+    kind, message = shelf.error(record_id, "pages")
+    assert kind == "AddressRefused"
+    assert "meta-data" not in message
+
+
+async def test_robots_are_asked_before_a_page_is_followed(shelf: Shelf, site: Pages) -> None:
+    site.put("/robots.txt", "User-agent: *\nDisallow: /bread", "text/plain")
+    site.put("/bread", article("Slow bread", *BREAD))
+    record_id = shelf.add(site.put("/old", moved("/bread")))
+    await shelf.run("pages")
+    assert shelf.error(record_id, "pages")[0] == "PermanentError"
+    assert site.asked_for("/bread") == 0
+
+
+async def test_which_extractor_found_the_text_is_kept(shelf: Shelf, site: Pages) -> None:
+    record_id = shelf.add(site.put("/bread", article("Slow bread", *BREAD)))
+    await shelf.run("pages")
+    assert shelf.page(record_id)["extractor"] == "readability"
+
+
+async def test_a_pdf_is_summed_up_by_its_text(shelf: Shelf, site: Pages) -> None:
+    report = (Path(__file__).parents[1] / "web/pages/report.pdf").read_bytes()
+    site.next(PlainTextResponse("", 404), Response(report, media_type="text/html"))
+    record_id = shelf.add(f"{site.address}/report.pdf")
+    await shelf.run()
+    page = shelf.page(record_id)
+    assert (page["title"], page["note"], page["extractor"]) == ("report.pdf", None, None)
+    assert "The harbor was quiet" in page["text"]
+    assert shelf.of("summaries", record_id)
 
 
 async def test_an_etag_that_cannot_be_sent_back_is_not(shelf: Shelf, site: Pages) -> None:
