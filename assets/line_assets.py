@@ -7,20 +7,20 @@ flow through them in `keepsake/engine.py`.
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from keepsake.database import Connection
-from keepsake.engine import run_line
-from keepsake.ledger import Window, failures
+from keepsake.engine import OnPartition, run_line
+from keepsake.ledger import StepState, Window, step_states
 from keepsake.line import Line, Order, Report, Step, StepReport
 from keepsake.prices import billing
-from keepsake.settings import Settings, load_settings
+from keepsake.settings import ROLES, Endpoint, Settings, is_openai, load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.tools import open_tools
@@ -55,7 +55,7 @@ class StepAsset:
     step: Step
     description: str
     columns: Sequence[tuple[str, str, str]]  # name, SQL type, what it is
-    kinds: frozenset[str] = frozenset()
+    objects: bool = False  # whether it stores objects as well
     table: str | None = None  # where its rows stand, if not in one of its own name
 
     def spec(self, line: str, came_in: str) -> dg.AssetSpec:
@@ -67,13 +67,41 @@ class StepAsset:
             skippable=True,
             group_name=line,
             code_version=self.step.version,
-            kinds={"postgres", *self.kinds},
+            kinds=kinds_of(*self.step.roles, objects=self.objects),
             owners=OWNERS,
             metadata={
                 "dagster/column_schema": table_schema(self.columns),
                 "dagster/table_name": f"keepsake.{self.table or self.step.name}",
+                **({"objects": dg.MetadataValue.path(_place_of_objects())} if self.objects else {}),
             },
         )
+
+
+def kinds_of(*roles: str, objects: bool = False) -> set[str]:
+    """What serves an asset under the settings in force, as Dagster shows it.
+
+    Args:
+        roles: the model roles that it calls.
+        objects: whether it stores objects.
+    """
+    settings = load_settings()
+    served = {_served_by(settings.endpoint(role)) for role in ROLES if role in roles}
+    stored = {"s3" if settings.s3_bucket else "folder"} if objects else set()
+    return {"postgres", *served, *stored}
+
+
+def _place_of_objects() -> str:
+    settings = load_settings()
+    return f"s3://{settings.s3_bucket}" if settings.s3_bucket else str(settings.objects_folder)
+
+
+def _served_by(endpoint: Endpoint) -> str:
+    """The embedded model, a provider, or another server that speaks OpenAI's protocol."""
+    if endpoint.embedded:
+        return "local"
+    if endpoint.provider == "openai" and not is_openai(endpoint.base_url):
+        return "openai-compatible"
+    return endpoint.provider
 
 
 def table_schema(columns: Iterable[tuple[str, str, str]]) -> dg.TableSchema:
@@ -114,35 +142,73 @@ def line_multi_asset(
         database: DatabaseResource,
         objects: dg.ResourceParam[Any],
         models: ModelsResource,
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:  # type: ignore[type-arg]
+    ) -> Iterator[Told]:
         settings = load_settings()
-        window = _window(line, context)
-        selected = {key.to_user_string() for key in context.selected_asset_keys}
-        order = _order(line, config, window, selected, settings, context.run_id)
+        days = _partitions(line, context, partitions)
+        order = _order(line, config, days, context, settings)
+        teller = _Teller(line, came_in, by_check, context)
         report = Report({})
-        if order.steps:
-            # A plain function around asyncio.run: a cancelled run then ends as CancelledError,
-            # and putting back what is unfinished can await.
-            with _frozen_heap():
-                report = asyncio.run(
-                    _carry(context, line, order, database=database, objects=objects, models=models)
+        with _frozen_heap():
+            if order.steps:
+                report = yield from told_as_they_complete(
+                    lambda on_partition: _carry(
+                        context,
+                        line,
+                        order,
+                        on_partition,
+                        database=database,
+                        objects=objects,
+                        models=models,
+                    ),
+                    lambda complete: teller.tell(database, days, complete),
                 )
-            context.log.info(report.line())
-        with database.connect() as connection:
-            for name, step in report.steps.items():
-                if step.made or step.nothing or step.up_to_date or not (step.down or step.waiting):
-                    yield dg.MaterializeResult(asset_key=name, metadata=_metadata(step, report))
-            for key in context.selected_asset_check_keys:
-                asset = key.asset_key.to_user_string()
-                check = by_check.get((asset, key.name))
-                yield (
-                    _check_content(connection, window, check)
-                    if check
-                    else _check_records(connection, window, asset)
-                )
+                context.log.info(report.line())
+            untold = {start: _NOTHING for start in days if start not in teller.told}
+            yield from teller.tell(database, days, untold)
+        yield from _checks_done(context)
         _raise_if_down(report)
+        teller.raise_if_all_failed()
 
     return materialize
+
+
+Told = dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.Output[None]
+Complete = Mapping[datetime, Mapping[str, StepReport]]  # by the first moment of the partition
+_NOTHING: Mapping[str, StepReport] = {}
+
+
+def told_as_they_complete(
+    carry: Callable[[OnPartition], Coroutine[Any, Any, Report]],
+    tell: Callable[[Complete], Iterator[Told]],
+) -> Generator[Told, None, Report]:
+    """Carry records, and tell of each partition as soon as it is complete.
+
+    The event loop is that of `asyncio.run`, but it rests while Dagster stores what is told. A run
+    that is cancelled meanwhile, or in the loop, leaves the block of the runner: that cancels the
+    work, which ends as `CancelledError` and can await while it puts back what is unfinished.
+    """
+    complete: dict[datetime, Mapping[str, StepReport]] = {}
+    moved = asyncio.Event()
+
+    def on_partition(start: datetime, steps: Mapping[str, StepReport]) -> None:
+        complete[start] = steps
+        moved.set()
+
+    with asyncio.Runner() as runner:
+        work = runner.get_loop().create_task(carry(on_partition))
+        while not work.done():
+            runner.run(_until_moved(work, moved))
+            now = dict(complete)
+            complete.clear()
+            yield from tell(now)
+        return work.result()
+
+
+async def _until_moved(work: asyncio.Task[Report], moved: asyncio.Event) -> None:
+    waiter = asyncio.create_task(moved.wait())
+    await asyncio.wait({work, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+    moved.clear()
 
 
 def op_name(line: Line) -> str:
@@ -176,6 +242,7 @@ async def _carry(
     context: dg.AssetExecutionContext,
     line: Line,
     order: Order,
+    on_partition: OnPartition,
     *,
     database: DatabaseResource,
     objects: Any,
@@ -190,69 +257,183 @@ async def _carry(
             models=models.names(),
             billing=billing(tools.settings),
             on_progress=lambda report: context.log.info(report.line()),
+            on_partition=on_partition,
         )
 
 
 def _order(
     line: Line,
     config: LineConfig,
-    window: Window,
-    selected: set[str],
+    partitions: "Mapping[datetime, _Partition]",
+    context: dg.AssetExecutionContext,
     settings: Settings,
-    run_id: str,
 ) -> Order:
     if config.take not in ("due", "all"):
         raise dg.Failure(f"take must be `due` or `all`, not {config.take!r}", allow_retries=False)
     names = [step.name for step in line.steps]
+    selected = {key.to_user_string() for key in context.selected_asset_keys}
     left_out = settings.scheduled_steps | settings.switched_off_steps
+    windows = [partition.window for partition in partitions.values()]
     return Order(
-        window=window,
+        window=Window(line.name, windows[0].start, windows[-1].end),
         steps=tuple(n for n in names if n in selected and n not in settings.switched_off_steps),
-        run_id=run_id,
+        run_id=context.run_id,
         take="due" if config.take == "due" else "all",
         max_records=config.max_records,
         redo=config.redo,
         wakes=tuple(n for n in names if n not in selected and n not in left_out),
+        partitions=tuple(partitions),
     )
 
 
-def _window(line: Line, context: dg.AssetExecutionContext) -> Window:
-    start, end = context.partition_time_window
-    return Window(line.name, _utc(start), _utc(end))
+@dataclass(frozen=True)
+class _Partition:
+    """A partition of a run: its key, and its records."""
+
+    key: str
+    window: Window
+
+
+def _partitions(
+    line: Line, context: dg.AssetExecutionContext, definition: dg.TimeWindowPartitionsDefinition
+) -> dict[datetime, _Partition]:
+    """The partitions of the run by their first moments, in order."""
+    windows = {key: definition.time_window_for_partition_key(key) for key in context.partition_keys}
+    return {
+        start: _Partition(key, Window(line.name, start, end))
+        for start, end, key in sorted(
+            (_utc(window.start), _utc(window.end), key) for key, window in windows.items()
+        )
+    }
 
 
 def _utc(moment: datetime) -> datetime:
     return datetime.fromtimestamp(moment.timestamp(), UTC)
 
 
-def _metadata(step: StepReport, report: Report) -> dict[str, Any]:
-    """The story of one materialisation: counts, never content."""
-    usage = step.usage
-    story = {
-        "made": step.made,
-        "nothing to make": step.nothing,
-        "up to date": step.up_to_date,
-        "failed": step.failed,
-        "deferred": step.deferred,
-        "over budget": step.over_budget,
-        "waiting": step.waiting,
-        "held": step.held,
-        "attempts": step.attempts,
+@dataclass
+class _Teller:
+    """Tells Dagster what became of partitions: their materialisations and their checks.
+
+    Not by `MaterializeResult`: that materialises all partitions of a run alike, at its end. Each
+    partition has its own counts here, and one of which every record failed is not materialised.
+    """
+
+    line: Line
+    came_in: str
+    checks: Mapping[tuple[str, str], ContentCheck]
+    context: dg.AssetExecutionContext
+    told: set[datetime] = field(default_factory=set)
+    lost: list[str] = field(default_factory=list)
+
+    def tell(
+        self, database: DatabaseResource, partitions: Mapping[datetime, _Partition], of: Complete
+    ) -> Iterator[Told]:
+        """The events of these partitions. What is true of them by now is read from the ledger."""
+        if not of:
+            return
+        with database.connect() as connection:
+            for start, reports in of.items():
+                self.told.add(start)
+                yield from self._partition(connection, partitions[start], reports)
+
+    def raise_if_all_failed(self) -> None:
+        """Fail the run of which a step failed for all records of a partition.
+
+        Dagster shows a partition as failed only if a run that failed did not materialise it.
+        """
+        if self.lost:
+            more = f" and {len(self.lost) - 5} more" if len(self.lost) > 5 else ""
+            raise dg.Failure(
+                f"Every record failed: {'; '.join(self.lost[:5])}{more}. The log names each with "
+                "its reason; the check `every_record_succeeded` says how to try again.",
+                allow_retries=False,
+            )
+
+    def _partition(
+        self, connection: Connection, partition: _Partition, reports: Mapping[str, StepReport]
+    ) -> Iterator[Told]:
+        names = [step.name for step in self.line.steps]
+        states = step_states(connection, partition.window, names)
+        selected = {key.to_user_string() for key in self.context.selected_asset_keys}
+        for step in self.line.steps:
+            if step.name not in selected:
+                continue
+            state, report = _state(states, step.name), reports.get(step.name, StepReport())
+            if state.succeeded or not (state.failed or state.open):
+                yield dg.AssetMaterialization(
+                    step.name,
+                    partition=partition.key,
+                    metadata=_metadata(step, state, report),
+                    tags=_versions(step, self.came_in, states),
+                )
+            elif report.failed and state.all_failed:
+                ids = ", ".join(map(str, state.failed_ids[:5]))
+                self.lost.append(f"{step.name} of {partition.key} (records {ids})")
+        for key in sorted(self.context.selected_asset_check_keys):
+            asset = key.asset_key.to_user_string()
+            if check := self.checks.get((asset, key.name)):
+                yield _check_content(connection, partition, check)
+            else:
+                yield _check_records(partition, asset, _state(states, asset))
+
+
+def _state(states: Mapping[str, StepState], step: str) -> StepState:
+    return states.get(step, StepState())
+
+
+def _versions(step: Step, came_in: str, states: Mapping[str, StepState]) -> dict[str, str]:
+    """Tags by which Dagster tells whether a partition is made from what its needs hold now.
+
+    The version of a partition's data is a hash of all its results. What came in has no version in
+    Dagster, which calls that INITIAL: the ledger knows which records have changed.
+    """
+    needs = {need: _state(states, need).output or "none" for need in step.needs}
+    return {
+        "dagster/code_version": step.version,
+        "dagster/data_version": _state(states, step.name).output or "none",
+        **{
+            f"dagster/input_data_version/{name}": version
+            for name, version in (needs or {came_in: "INITIAL"}).items()
+        },
+    }
+
+
+def _metadata(step: Step, state: StepState, report: StepReport) -> dict[str, Any]:
+    """The story of one materialisation: counts with their zeros, so that plots are true, and ids.
+
+    `dagster/row_count` is what the partition holds; the rest is what this run did in it.
+    """
+    usage = report.usage
+    counts = {
+        "dagster/row_count": state.succeeded - state.nothing,
+        "made": report.made,
+        "nothing to make": report.nothing,
+        "up to date": report.up_to_date,
+        "failed": report.failed,
+        "deferred": report.deferred,
+        "over budget": report.over_budget,
+        "waiting": report.waiting,
+        "held": report.held,
+        "attempts": report.attempts,
+        "seconds of work": round(report.seconds, 1),
+    }
+    spent = {
         "model calls": usage.calls,
         "tokens in": usage.tokens_in,
         "tokens out": usage.tokens_out,
         "audio seconds": round(usage.audio_seconds, 1),
         "characters spoken": usage.characters,
-        "models": ", ".join(usage.models),
         "cost (USD)": "unknown" if usage.cost is None else float(usage.cost),
-        "seconds": round(report.seconds, 1),
-        "records per second": round(step.made / report.seconds, 2) if report.seconds else 0.0,
+        "models": ", ".join(usage.models),
     }
-    always = ("made", "seconds")
-    return {
-        "dagster/row_count": step.made + step.up_to_date,
-        **{name: value for name, value in story.items() if value or name in always},
-    }
+    links = {}
+    if report.made_ids:
+        links = {
+            "records made": dg.MetadataValue.json(report.made_ids),
+            "show one": dg.MetadataValue.md(f"`keepsake show {report.made_ids[0]}`"),
+        }
+    return counts | (spent if step.roles else {}) | links
 
 
 def _record_checks(
@@ -263,7 +444,7 @@ def _record_checks(
             RECORDS_CHECK,
             asset=step.name,
             description="No record of the partition has failed in this step. Warns, with how many, "
-            "the ids of some, and how to recover.",
+            "the ids of some, and how to recover; an error if all have failed.",
             partitions_def=partitions,
         )
         for step in line.steps
@@ -281,40 +462,59 @@ def _content_checks(
     ]
 
 
-def _check_records(connection: Connection, window: Window, asset: str) -> dg.AssetCheckResult:
-    count, sample = failures(connection, window, asset)
+def _check_records(partition: _Partition, asset: str, state: StepState) -> dg.AssetCheckEvaluation:
+    sample = list(state.failed_ids)
     advice = (
         f"See why: `keepsake status {sample[0]}`. Try again: `keepsake retry --step {asset}`, "
         "or materialise the partition again."
         if sample
         else "No record has failed."
     )
-    return dg.AssetCheckResult(
-        asset_key=asset,
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(asset),
         check_name=RECORDS_CHECK,
-        passed=count == 0,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{count} records failed. {advice}" if count else advice,
-        metadata={"failed": count, "sample of ids": sample},
+        partition=partition.key,
+        passed=not state.failed,
+        severity=dg.AssetCheckSeverity.ERROR if state.all_failed else dg.AssetCheckSeverity.WARN,
+        description=f"{state.failed} of {state.records} records failed. {advice}"
+        if state.failed
+        else advice,
+        metadata={
+            "failed": state.failed,
+            "of": state.records,
+            "sample of ids": dg.MetadataValue.json(sample),
+        },
     )
 
 
 def _check_content(
-    connection: Connection, window: Window, check: ContentCheck
-) -> dg.AssetCheckResult:
-    finding = check.look(connection, window)
+    connection: Connection, partition: _Partition, check: ContentCheck
+) -> dg.AssetCheckEvaluation:
+    finding = check.look(connection, partition.window)
     bad = sorted(set(finding.bad))
     again = f"Materialise `{check.asset}` of this partition with `redo: true`."
-    return dg.AssetCheckResult(
-        asset_key=check.asset,
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(check.asset),
         check_name=check.name,
+        partition=partition.key,
         passed=not bad,
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{finding.fault} {again}"
         if bad
         else f"{finding.looked_at} looked at, none bad.",
-        metadata={"looked at": finding.looked_at, "bad": len(bad), "sample of ids": bad[:20]},
+        metadata={
+            "looked at": finding.looked_at,
+            "bad": len(bad),
+            "sample of ids": dg.MetadataValue.json(bad[:20]),
+        },
     )
+
+
+def _checks_done(context: dg.AssetExecutionContext) -> Iterator[Told]:
+    """The outputs of the checks, which Dagster would miss otherwise. They hold nothing."""
+    for key in sorted(context.selected_asset_check_keys):
+        spec = context.assets_def.get_spec_for_check_key(key)
+        yield dg.Output(None, output_name=spec.get_python_identifier())
 
 
 def _raise_if_down(report: Report) -> None:

@@ -35,8 +35,8 @@ from keepsake.database import AsyncConnection, Pool
 from keepsake.errors import EndpointDown, RateLimited, RetryableError, StepError, Unreachable
 from keepsake.fingerprint import fingerprint
 from keepsake.ledger import Entry, Outcome, Terms
-from keepsake.limits import current_owner
-from keepsake.line import Line, Order, Report, Step, StepReport
+from keepsake.limits import Activity, current_activity, current_owner
+from keepsake.line import SAMPLE, Line, Order, Report, Step, StepReport
 from keepsake.usage import UNPRICED, Billing, metered
 from keepsake.writer import Writer
 
@@ -46,10 +46,13 @@ ATTEMPTS = 3
 # All in seconds. Between attempts within a run; the longest a provider may make a run wait:
 FIRST_DELAY, LONGEST_DELAY, LONGEST_PATIENCE = 1.0, 10.0, 60.0
 LONG_WAITS = 8  # times that a record is put off because its provider asks for patience with it
-PROGRESS_SECONDS = 5.0
+PROGRESS_SECONDS = 5.0  # between looks at whether anything has moved
+FAILURES_LOGGED = 50  # of a step in a run, one by one; the rest are counted
 FIRST_DEFERRAL, LONGEST_DEFERRAL = timedelta(minutes=1), timedelta(minutes=30)
 MOST_ASKED = 86_400.0  # seconds: who asks for more patience is asked again tomorrow all the same
 RECORDS_IN_MEMORY, RECORDS_A_PAGE = 192, 64
+
+OnPartition = Callable[[datetime, Mapping[str, StepReport]], None]
 
 
 @dataclass
@@ -60,6 +63,7 @@ class _Item:
     source: Any
     entries: Mapping[str, Entry]
     account: Account  # of its owner
+    partition: datetime  # its first moment
     likely: list[Step] = field(default_factory=list)  # what will be made, as far as we can tell
     results: dict[str, Any] = field(default_factory=dict)
     remade: dict[str, str | None] = field(default_factory=dict)  # output fingerprints of this run
@@ -97,8 +101,14 @@ async def run_line(
     models: Mapping[str, str],
     billing: Billing = UNPRICED,
     on_progress: Callable[[Report], None] | None = None,
+    on_partition: OnPartition | None = None,
 ) -> Report:
     """Carry the records of `order` through its steps.
+
+    `on_progress` is called every few seconds, if anything has moved, with what became of the run so
+    far. `on_partition` is called once for each partition in which records were looked at, with
+    what became of its steps: as soon as all records of the partition are written where the order
+    takes all, else at the end.
 
     `tools` is handed to every step; `models` names the model in force for each role, and `billing`
     says what they cost. Cancelling keeps what is finished, puts back what is not, and raises
@@ -111,7 +121,16 @@ async def run_line(
         psycopg.Error: the database failed for longer than a few retries bridge. Nothing that was
             written is lost; the rest is still due.
     """
-    run = _Run(line, order, tools, pool, models, billing, on_progress or (lambda report: None))
+    run = _Run(
+        line,
+        order,
+        tools,
+        pool,
+        models,
+        billing,
+        on_progress or (lambda report: None),
+        on_partition or (lambda start, steps: None),
+    )
     try:
         return await run.run()
     except BaseExceptionGroup as group:
@@ -137,6 +156,7 @@ class _Run:
         models: Mapping[str, str],
         billing: Billing,
         on_progress: Callable[[Report], None],
+        on_partition: OnPartition,
     ) -> None:
         self.line = line
         self.order = order
@@ -145,8 +165,16 @@ class _Run:
         self.models = models
         self.billing = billing
         self.on_progress = on_progress
+        self.on_partition = on_partition
         self.steps = [step for step in line.steps if step.name in order.steps]
-        self.report = Report({step.name: StepReport() for step in self.steps})
+        self.report = Report(
+            {step.name: StepReport() for step in self.steps},
+            activities={step.name: Activity() for step in self.steps},
+        )
+        # Of partitions that are not complete: what became of their steps, and how many of their
+        # records are still to be looked at.
+        self.partitions: dict[datetime, dict[str, StepReport]] = {}
+        self.left: dict[datetime, int] = {}
         self.writer = Writer(line, pool, order)
         self.places = asyncio.Semaphore(RECORDS_IN_MEMORY)
         self.accounts: dict[int, Account] = {}  # by owner
@@ -180,6 +208,9 @@ class _Run:
                 with suppress(psycopg.Error):  # a broken connection has freed them already
                     await asyncio.shield(locks.execute("SELECT pg_advisory_unlock_all()"))
         self.report.seconds = time.monotonic() - started
+        self._log_uncounted()
+        for start in list(self.partitions):
+            self._complete(start)
         return self.report
 
     async def _put_back(self) -> None:
@@ -192,10 +223,42 @@ class _Run:
             log.warning("could not put records back (%s); they stay due", type(error).__name__)
 
     async def _show_progress(self, started: float) -> None:
+        shown = None
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
             self.report.seconds = time.monotonic() - started
-            self.on_progress(self.report)
+            state = (self.report.records, self.report.state())
+            if state != shown:
+                shown = state
+                self.on_progress(self.report)
+
+    def _log_uncounted(self) -> None:
+        for name, step in self.report.steps.items():
+            if step.failed > FAILURES_LOGGED:
+                log.warning("%s: %s more records failed", name, step.failed - FAILURES_LOGGED)
+
+    # -- partitions -----------------------------------------------------------------------------
+
+    def _counters(self, step: Step, item: _Item) -> tuple[StepReport, StepReport]:
+        """Where a step of a record is counted: in the whole run, and in its partition."""
+        if item.partition not in self.partitions:
+            self._look_at(item.partition)
+        return self.report.steps[step.name], self.partitions[item.partition][step.name]
+
+    def _look_at(self, partition: datetime) -> None:
+        self.partitions.setdefault(partition, {step.name: StepReport() for step in self.steps})
+
+    def _looked_at(self, partition: datetime) -> None:
+        """One more record of the partition is done with."""
+        self._look_at(partition)
+        if partition in self.left:
+            self.left[partition] -= 1
+            if not self.left[partition]:
+                self._complete(partition)
+
+    def _complete(self, partition: datetime) -> None:
+        self.left.pop(partition, None)
+        self.on_partition(partition, self.partitions.pop(partition))
 
     # -- records into the window ----------------------------------------------------------------
 
@@ -204,17 +267,22 @@ class _Run:
         async for page in self._pages():
             finished, self.finished = self.finished, []
             await ledger.unlock_records(locks, finished)
-            taken = await ledger.lock_records(locks, page)
+            taken = await ledger.lock_records(locks, list(page))
             self.report.busy += len(page) - len(taken)
-            items = await self._load(taken)
+            items = await self._load({record_id: page[record_id] for record_id in taken})
             self._free(len(page) - len(items))
+            for record_id in page.keys() - {item.record_id for item in items}:
+                self._looked_at(page[record_id])
             for item in items:
                 yield item
 
-    async def _pages(self) -> AsyncIterator[list[int]]:
-        """Ids of records to look at. Each page is asked for when the window has room for it."""
+    async def _pages(self) -> AsyncIterator[dict[int, datetime]]:
+        """Records to look at: id and partition.
+
+        Each page is asked for when the window has room for it.
+        """
         next_page = self._due_page if self.order.take == "due" else self._all_page
-        self.report.expected = await self._expected()
+        self.report.expected = await self._expect()
         left = self.order.max_records
         while left != 0:
             room = await self._room(RECORDS_A_PAGE if left is None else min(RECORDS_A_PAGE, left))
@@ -239,39 +307,51 @@ class _Run:
         for _ in range(places):
             self.places.release()
 
-    async def _expected(self) -> int:
+    async def _expect(self) -> int:
+        """How many records there are to look at; of each partition, where all are."""
         async with self.pool.connection() as connection:
-            if self.order.take == "all":
-                return await ledger.count_all(connection, self.order.window)
-            return await ledger.count_due(
-                connection, self.order.window, self.order.steps, at_most=self.order.max_records
-            )
+            if self.order.take == "due":
+                return await ledger.count_due(
+                    connection, self.order.window, self.order.steps, at_most=self.order.max_records
+                )
+            counts = await ledger.count_all(connection, self.order.window, self.order.starts)
+        if self.order.max_records is None:
+            self.left = {self.order.starts[place]: count for place, count in counts.items()}
+        return sum(counts.values())
 
-    async def _due_page(self, limit: int) -> list[int]:
+    async def _due_page(self, limit: int) -> dict[int, datetime]:
         # Asked anew for each page, so that an urgent record which arrives now is next. What this
         # run has seen is left out: it may still look due because its outcome is being written.
+        starts = self.order.starts
         async with self.pool.connection() as connection:
             page = await ledger.due_records(
-                connection, self.order.window, self.order.steps, limit=limit, without=self.seen
+                connection,
+                self.order.window,
+                self.order.steps,
+                limit=limit,
+                without=self.seen,
+                starts=starts,
             )
-        self.seen += page
-        return page
+        self.seen += [record_id for record_id, _ in page]
+        return {record_id: starts[place] for record_id, place in page}
 
-    async def _all_page(self, limit: int) -> list[int]:
+    async def _all_page(self, limit: int) -> dict[int, datetime]:
+        starts = self.order.starts
         async with self.pool.connection() as connection:
             page = await ledger.all_records(
-                connection, self.order.window, limit=limit, after=self.after
+                connection, self.order.window, limit=limit, after=self.after, starts=starts
             )
         if page:
-            self.after = page[-1]
-        return [record_id for _, record_id in page]
+            self.after = page[-1][:2]
+        return {record_id: starts[place] for _, record_id, place in page}
 
-    async def _load(self, ids: Sequence[int]) -> list[_Item]:
+    async def _load(self, partitions: Mapping[int, datetime]) -> list[_Item]:
         """Those of the records that have work, with what their steps need.
 
         Says in the ledger that we have them, so that people see who works on what, and the next
         run can tell if this one dies.
         """
+        ids = list(partitions)
         if not ids:
             return []
         async with self.pool.connection() as connection:
@@ -279,7 +359,7 @@ class _Run:
             terms = await ledger.terms(connection, self.line.name, ids)
             sources = await self.line.load(connection, ids)
             items = [
-                _Item(i, sources[i], entries[i], self._account(terms[i]))
+                _Item(i, sources[i], entries[i], self._account(terms[i]), partitions[i])
                 for i in ids
                 if i in sources
             ]
@@ -306,11 +386,11 @@ class _Run:
 
     def _leave(self, step: Step, item: _Item) -> None:
         """Count a step that is left as it is."""
-        report = self.report.steps[step.name]
-        if item.held(step):
-            report.held += 1
-        else:
-            report.up_to_date += 1
+        for report in self._counters(step, item):
+            if item.held(step):
+                report.held += 1
+            else:
+                report.up_to_date += 1
 
     def _likely(self, item: _Item) -> list[Step]:
         """The steps that will be made, as far as can be told before any is."""
@@ -352,6 +432,7 @@ class _Run:
             await self._take_steps(item)
         self.report.records += 1
         self.finished.append(item.record_id)
+        self._looked_at(item.partition)
         self._free(1)
 
     async def _carry_alone(self, item: _Item) -> None:
@@ -394,7 +475,7 @@ class _Run:
         )
         if outcome.usage:
             item.account.book(outcome.usage.cost)
-        _count(self.report.steps[step.name], outcome)
+        self._count(step, item, outcome)
         if outcome.result is not None:
             item.results[step.name] = None if outcome.nothing_reason else outcome.result
             item.remade[step.name] = outcome.output_fingerprint
@@ -404,6 +485,19 @@ class _Run:
             outcome = replace(outcome, **_as_it_was(entry))
         await self.writer.put(outcome)
         return outcome
+
+    def _count(self, step: Step, item: _Item, outcome: Outcome) -> None:
+        whole, part = self._counters(step, item)
+        _count(whole, outcome)
+        _count(part, outcome)
+        if outcome.status == "failed" and whole.failed <= FAILURES_LOGGED:
+            log.warning(
+                "%s of record %s failed: %s: %s",
+                step.name,
+                item.record_id,
+                outcome.error_type,
+                outcome.error_message,
+            )
 
     def _nothing_to_do(self, step: Step, item: _Item, *, fresh: Container[str]) -> bool:
         """Whether the step is up to date, or held, or not asked for.
@@ -492,6 +586,15 @@ class _Run:
 
     async def _make(self, step: Step, item: _Item) -> Outcome:
         """Make a step's result, in up to three attempts. The one place that retries."""
+        activity = self.report.activities[step.name]
+        current_activity.set(activity)  # of this step's task, and those it starts
+        activity.under_way += 1
+        try:
+            return await self._attempt(step, item)
+        finally:
+            activity.under_way -= 1
+
+    async def _attempt(self, step: Step, item: _Item) -> Outcome:
         entry = item.entries.get(step.name)
         started = time.monotonic()
         attempts = 0
@@ -608,10 +711,12 @@ def _count(report: StepReport, outcome: Outcome) -> None:
     if outcome.status == "succeeded":
         if outcome.nothing_reason is None:
             report.made += 1
+            _sample(report.made_ids, outcome.record_id)
         else:
             report.nothing += 1
     elif outcome.status == "failed":
         report.failed += 1
+        _sample(report.failed_ids, outcome.record_id)
     elif outcome.error_type == "Waiting":
         report.waiting += 1
     elif outcome.error_type == ledger.OVER_BUDGET:
@@ -621,5 +726,11 @@ def _count(report: StepReport, outcome: Outcome) -> None:
         if outcome.error_type != RateLimited.__name__:  # then it is well, we are too fast
             report.down = outcome.error_message
     report.attempts += outcome.attempts
+    report.seconds += outcome.seconds or 0.0
     if outcome.usage is not None:
         report.usage.merge(outcome.usage)
+
+
+def _sample(ids: list[int], record_id: int) -> None:
+    if len(ids) < SAMPLE:
+        ids.append(record_id)

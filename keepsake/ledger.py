@@ -88,8 +88,11 @@ async def due_records(
     *,
     limit: int,
     without: Sequence[int],
-) -> list[int]:
+    starts: Sequence[datetime],
+) -> list[tuple[int, int]]:
     """Records with a due row in one of `steps`: urgent ones first, then owners in turn.
+
+    Each with the place of its partition in `starts`, their first moments in ascending order.
 
     Each owner's newest come first, so that however many records one owner has, and whenever they
     came, the next of every other owner stands before the second of this one.
@@ -98,13 +101,13 @@ async def due_records(
     # that is due in the line would be read for every page.
     cursor = await connection.execute(
         """
-        SELECT due.id
+        SELECT due.id, width_bucket(due.recorded_at, %(starts)s::timestamptz[]) - 1
         FROM (SELECT DISTINCT owner_id FROM records
               WHERE line = %(line)s AND recorded_at >= %(start)s AND recorded_at < %(end)s) AS o
         CROSS JOIN LATERAL (
-            SELECT r.id, r.priority,
+            SELECT r.id, r.priority, r.recorded_at,
                    row_number() OVER (ORDER BY r.priority DESC, r.id DESC) AS turn
-            FROM (SELECT id, priority FROM records
+            FROM (SELECT id, priority, recorded_at FROM records
                   WHERE owner_id = o.owner_id AND line = %(line)s
                     AND recorded_at >= %(start)s AND recorded_at < %(end)s
                     AND id <> ALL(%(without)s::bigint[])
@@ -115,9 +118,10 @@ async def due_records(
         ORDER BY due.priority DESC, due.turn, due.id DESC
         LIMIT %(limit)s
         """,
-        {**vars(window), "steps": list(steps), "without": list(without), "limit": limit},
-    )
-    return [row[0] for row in await cursor.fetchall()]
+        {**vars(window), "steps": list(steps), "without": list(without), "limit": limit,
+         "starts": list(starts)},
+    )  # fmt: skip
+    return await cursor.fetchall()
 
 
 @dataclass(frozen=True)
@@ -170,31 +174,46 @@ async def terms(
 
 
 async def all_records(
-    connection: AsyncConnection, window: Window, *, limit: int, after: tuple[int, int] | None
-) -> list[tuple[int, int]]:
-    """The next page of (priority, id) of every record, in the same order, after `after`."""
+    connection: AsyncConnection,
+    window: Window,
+    *,
+    limit: int,
+    after: tuple[int, int] | None,
+    starts: Sequence[datetime],
+) -> list[tuple[int, int, int]]:
+    """The next page of every record, in the same order, after `after`.
+
+    Each as its priority, its id, and the place of its partition in `starts`.
+    """
     priority, record_id = after or (2**15, 2**62)
     cursor = await connection.execute(
         """
-        SELECT priority, id FROM records
+        SELECT priority, id, width_bucket(recorded_at, %(starts)s::timestamptz[]) - 1 FROM records
         WHERE line = %(line)s AND recorded_at >= %(start)s AND recorded_at < %(end)s
           AND (priority, id) < (%(priority)s, %(id)s)
         ORDER BY priority DESC, id DESC LIMIT %(limit)s
         """,
-        {**vars(window), "priority": priority, "id": record_id, "limit": limit},
+        {
+            **vars(window),
+            "priority": priority,
+            "id": record_id,
+            "limit": limit,
+            "starts": list(starts),
+        },
     )
     return await cursor.fetchall()
 
 
-async def count_all(connection: AsyncConnection, window: Window) -> int:
-    """How many records the window has."""
+async def count_all(
+    connection: AsyncConnection, window: Window, starts: Sequence[datetime]
+) -> dict[int, int]:
+    """How many records the window has, by the place of their partition in `starts`."""
     cursor = await connection.execute(
-        "SELECT count(*) FROM records WHERE line = %(line)s AND recorded_at >= %(start)s"
-        " AND recorded_at < %(end)s",
-        vars(window),
+        "SELECT width_bucket(recorded_at, %(starts)s::timestamptz[]) - 1, count(*) FROM records"
+        " WHERE line = %(line)s AND recorded_at >= %(start)s AND recorded_at < %(end)s GROUP BY 1",
+        {**vars(window), "starts": list(starts)},
     )
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+    return dict(await cursor.fetchall())
 
 
 async def count_due(
@@ -557,20 +576,65 @@ def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]
         ).fetchall()
 
 
-def failures(
-    connection: Connection, window: Window, step: str, *, sample: int = 20
-) -> tuple[int, list[int]]:
-    """How many records of the window failed in `step` for good, and the ids of some."""
+@dataclass(frozen=True)
+class StepState:
+    """How one step of a window's records is, whoever made it so. Counts are records.
+
+    Attributes:
+        succeeded: with a result, or with nothing to make.
+        nothing: those of them with nothing to make.
+        failed: for good, until someone retries them.
+        open: to be made, now or later.
+        held: made by nobody.
+        failed_ids: some of the failed.
+        output: a hash of all the results' output fingerprints; None if there are none.
+    """
+
+    succeeded: int = 0
+    nothing: int = 0
+    failed: int = 0
+    open: int = 0
+    held: int = 0
+    failed_ids: Sequence[int] = ()
+    output: str | None = None
+
+    @property
+    def records(self) -> int:
+        """All of them."""
+        return self.succeeded + self.failed + self.open + self.held
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether there is nothing but failures."""
+        return bool(self.failed) and not (self.succeeded or self.open)
+
+
+def step_states(
+    connection: Connection, window: Window, steps: Sequence[str], *, sample: int = 20
+) -> dict[str, StepState]:
+    """How these steps of the window's records are; no entry for a step of which none has a row."""
     rows = connection.execute(
         """
-        SELECT l.record_id, count(*) OVER () FROM ledger l JOIN records r ON r.id = l.record_id
-        WHERE l.line = %s AND l.step = %s AND l.status = 'failed'
-          AND r.recorded_at >= %s AND r.recorded_at < %s
-        ORDER BY l.record_id LIMIT %s
+        SELECT l.step, count(*) FILTER (WHERE status = 'succeeded'),
+               count(*) FILTER (WHERE status = 'succeeded' AND output_fingerprint IS NULL),
+               count(*) FILTER (WHERE status = 'failed' AND held IS NULL),
+               count(*) FILTER (WHERE status IN ('pending', 'running') AND held IS NULL),
+               count(*) FILTER (WHERE status <> 'succeeded' AND held IS NOT NULL),
+               (array_agg(record_id ORDER BY record_id)
+                   FILTER (WHERE status = 'failed' AND held IS NULL))[1:%(sample)s],
+               md5(string_agg(record_id || ':' || coalesce(output_fingerprint, ''), ' '
+                   ORDER BY record_id) FILTER (WHERE status = 'succeeded'))
+        FROM records r JOIN ledger l ON l.record_id = r.id
+        WHERE r.line = %(line)s AND r.recorded_at >= %(start)s AND r.recorded_at < %(end)s
+          AND l.step = ANY(%(steps)s)
+        GROUP BY l.step
         """,
-        (window.line, step, window.start, window.end, sample),
+        {**vars(window), "steps": list(steps), "sample": sample},
     ).fetchall()
-    return (rows[0][1] if rows else 0), [row[0] for row in rows]
+    return {
+        step: StepState(succeeded, nothing, failed, unfinished, held, ids or (), output)
+        for step, succeeded, nothing, failed, unfinished, held, ids, output in rows
+    }
 
 
 def retry(

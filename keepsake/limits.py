@@ -8,8 +8,9 @@ Who waits for a place waits for owners in turn, not for all that one of them ask
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,25 @@ FAILURES_IN_A_ROW = 5
 
 # Whose work is done: the engine says so for each record, and it follows the work into its tasks.
 current_owner: ContextVar[int | None] = ContextVar("current_owner", default=None)
+
+
+@dataclass
+class Activity:
+    """What is under way in one step of a run: records in it, and its calls by role.
+
+    Attributes:
+        under_way: records whose result is being made.
+        queued: calls that wait for a place at a gate, by its role.
+        calling: calls that have one.
+    """
+
+    under_way: int = 0
+    queued: Counter[str] = field(default_factory=Counter)
+    calling: Counter[str] = field(default_factory=Counter)
+
+
+# Of which step a call is: the engine says so for each, gates count it there.
+current_activity: ContextVar[Activity | None] = ContextVar("current_activity", default=None)
 
 
 class Places:
@@ -85,12 +105,18 @@ class Gate:
 
     async def __aenter__(self) -> Self:
         self._refuse_if_down()
-        await self._places.acquire()
+        activity = current_activity.get() or Activity()
+        activity.queued[self.role] += 1
+        try:
+            await self._places.acquire()
+        finally:
+            activity.queued[self.role] -= 1
         try:
             self._refuse_if_down()
         except EndpointDown:
             self._places.release()
             raise
+        activity.calling[self.role] += 1
         return self
 
     async def __aexit__(
@@ -100,6 +126,8 @@ class Gate:
         trace: TracebackType | None,
     ) -> None:
         self._places.release()
+        if activity := current_activity.get():
+            activity.calling[self.role] -= 1
         if error is None or isinstance(error, PermanentError | RateLimited):
             self._failures = 0  # it answered
         elif isinstance(error, EndpointDown):

@@ -6,11 +6,15 @@ engine's (`keepsake/engine.py`).
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from keepsake.database import AsyncConnection
 from keepsake.ledger import Window
+from keepsake.limits import Activity
 from keepsake.usage import Usage
+
+SAMPLE = 20  # ids of records that a report names
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ class Order:
     `take="due"` is what a sensor asks for: records with due work, at most `max_records` of them.
     `take="all"` is what a person asks for: every record of the window, the failed and the stale
     ones too; `redo` makes what is up to date again as well. `wakes` are the steps outside this run
-    that become due when what they wait for succeeds.
+    that become due when what they wait for succeeds. `partitions` are the first moments of the
+    window's partitions, in ascending order; none: the window is one.
     """
 
     window: Window
@@ -92,11 +97,17 @@ class Order:
     max_records: int | None = None
     redo: bool = False
     wakes: tuple[str, ...] = ()
+    partitions: tuple[datetime, ...] = ()
+
+    @property
+    def starts(self) -> tuple[datetime, ...]:
+        """The first moments of the partitions, at least one."""
+        return self.partitions or (self.window.start,)
 
 
 @dataclass
 class StepReport:
-    """What became of one step in a run. Counts are records."""
+    """What became of one step in a run, or in one partition of it. Counts are records."""
 
     made: int = 0
     nothing: int = 0  # done, and there was nothing to make
@@ -107,31 +118,58 @@ class StepReport:
     waiting: int = 0
     held: int = 0
     attempts: int = 0
+    seconds: float = (
+        0.0  # of work, over all records: more than have passed, as they go side by side
+    )
     usage: Usage = field(default_factory=Usage)
     down: str | None = None  # why its endpoint takes nothing, if it does not
+    made_ids: list[int] = field(default_factory=list)  # the first few
+    failed_ids: list[int] = field(default_factory=list)  # the first few
+
+    def line(self, activity: Activity) -> str:
+        """What it comes to so far, and what is under way; empty if nothing is to be said."""
+        counts = {
+            "made": self.made,
+            "nothing to make": self.nothing,
+            "in progress": activity.under_way,
+            "failed": self.failed,
+            "deferred": self.deferred,
+            "over budget": self.over_budget,
+            "waiting": self.waiting,
+        }
+        said = [f"{count} {label}" for label, count in counts.items() if count]
+        at = [
+            f"{count} {doing} {role}"
+            for doing, roles in (("calling", activity.calling), ("queued for", activity.queued))
+            for role, count in sorted(roles.items())
+            if count
+        ]
+        return ", ".join(said) + (f" ({', '.join(at)})" if at else "")
 
 
 @dataclass
 class Report:
-    """What became of a run."""
+    """What became of a run. It does not grow with the number of records."""
 
     steps: dict[str, StepReport]
     expected: int = 0  # records to look at, counted when the run began
     records: int = 0
     busy: int = 0  # records left alone because another run holds them
     seconds: float = 0.0
+    activities: dict[str, Activity] = field(default_factory=dict)  # by step, what is under way
 
     def line(self) -> str:
         """One line for a log: counts only."""
-        parts = [
-            f"{name} {s.made} made"
-            + "".join(
-                f", {count} {label}"
-                for label in ("nothing to make", "failed", "deferred", "over budget", "waiting")
-                if (count := getattr(s, label.removesuffix(" to make").replace(" ", "_")))
-            )
-            for name, s in self.steps.items()
-            if s.made or s.nothing or s.failed or s.deferred or s.over_budget
-        ]
         of = f"{self.records} of {max(self.expected, self.records)} records"
-        return f"{of} in {self.seconds:.0f} s: " + ("; ".join(parts) or "nothing to do")
+        return f"{of} in {self.seconds:.0f} s: {self.state()}"
+
+    def state(self) -> str:
+        """What has been made and is under way, without the time: the same while nothing moves."""
+        idle = Activity()
+        lines = {n: s.line(self.activities.get(n, idle)) for n, s in self.steps.items()}
+        said = [f"{name} {line}" for name, line in lines.items() if line]
+        if self.busy:
+            said.append(f"{self.busy} left to another run")
+        if said:
+            return "; ".join(said)
+        return "everything is up to date" if self.records else "nothing has begun"

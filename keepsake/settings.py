@@ -329,7 +329,7 @@ class Settings(BaseSettings):
         own: SecretStr = getattr(self, f"{role}_api_key")
         shared = {
             # Not to whoever else speaks OpenAI's protocol.
-            "openai": self.openai_api_key if _is_openai(base_url) else SecretStr(""),
+            "openai": self.openai_api_key if is_openai(base_url) else SecretStr(""),
             "cartesia": self.cartesia_api_key,
             "bedrock": self.aws_bearer_token_bedrock,
         }[provider]
@@ -365,7 +365,8 @@ class Settings(BaseSettings):
             return "http://127.0.0.1:9/v1"
 
 
-def _is_openai(base_url: str) -> bool:
+def is_openai(base_url: str) -> bool:
+    """Whether this is an address of OpenAI itself."""
     host = urlsplit(base_url).hostname or ""
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 

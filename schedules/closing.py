@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.line_assets import partition_tag
+from assets.partitions import days
 
 
 def closes_the_day(line: str, *, job_name: str, minute: int = 30) -> dg.ScheduleDefinition:
@@ -19,9 +20,11 @@ def closes_the_day(line: str, *, job_name: str, minute: int = 30) -> dg.Schedule
         description="Every night the day that has ended once more, in full: what failed is tried "
         "again, what is up to date costs nothing, and its checks say whether the day is whole.",
     )
-    def close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         """One run of all steps over yesterday."""
         yesterday = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+        if not days(line).has_partition_key(yesterday):
+            return dg.SkipReason("no record is as old as yesterday")
         return dg.RunRequest(
             run_key=f"close-{yesterday}",
             partition_key=yesterday,

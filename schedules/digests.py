@@ -10,10 +10,12 @@ from datetime import date
 
 import dagster as dg
 
-from assets.partitions import MONTHS, WEEKS
+from assets.partitions import calendar_months
+from assets.partitions import weeks as weeks_of
 from assets.running.trends import trends
 from assets.running.weekly_digests import weekly_digests
 from keepsake.running.history import outdated_months, outdated_weeks
+from keepsake.running.records import LINE
 from resources.database import DatabaseResource
 
 RUNNING = dg.DefaultScheduleStatus.RUNNING
@@ -46,7 +48,7 @@ def nightly_digests(
     """One run for each week that is out of date, the newest weeks first."""
     with database.connect() as connection:
         weeks = outdated_weeks(connection, limit=AT_ONCE)
-    yield from _requests(context, WEEKS, weeks, "digests")
+    yield from _requests(context, weeks_of(LINE), weeks, "digests")
 
 
 @dg.schedule(
@@ -63,7 +65,7 @@ def nightly_trends(
     """One run for each month that is out of date, the newest months first."""
     with database.connect() as connection:
         months = outdated_months(connection, limit=AT_ONCE)
-    yield from _requests(context, MONTHS, months, "trends")
+    yield from _requests(context, calendar_months(LINE), months, "trends")
 
 
 def _requests(
@@ -72,8 +74,8 @@ def _requests(
     periods: Sequence[date],
     name: str,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    # West of UTC a run of FIRST_DAY may be one of the week or month before, which has no partition:
-    # to ask for it would fail the tick.
+    # Older records may have come in since the code location was loaded: to ask for what is no
+    # partition yet would fail the tick.
     keys = [p.isoformat() for p in periods if partitions.has_partition_key(p.isoformat())]
     if not keys:
         yield dg.SkipReason(f"the {name} tell of every run")

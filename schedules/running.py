@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.line_assets import partition_tag
+from assets.partitions import months
 from assets.running.line import RUNNING, running_job
 
 
@@ -17,10 +18,14 @@ from assets.running.line import RUNNING, running_job
     description="Every night the month of the day that has ended once more, in full: what failed "
     "is tried again, what is up to date costs nothing, and its checks say whether it is whole.",
 )
-def close_the_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def close_the_month(
+    context: dg.ScheduleEvaluationContext,
+) -> dg.RunRequest | dg.SkipReason:
     """One run of all steps over the month that yesterday is in."""
     yesterday = (context.scheduled_execution_time - timedelta(days=1)).date()
     month = yesterday.replace(day=1).isoformat()
+    if not months(RUNNING.name).has_partition_key(month):
+        return dg.SkipReason("no record is as old as the month of yesterday")
     return dg.RunRequest(
         run_key=f"close-{yesterday}",
         partition_key=month,

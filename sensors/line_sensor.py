@@ -12,7 +12,7 @@ for a line and two at a time in all (`dagster.yaml`), so that it never fills the
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 
@@ -20,8 +20,9 @@ import dagster as dg
 
 from assets.line_assets import LineConfig, op_name, partition_tag
 from assets.partitions import unit_of
-from keepsake.ledger import DueWindow, due_windows
+from keepsake.ledger import DueWindow, Unit, due_windows
 from keepsake.line import Line
+from keepsake.local.up import running
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 
@@ -100,7 +101,7 @@ def line_sensor(
         steps = [step.name for step in line.steps if step.name not in left_out]
         runs = _wait_for_work(context.instance, database, line, job_name, steps, partitions)
         if not runs:
-            return dg.SkipReason("nothing is due")
+            return dg.SkipReason("nothing is due that has a partition")
         return dg.SensorResult(
             run_requests=[_request(line, run, steps, settings) for run in runs],
             asset_events=[_observation(came_in, w) for run in runs for w in run.windows],
@@ -140,7 +141,9 @@ def _wait_for_work(
 ) -> list[Wanted]:
     """The first few runs to ask for; waits until there is one.
 
-    What is no partition, since FIRST_DAY was raised, would fail the tick and so all others.
+    What is no partition would fail the tick and so all others: days before FIRST_DAY, if it was
+    raised, and those of records that are older than any was when the code location was loaded.
+    `keepsake up` loads it again as soon as no run is under way: until then no history is begun.
     """
     deadline = time.monotonic() + TICK_SECONDS
     unit = unit_of(partitions)
@@ -148,13 +151,33 @@ def _wait_for_work(
         while True:
             pause = POLL_SECONDS
             if due := due_windows(connection, line.name, steps, unit):
-                ours = (w for w in due if partitions.has_partition_key(w.start.isoformat()))
-                if found := _runs(ours, _under_way(instance, job), HISTORY[unit]):
+                ours = [w for w in due if partitions.has_partition_key(w.start.isoformat())]
+                busy = _under_way(instance, job)
+                if _await_partitions(due, ours, unit):
+                    busy = replace(busy, bulk=True)
+                if found := _runs(ours, busy, HISTORY[unit]):
                     return found
                 pause = BUSY_SECONDS
             if time.monotonic() + pause > deadline:
                 return []
             time.sleep(pause)
+
+
+def _await_partitions(due: Sequence[DueWindow], ours: Sequence[DueWindow], unit: Unit) -> bool:
+    """Whether something due gets its partition when the code location is loaded again, and it is.
+
+    Where Dagster's parts run by themselves, somebody has to do so: nothing is held back for that.
+    """
+    settings = load_settings()
+    first = settings.first_day
+    starts = {
+        "day": first,
+        "week": first - timedelta(days=first.weekday()),
+        "month": first.replace(day=1),
+    }
+    have_one = {window.start for window in ours}
+    older = any(w.start >= starts[unit] for w in due if w.start not in have_one)
+    return older and running(settings) is not None
 
 
 @dataclass(frozen=True)

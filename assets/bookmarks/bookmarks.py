@@ -1,11 +1,10 @@
-"""What came in: the bookmarks of a day, saved one by one or imported.
+"""What came in: bookmarks, saved one by one or imported, by the day on which they were saved.
 
-They are added through the command line, never made by Dagster; observing this asset reads from the
-table which days have changed.
+They are added through the command line, never made by Dagster; observing this asset counts
+them.
 """
 
 from assets.came_in import came_in_asset
-from assets.partitions import DAYS
 from keepsake.bookmarks import LINE
 
 COLUMNS = (
@@ -17,6 +16,4 @@ COLUMNS = (
     ("folder", "text", "where it was filed in the program it was imported from"),
 )
 
-bookmarks = came_in_asset(
-    "bookmarks", line=LINE, description=__doc__, columns=COLUMNS, partitions=DAYS
-)
+bookmarks = came_in_asset("bookmarks", line=LINE, description=__doc__, columns=COLUMNS)

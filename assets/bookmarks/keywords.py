@@ -214,7 +214,6 @@ KEYWORDS = StepAsset(
         nothing=lambda chosen: None if chosen.keywords else "the page has no word for a keyword",
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
     columns=[
         ("record_id", "bigint", "the bookmark"),
         ("owner_id", "bigint", "whose tag it is"),

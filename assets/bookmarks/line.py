@@ -8,7 +8,7 @@ from assets.bookmarks.pages import PAGES
 from assets.bookmarks.passages import BOOKMARK_PASSAGES
 from assets.bookmarks.summaries import SUMMARIES
 from assets.line_assets import ContentCheck, line_multi_asset
-from assets.partitions import DAYS
+from assets.partitions import days
 from assets.passages import vectors_of_the_declared_size
 from keepsake.bookmarks import LINE, load_bookmarks
 from keepsake.line import Line
@@ -39,7 +39,7 @@ CONTENT_CHECKS = (
 )
 
 bookmarks_line = line_multi_asset(
-    BOOKMARKS, came_in="bookmarks", assets=STEP_ASSETS, checks=CONTENT_CHECKS, partitions=DAYS
+    BOOKMARKS, came_in="bookmarks", assets=STEP_ASSETS, checks=CONTENT_CHECKS, partitions=days(LINE)
 )
 
 bookmarks_job = dg.define_asset_job(

@@ -215,7 +215,7 @@ MEDIA = StepAsset(
         nothing=lambda media: media.nothing,
     ),
     description=__doc__ or "",
-    kinds=frozenset({"s3"}),
+    objects=True,
     columns=[
         ("record_id", "bigint", "the bookmark"),
         ("position", "integer", "from 0, in the order in which the bookmark shows them"),

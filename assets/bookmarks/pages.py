@@ -247,4 +247,5 @@ PAGES = StepAsset(
         ("note", "text", "what kept us from more"),
         ("extractor", "text", "which extractor's text it is; empty: not from HTML"),
     ],
+    objects=True,
 )

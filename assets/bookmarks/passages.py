@@ -28,6 +28,5 @@ BOOKMARK_PASSAGES = StepAsset(
     ),
     description=__doc__ or "",
     columns=COLUMNS,
-    kinds=frozenset({"openai"}),
     table="passages",
 )

@@ -141,7 +141,6 @@ SUMMARIES = StepAsset(
         nothing=lambda summary: None if summary else "the page has no text",
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
     columns=[
         ("record_id", "bigint", "the bookmark"),
         ("summary", "text", "two or three sentences"),

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from assets.line_assets import OWNERS, table_schema
-from assets.partitions import WEEKS
+from assets.line_assets import OWNERS, kinds_of, table_schema
+from assets.partitions import weeks
 from keepsake.database import Connection
 from keepsake.errors import StepError
 from keepsake.family import LINE
@@ -74,12 +74,21 @@ class Told:
 
 @dg.asset(
     group_name=LINE,
-    deps=["stories", "value_tags"],
+    deps=[
+        dg.AssetDep(
+            name,
+            # The first week begins before the first day.
+            partition_mapping=dg.TimeWindowPartitionMapping(
+                allow_nonexistent_upstream_partitions=True
+            ),
+        )
+        for name in ("stories", "value_tags")
+    ],
     description=__doc__,
-    partitions_def=WEEKS,
+    partitions_def=weeks(LINE),
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
-    kinds={"postgres", "openai"},
+    kinds=kinds_of("chat", "embeddings"),
     owners=OWNERS,
     metadata={
         "dagster/table_name": "keepsake.interview_prompts",

@@ -10,7 +10,7 @@ from assets.family.transcripts import TRANSCRIPTS
 from assets.family.value_tags import VALUE_TAGS, tags_in_the_vocabulary
 from assets.family.wisdom import WISDOM
 from assets.line_assets import ContentCheck, line_multi_asset
-from assets.partitions import DAYS
+from assets.partitions import days
 from assets.passages import vectors_of_the_declared_size
 from keepsake.family import LINE, load_responses
 from keepsake.line import Line
@@ -47,7 +47,7 @@ CONTENT_CHECKS = (
 )
 
 family = line_multi_asset(
-    FAMILY, came_in="responses", assets=STEP_ASSETS, checks=CONTENT_CHECKS, partitions=DAYS
+    FAMILY, came_in="responses", assets=STEP_ASSETS, checks=CONTENT_CHECKS, partitions=days(LINE)
 )
 
 family_job = dg.define_asset_job(

@@ -29,5 +29,4 @@ PASSAGES = StepAsset(
     ),
     description=__doc__ or "",
     columns=COLUMNS,
-    kinds=frozenset({"openai"}),
 )

@@ -253,7 +253,7 @@ PODCASTS = StepAsset(
         save=save,
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai", "s3"}),
+    objects=True,
     columns=[
         ("record_id", "bigint", "the response"),
         ("audio_key", "text", "object: the mp3"),

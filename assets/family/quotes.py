@@ -181,7 +181,7 @@ QUOTES = StepAsset(
         nothing=lambda quotes: quotes.nothing,
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
+    objects=True,
     columns=[
         ("record_id", "bigint", "the response"),
         ("position", "integer", "the best first, from 0"),

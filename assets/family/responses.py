@@ -1,11 +1,10 @@
-"""What came in: the responses of a day, spoken and written.
+"""What came in: responses, spoken and written, by the day on which they were recorded.
 
 They are added through the command line or the API, never made by Dagster; observing this asset
-reads from the table which days have changed.
+counts them.
 """
 
 from assets.came_in import came_in_asset
-from assets.partitions import DAYS
 from keepsake.family import LINE
 
 COLUMNS = (
@@ -18,6 +17,4 @@ COLUMNS = (
     ("audio_name", "text", "the name that the file came with"),
 )
 
-responses = came_in_asset(
-    "responses", line=LINE, description=__doc__, columns=COLUMNS, partitions=DAYS
-)
+responses = came_in_asset("responses", line=LINE, description=__doc__, columns=COLUMNS)

@@ -142,7 +142,6 @@ STORIES = StepAsset(
         load=load,
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
     columns=[
         ("record_id", "bigint", "the response"),
         ("title", "text", "two to seven words"),

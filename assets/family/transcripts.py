@@ -222,7 +222,6 @@ TRANSCRIPTS = StepAsset(
         essence=lambda t: (t.text, t.words, t.segments),
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
     columns=[
         ("record_id", "bigint", "the response"),
         ("text", "text", "what was said, or written"),

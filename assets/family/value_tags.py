@@ -146,7 +146,6 @@ VALUE_TAGS = StepAsset(
         nothing=lambda tags: tags.nothing,
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
     columns=[
         ("record_id", "bigint", "the response"),
         ("family_id", "bigint", "whose vocabulary"),

@@ -163,7 +163,6 @@ WISDOM = StepAsset(
         nothing=lambda wisdom: wisdom.nothing,
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
     columns=[
         ("record_id", "bigint", "the response"),
         ("position", "integer", "order in the response, from 0"),

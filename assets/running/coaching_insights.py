@@ -145,7 +145,6 @@ COACHING_INSIGHTS = StepAsset(
         save=save,
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
     columns=[
         ("record_id", "bigint", "the activity"),
         ("heart_rate", "text", "what the heart rate shows, or that there is none"),

@@ -165,7 +165,6 @@ LETTERS = StepAsset(
         save=save,
     ),
     description=__doc__ or "",
-    kinds=frozenset({"openai"}),
     columns=[
         ("record_id", "bigint", "the activity"),
         ("letter", "text", "plain text, a blank line between paragraphs"),

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.came_in import came_in_asset
 from assets.line_assets import ContentCheck, line_multi_asset
-from assets.partitions import MONTHS
+from assets.partitions import months
 from assets.running.activities import ACTIVITIES
 from assets.running.coaching_insights import COACHING_INSIGHTS, insights_grounded
 from assets.running.letters import LETTERS, letters_grounded, letters_plain
@@ -39,7 +39,7 @@ CONTENT_CHECKS = (
 activity_files = came_in_asset(
     "activity_files",
     line=LINE,
-    description="What came in: the activity files of a month, by the time they start at.",
+    description="What came in: activity files, by the time that they start at.",
     columns=(
         ("record_id", "bigint", "the activity"),
         ("file_key", "text", "the object of the file, as it came"),
@@ -49,7 +49,6 @@ activity_files = came_in_asset(
         ("title", "text", "the runner's own name for the activity"),
         ("sport", "text", "as an archive lists it: used where the file names none"),
     ),
-    partitions=MONTHS,
 )
 
 running = line_multi_asset(
@@ -57,7 +56,7 @@ running = line_multi_asset(
     came_in="activity_files",
     assets=STEP_ASSETS,
     checks=CONTENT_CHECKS,
-    partitions=MONTHS,
+    partitions=months(LINE),
 )
 
 running_job = dg.define_asset_job(

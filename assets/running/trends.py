@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from psycopg.types.json import Jsonb
 
-from assets.line_assets import OWNERS, table_schema
-from assets.partitions import MONTHS
+from assets.line_assets import OWNERS, kinds_of, table_schema
+from assets.partitions import calendar_months
 from assets.running.per_runner import DEPS, for_each_runner, periods_of, result
 from keepsake.database import Connection
 from keepsake.owners import Owner
 from keepsake.running.history import best_efforts, clock, month_after, read_runs
+from keepsake.running.records import LINE
 from resources.database import DatabaseResource
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ COLUMNS = (
     group_name="running",
     deps=DEPS[:1],
     description=__doc__,
-    partitions_def=MONTHS,
+    partitions_def=calendar_months(LINE),
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
-    kinds={"postgres"},
+    kinds=kinds_of(),
     owners=OWNERS,
     metadata={
         "dagster/table_name": "keepsake.trends",

@@ -15,13 +15,14 @@ from datetime import date, timedelta
 import dagster as dg
 from psycopg.types.json import Jsonb
 
-from assets.line_assets import OWNERS, table_schema
-from assets.partitions import WEEKS
+from assets.line_assets import OWNERS, kinds_of, table_schema
+from assets.partitions import weeks
 from assets.running.per_runner import DEPS, for_each_runner, periods_of, result
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.owners import Owner
 from keepsake.running.history import best_efforts, clock, letters_of, read_runs
+from keepsake.running.records import LINE
 from resources.database import DatabaseResource
 from resources.tools import ObjectsResource
 
@@ -48,10 +49,10 @@ class Page:
     group_name="running",
     deps=DEPS,
     description=__doc__,
-    partitions_def=WEEKS,
+    partitions_def=weeks(LINE),
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
-    kinds={"postgres", "html"},
+    kinds=kinds_of(objects=True) | {"html"},
     owners=OWNERS,
     metadata={
         "dagster/table_name": "keepsake.weekly_digests",

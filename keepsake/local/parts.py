@@ -131,6 +131,13 @@ class Parts:
         if self._watcher is not None:
             self._watcher.join()
 
+    def restart(self, name: str, timeout: float) -> None:
+        """End the part of this name, and start it again. Call it from `also` of `watch` only."""
+        self.end_one(name, timeout)
+        for running in self._running:
+            if running.part.name == name:
+                self._start_again(running)
+
     def end_one(self, name: str, timeout: float) -> None:
         """End the part of this name, and what it started."""
         leaders = [running.process.pid for running in self._running if running.part.name == name]
@@ -169,10 +176,13 @@ class Parts:
             name, status = running.part.name, running.process.returncode
             self._say(f"The {name} ended (status {status}); starting it again.")
         elif now >= running.start_at:
-            running.process = self._spawn(running.part)
-            running.since, running.start_at = now, None
+            self._start_again(running)
             running.pause = min(2 * running.pause, _LONGEST_PAUSE)
-            self._on_change()
+
+    def _start_again(self, running: _Running) -> None:
+        running.process = self._spawn(running.part)
+        running.since, running.start_at = time.monotonic(), None
+        self._on_change()
 
     def _spawn(self, part: Part) -> "subprocess.Popen[bytes]":
         with self._log(part).open("ab") as log:

@@ -38,6 +38,14 @@ def give_up(dagster_url: str) -> None:
     _terminate(dagster_url, "MARK_AS_CANCELED_IMMEDIATELY")
 
 
+def any_under_way(dagster_url: str) -> bool:
+    """Whether a run is starting, working or being cancelled. Who cannot be asked may have some."""
+    try:
+        return bool(_under_way(dagster_url))
+    except httpx.HTTPError:
+        return True
+
+
 def sensors_are_evaluated(dagster_url: str, *, since: float) -> bool:
     """Whether the daemon that evaluates sensors has shown a sign of life since then (Unix time)."""
     try:

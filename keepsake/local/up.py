@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -26,8 +27,11 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]  # its stubs are a package of their own
 import httpx
 import psutil
+import psycopg
 
+from keepsake.database import connect
 from keepsake.errors import KeepsakeError, SettingsError
+from keepsake.first_days import first_days
 from keepsake.local import postgres, runs
 from keepsake.local.dagster_home import (
     create_dagster_schema,
@@ -46,7 +50,8 @@ _START_TIMEOUT = 120.0  # seconds for a part to become ready: a slow disk, a col
 _CANCEL_TIMEOUT = 20.0
 # And for a part. They hold nothing; the code server would wait a minute for a sensor's tick.
 _END_TIMEOUT = 5.0
-_DAEMON = "Dagster daemon"
+_DAEMON, _CODE_SERVER = "Dagster daemon", "code server"
+_LOOK_BACK = 2.0  # seconds between looks for records that are older than all partitions
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +175,9 @@ class _Up:
             "created": psutil.Process().create_time(),
         }
         self._parts: Parts | None = None
+        self._database_url = ""
+        self._first_days: Mapping[str, date] = {}  # of the partitions that Dagster knows
+        self._next_look = 0.0
 
     def start(self, prepare: Callable[[str], None]) -> Addresses:
         """Start the parts in the order in which they need each other."""
@@ -177,6 +185,7 @@ class _Up:
         database_url = settings.database_url or postgres.ensure_running(settings.home)
         create_dagster_schema(database_url)
         prepare(database_url)
+        self._database_url = database_url
         workspace = write_dagster_home(self._root, settings, code_port=self._code_port)
         # The code server reads the addresses of the models from here.
         self._note(
@@ -195,6 +204,7 @@ class _Up:
         )
         if self._models_port:
             parts.start(_model_server(self._models_port))
+        self._first_days = self._oldest()
         parts.start(_code_server(self._root, self._code_port))
         parts.wait_until_healthy(_START_TIMEOUT)
         parts.start(_webserver(self._dagster_url, workspace))
@@ -204,7 +214,7 @@ class _Up:
             runs.give_up(self._dagster_url)
         parts.start(_daemon(self._dagster_url, workspace))
         parts.wait_until_healthy(_START_TIMEOUT)
-        parts.watch(self._revive_postgres)
+        parts.watch(self._look_after)
         self._note(dagster_url=self._dagster_url)
         return Addresses(
             pid=os.getpid(),
@@ -232,6 +242,34 @@ class _Up:
         if not self._settings.database_url and not postgres.running_url(self._settings.home):
             self._say("PostgreSQL ended; starting it again.")
             postgres.ensure_running(self._settings.home)
+
+    def _look_after(self) -> None:
+        self._revive_postgres()
+        if time.monotonic() > self._next_look:
+            self._next_look = time.monotonic() + _LOOK_BACK
+            self._reach_back()
+
+    def _oldest(self) -> Mapping[str, date]:
+        """The first day of each line; empty while the database cannot tell."""
+        try:
+            with connect(self._database_url) as connection:
+                return first_days(connection, self._settings)
+        except psycopg.Error:
+            return {}
+
+    def _reach_back(self) -> None:
+        """Load the code location again when a record is older than all partitions of its line.
+
+        Not while runs are under way: they are child processes of the code server.
+        """
+        oldest = self._oldest()
+        older = [line for line, day in oldest.items() if day < self._first_days.get(line, day)]
+        if not older or self._parts is None or runs.any_under_way(self._dagster_url):
+            return
+        said = ", ".join(f"{line} from {oldest[line]}" for line in older)
+        self._say(f"Older records came in: Dagster gets partitions of {said} on.")
+        self._first_days = oldest
+        self._parts.restart(_CODE_SERVER, _END_TIMEOUT)
 
     def _note_parts(self) -> None:
         if self._parts is not None:
@@ -268,7 +306,7 @@ def _code_server(root: Path, port: int) -> Part:
         *("--module-name", "definitions", "--working-directory", str(root)),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
-    return Part("code server", command, lambda: _serves_grpc(port))
+    return Part(_CODE_SERVER, command, lambda: _serves_grpc(port))
 
 
 def _webserver(url: str, workspace: Path) -> Part:

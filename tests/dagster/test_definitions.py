@@ -157,6 +157,9 @@ def test_days_weeks_and_months_are_those_of_utc_and_the_current_one_is_there(
     assets: dict[str, Any],
 ) -> None:
     for name, asset in assets.items():
+        if name in CAME_IN:  # in Dagster a day without records would be one that is missing
+            assert asset.partitions_def is None
+            continue
         partitions = asset.partitions_def
         assert partitions.timezone == "UTC", name
         assert partitions.end_offset == 1, name

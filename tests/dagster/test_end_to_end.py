@@ -94,6 +94,13 @@ def test_new_responses_are_carried_through_all_steps_by_themselves(
             made[event["partition"]] = made.get(event["partition"], 0) + count
         assert made == {"2026-05-04": 1, "2026-05-03": 1}, step
 
+    # One that is older than all before gets its partition without anybody's doing.
+    long_ago = asyncio.run(house.add(text=TEXT, recorded_at=NOON - timedelta(days=5000)))
+    eventually(lambda: house.ledger(long_ago)["podcasts"]["status"] == "succeeded")
+    eventually(lambda: ask(MADE, step="podcasts")["assetMaterializations"][0]["partition"])
+    made_on = {event["partition"] for event in ask(MADE, step="podcasts")["assetMaterializations"]}
+    assert f"{NOON - timedelta(days=5000):%Y-%m-%d}" in made_on
+
     logs = [path for path in settings.home.rglob("*") if path.suffix in (".log", ".out", ".err")]
     assert len(logs) >= 4
     assert not [path for path in logs if "knead" in path.read_text(errors="replace")]

@@ -1,12 +1,17 @@
 """The family line as Dagster runs it: assets that tell their story, checks, and nothing private."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import psycopg
 import pytest
 
+from assets.line_assets import Complete, Told, told_as_they_complete
+from keepsake.engine import OnPartition
+from keepsake.line import Report
 from tests.doubles.server import error
 from tests.family.conftest import OpensHouse
 from tests.family.house import NOON, STEPS, House, Storyteller
@@ -36,7 +41,16 @@ def test_a_run_materialises_every_step_and_says_how_much(location: Location) -> 
     assert (story["stories"]["tokens in"], story["stories"]["tokens out"]) == (22, 14)
     assert story["stories"]["models"] == "some-model"
     assert story["podcasts"]["characters spoken"] > 100
-    assert "model calls" not in story["transcripts"]
+    assert story["transcripts"]["model calls"] == 0
+    assert story["quotes"]["failed"] == story["quotes"]["held"] == 0
+
+
+def test_each_materialisation_leads_to_what_it_made(location: Location) -> None:
+    ids = {add(location.house), add(location.house, TEXT.upper())}
+    story = metadata(location.run("transcripts", "quotes"))
+    for about in story.values():
+        assert set(about["records made"]) == ids
+        assert about["show one"] == f"`keepsake show {about['records made'][0]}`"
 
 
 def test_nothing_that_was_said_or_written_is_in_what_dagster_keeps(
@@ -75,6 +89,111 @@ def test_a_range_of_days_is_one_run(location: Location) -> None:
     assert len(location.house.rows("SELECT record_id FROM value_tags")) == 3
 
 
+def by_day(result: dg.ExecuteInProcessResult, step: str, name: str) -> dict[str | None, Any]:
+    """A number of a step's materialisations, by partition."""
+    return {
+        event.partition: event.materialization.metadata[name].value
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(step)
+    }
+
+
+def checks_by_day(
+    result: dg.ExecuteInProcessResult, step: str
+) -> dict[str | None, dg.AssetCheckEvaluation]:
+    return {
+        found.partition: found
+        for found in result.get_asset_check_evaluations()
+        if (found.asset_key, found.check_name) == (dg.AssetKey(step), "every_record_succeeded")
+    }
+
+
+def test_each_day_of_a_range_has_its_own_counts_and_checks(
+    location: Location, teller: Storyteller
+) -> None:
+    """Three days: one with a record, one with two of which one fails, one with none."""
+    teller.confused_by = "It fails."
+    add(location.house, recorded_at=NOON - timedelta(days=2))
+    bad = add(location.house, f"{TEXT} It fails.", recorded_at=NOON - timedelta(days=1))
+    add(location.house, f"{TEXT} Again.", recorded_at=NOON - timedelta(days=1))
+    tags = {FIRST: "2026-05-02", LAST: "2026-05-04"}
+    result = location.run("transcripts", "quotes", day=None, tags=tags)
+    assert result.success
+    assert by_day(result, "transcripts", "made") == {
+        "2026-05-02": 1, "2026-05-03": 2, "2026-05-04": 0,
+    }  # fmt: skip
+    assert by_day(result, "quotes", "failed") == {
+        "2026-05-02": 0, "2026-05-03": 1, "2026-05-04": 0,
+    }  # fmt: skip
+    assert by_day(result, "quotes", "dagster/row_count") == {
+        "2026-05-02": 1, "2026-05-03": 1, "2026-05-04": 0,
+    }  # fmt: skip
+    found = checks_by_day(result, "quotes")
+    assert {day: check.passed for day, check in found.items()} == {
+        "2026-05-02": True, "2026-05-03": False, "2026-05-04": True,
+    }  # fmt: skip
+    warned = found["2026-05-03"]
+    assert warned.severity == dg.AssetCheckSeverity.WARN
+    assert warned.metadata["sample of ids"].value == [bad]
+    assert "1 of 2 records failed" in str(warned.description)
+
+
+def test_a_day_on_which_all_failed_is_not_green(location: Location, teller: Storyteller) -> None:
+    teller.confused_by = "It fails."
+    add(location.house)
+    bad = add(location.house, f"{TEXT} It fails.", recorded_at=NOON - timedelta(days=1))
+    tags = {FIRST: "2026-05-03", LAST: "2026-05-04"}
+    result = location.run("transcripts", "quotes", day=None, tags=tags)
+    assert location.days("transcripts") == {"2026-05-03", "2026-05-04"}
+    assert location.days("quotes") == {"2026-05-04"}
+    check = checks_by_day(result, "quotes")["2026-05-03"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert check.metadata["sample of ids"].value == [bad]
+    assert checks_by_day(result, "quotes")["2026-05-04"].passed
+    # Dagster shows a day as failed if the run that was to make it failed without making it.
+    assert not result.success
+    assert f"quotes of 2026-05-03 (records {bad})" in location.log(result)
+
+
+def test_an_older_failure_does_not_fail_a_run_that_did_not_meet_it(
+    location: Location, teller: Storyteller
+) -> None:
+    teller.will("Quotes", "no")
+    add(location.house)
+    assert not location.run("transcripts", "quotes").success
+    result = location.run("transcripts", "quotes", take="due")
+    assert result.success
+    assert "quotes" not in metadata(result)
+    assert not checks(result)["quotes", "every_record_succeeded"].passed
+
+
+def test_what_a_partition_is_made_from_is_known_to_dagster(location: Location) -> None:
+    """So a day whose transcripts are made anew with the same words leaves its quotes in sync."""
+
+    def versions(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+        return {
+            str(event.asset_key): event.materialization.tags or {}
+            for event in result.get_asset_materialization_events()
+        }
+
+    add(location.house)
+    first = versions(location.run("transcripts", "quotes"))
+    transcripts, quotes = (first[str(dg.AssetKey(name))] for name in ("transcripts", "quotes"))
+    assert transcripts["dagster/code_version"]
+    assert quotes["dagster/input_data_version/transcripts"] == transcripts["dagster/data_version"]
+    again = versions(location.run("transcripts", redo=True))
+    assert (
+        again[str(dg.AssetKey("transcripts"))]["dagster/data_version"]
+        == (transcripts["dagster/data_version"])
+    )
+    add(location.house, f"{TEXT} More.")
+    more = versions(location.run("transcripts"))
+    assert (
+        more[str(dg.AssetKey("transcripts"))]["dagster/data_version"]
+        != (transcripts["dagster/data_version"])
+    )
+
+
 def test_the_same_day_again_asks_no_model(location: Location, teller: Storyteller) -> None:
     add(location.house)
     location.run()
@@ -83,7 +202,9 @@ def test_the_same_day_again_asks_no_model(location: Location, teller: Storytelle
     assert len(teller.seen) == before
     assert all(about["made"] == 0 for about in again.values())
     assert all(about["up to date"] == 1 for about in again.values())
-    assert not any("model calls" in about for about in again.values())
+    assert {about["model calls"] for name, about in again.items() if name != "podcasts"} == {0}
+    assert {about["dagster/row_count"] for about in again.values()} == {1}
+    assert not any("records made" in about for about in again.values())
 
 
 def test_a_day_without_records_is_materialised_with_none(location: Location) -> None:
@@ -126,6 +247,60 @@ def test_what_waits_outside_a_run_is_woken_unless_a_schedule_has_it(
     ledger = house.ledger(record_id)
     assert ledger["passages"]["due_at"] is not None
     assert ledger["podcasts"]["due_at"] is None
+
+
+# -- while a run works ----------------------------------------------------------------------------
+
+
+def test_a_day_is_told_while_the_run_works_on_another() -> None:
+    seen: list[datetime] = []
+    told = asyncio.Event()
+
+    async def carry(on_partition: OnPartition) -> Report:
+        on_partition(NOON, {})
+        await told.wait()
+        on_partition(NOON - timedelta(days=1), {})
+        return Report({})
+
+    def tell(complete: Complete) -> Iterator[Told]:
+        for start in complete:
+            seen.append(start)
+            yield dg.AssetMaterialization("transcripts", partition=f"{start:%Y-%m-%d}")
+
+    for event in told_as_they_complete(carry, tell):
+        assert isinstance(event, dg.AssetMaterialization)
+        if event.partition == "2026-05-04":
+            told.set()
+    assert seen == [NOON, NOON - timedelta(days=1)]
+
+
+def test_a_run_that_is_cancelled_while_a_day_is_told_puts_back_what_is_unfinished() -> None:
+    """The event loop rests then. Leaving the generator runs it until the clean-up is done."""
+    put_back = False
+
+    async def carry(on_partition: OnPartition) -> Report:
+        nonlocal put_back
+        try:
+            on_partition(NOON, {})
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            put_back = True
+            raise
+        raise AssertionError
+
+    events = told_as_they_complete(carry, lambda complete: iter([dg.Output(None)]))
+    next(events)
+    events.close()
+    assert put_back
+
+
+def test_an_error_of_the_work_is_the_error_of_the_run() -> None:
+    async def carry(on_partition: OnPartition) -> Report:
+        raise psycopg.OperationalError("gone")
+
+    with pytest.raises(psycopg.OperationalError, match="gone"):
+        list(told_as_they_complete(carry, lambda complete: iter([])))
 
 
 # -- an endpoint that is down ---------------------------------------------------------------------
@@ -183,15 +358,14 @@ def test_every_check_passes_on_a_day_that_went_well(location: Location) -> None:
     assert found["quotes", "quotes_verbatim"].description == "1 looked at, none bad."
 
 
-def test_a_record_that_failed_warns_with_its_id_and_how_to_recover(
+def test_a_record_that_failed_is_named_with_how_to_recover(
     location: Location, teller: Storyteller
 ) -> None:
     teller.will("Quotes", "no")
     bad = add(location.house)
     result = location.run("transcripts", "quotes")
-    assert result.success
     check = checks(result)["quotes", "every_record_succeeded"]
-    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert not check.passed
     assert check.metadata["failed"].value == 1
     assert check.metadata["sample of ids"].value == [bad]
     assert f"keepsake status {bad}" in str(check.description)

@@ -3,14 +3,19 @@
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from keepsake import engine, usage
-from keepsake.line import Report
+from keepsake.errors import PermanentError
+from keepsake.ledger import Window
+from keepsake.limits import Gate
+from keepsake.line import SAMPLE, Report, StepReport
 
-from .toy import NOON, STEPS, TOY, Source, World, toy_step
+from .toy import DAY, NOON, STEPS, TOY, Source, World, toy_step
 
 
 async def test_every_step_of_every_record_is_made_and_stored(world: World) -> None:
@@ -208,7 +213,127 @@ async def test_progress_is_shown_during_the_run(
             fast_was_shown.set()
 
     await world.run("hear", on_progress=show)
-    assert any(re.fullmatch(r"1 of 2 records in \d+ s: hear 1 made", text) for text in shown)
+    line = r"1 of 2 records in \d+ s: hear 1 made, 1 in progress"
+    assert any(re.fullmatch(line, text) for text in shown)
+
+
+async def test_progress_says_what_is_under_way_and_whom_it_waits_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0.005)
+    world.add("x", "y", "z")
+    gate = Gate("ears", 1)
+    shown: list[str] = []
+    was_shown = asyncio.Event()
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        async with gate:
+            await was_shown.wait()
+
+    def show(report: Report) -> None:
+        shown.append(report.state())
+        if "queued" in shown[-1]:
+            was_shown.set()
+
+    report = await world.run("hear", on_progress=show)
+    assert "hear 3 in progress (1 calling ears, 2 queued for ears)" in shown
+    assert report.state() == "hear 3 made"
+
+
+async def test_progress_is_shown_when_it_has_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0.002)
+    world.add("x")
+    shown: list[str] = []
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        await asyncio.sleep(0.1)  # fifty looks
+
+    await world.run("hear", on_progress=lambda report: shown.append(report.state()))
+    assert len(shown) == len(set(shown)) <= 3
+
+
+# -- partitions ------------------------------------------------------------------------------------
+
+DAYS = (DAY.start - timedelta(days=1), DAY.start, DAY.end)
+THREE_DAYS = Window("toy", DAYS[0], DAY.end + timedelta(days=1))
+
+
+async def test_each_partition_has_its_own_counts(world: World) -> None:
+    world.add("a", "b", at=NOON - timedelta(days=1))
+    world.add("bad", "c")
+
+    @world.stage.act("tell")
+    async def tell(source: Source) -> None:
+        if source.text == "bad":
+            raise PermanentError("no")
+
+    parts: dict[datetime, Mapping[str, StepReport]] = {}
+    for take in ("due", "all"):
+        parts.clear()
+        await world.run(
+            window=THREE_DAYS, partitions=DAYS, take=take, on_partition=parts.__setitem__
+        )
+        assert set(parts) == set(DAYS[:2])  # on the third there are no records
+        counts = {
+            day: (p["tell"].made, p["tell"].up_to_date, p["tell"].failed)
+            for day, p in parts.items()
+        }
+        if take == "due":
+            assert counts == {DAYS[0]: (2, 0, 0), DAYS[1]: (1, 0, 1)}
+    assert counts == {DAYS[0]: (0, 2, 0), DAYS[1]: (0, 1, 1)}
+    assert len(parts[DAYS[1]]["tell"].failed_ids) == 1
+
+
+async def test_a_partition_is_complete_before_the_run_is(world: World) -> None:
+    world.add("slow", at=NOON - timedelta(days=1))
+    world.add("fast")
+    complete: list[datetime] = []
+    fast_day = asyncio.Event()
+
+    @world.stage.act("bind")
+    async def bind(source: Source) -> None:
+        if source.text == "slow":
+            await fast_day.wait()
+
+    def on_partition(start: datetime, steps: Mapping[str, StepReport]) -> None:
+        complete.append(start)
+        assert world.statuses("fast")["bind"] == "succeeded"  # written, not only made
+        fast_day.set()
+
+    await world.run(window=THREE_DAYS, partitions=DAYS, on_partition=on_partition)
+    assert complete == [DAYS[1], DAYS[0]]
+
+
+async def test_a_report_does_not_grow_with_the_records(world: World) -> None:
+    world.add(*map(str, range(60)))
+    parts: list[Mapping[str, StepReport]] = []
+    await world.run("hear", on_partition=lambda start, steps: parts.append(steps))
+    [steps] = parts
+    assert (steps["hear"].made, len(steps["hear"].made_ids)) == (60, SAMPLE)
+
+
+async def test_every_failure_is_logged_with_its_reason_up_to_a_number(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine, "FAILURES_LOGGED", 2)
+    ids = [world.add(text) for text in "abc"]
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        raise PermanentError("the file is no audio")
+
+    await world.run("hear")
+    warned = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "keepsake.engine"]
+    assert [level for level, _ in warned] == ["WARNING"] * 3
+    lines = [line for _, line in warned]
+    one = r"hear of record (\d+) failed: PermanentError: the file is no audio"
+    named = [match[1] for line in lines[:2] if (match := re.fullmatch(one, line))]
+    assert len({*named} & {str(record_id) for record_id in ids}) == 2
+    assert lines[2] == "hear: 1 more records failed"
 
 
 def test_a_step_cannot_stand_before_one_it_needs() -> None:

@@ -59,12 +59,18 @@ def test_a_records_status_is_what_its_rows_say(world: World, rows: str, status: 
     assert world.record_status("x") == status
 
 
-def test_failures_are_counted_and_some_are_named(world: World) -> None:
+def test_how_a_step_is_comes_from_all_records_of_the_window(world: World) -> None:
     ids = [world.add(text) for text in "abc"]
     set_rows(world, "fwww")
     world.add("d")
-    assert ledger.failures(world.db, DAY, "hear", sample=2) == (3, ids[:2])
-    assert ledger.failures(world.db, DAY, "tell") == (0, [])
+    world.add("of another day", at=NOON + timedelta(days=1))
+    states = ledger.step_states(world.db, DAY, STEPS, sample=2)
+    hear = states["hear"]
+    assert (hear.failed, hear.open, list(hear.failed_ids)) == (3, 1, ids[:2])
+    assert (states["tell"].failed, states["tell"].open, states["tell"].records) == (0, 4, 4)
+    assert not hear.all_failed
+    world.db.execute("DELETE FROM records WHERE external_id = 'd'")
+    assert ledger.step_states(world.db, DAY, STEPS)["hear"].all_failed
 
 
 # -- what people ask to be done again --------------------------------------------------------------

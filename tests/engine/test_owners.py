@@ -74,8 +74,10 @@ async def test_a_flood_of_one_owner_does_not_hold_back_another(
     for add in (flood, one) if first == "the flood" else (one, flood):
         add()
     async with world.pool.connection() as connection:
-        page = await ledger.due_records(connection, DAY, STEPS, limit=2, without=())
-    assert len({world_owner(world, record) for record in page}) == 2
+        page = await ledger.due_records(
+            connection, DAY, STEPS, limit=2, without=(), starts=[DAY.start]
+        )
+    assert len({world_owner(world, record) for record, _ in page}) == 2
 
 
 def world_owner(world: World, record_id: int) -> int:

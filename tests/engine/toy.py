@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from keepsake import records
 from keepsake.database import AsyncConnection, Connection, Pool
-from keepsake.engine import run_line
+from keepsake.engine import OnPartition, run_line
 from keepsake.ledger import Window
 from keepsake.line import Line, Nothing, Order, Report, Step
 from keepsake.usage import UNPRICED, Billing
@@ -157,6 +157,7 @@ class World:
         *steps: str,
         stage: Stage | None = None,
         on_progress: Callable[[Report], None] | None = None,
+        on_partition: OnPartition | None = None,
         **order: Any,
     ) -> Report:
         """Carry the day's records through these steps, or all."""
@@ -171,6 +172,7 @@ class World:
                 models=self.models,
                 billing=self.billing,
                 on_progress=on_progress,
+                on_partition=on_partition,
             )
 
     def rows(self, text: str) -> dict[str, dict[str, Any]]:
