@@ -22,7 +22,7 @@ async def test_the_step_has_succeeded_and_the_ledger_says_why(world: World) -> N
     assert (row["status"], row["nothing_reason"], row["error_message"]) == ("succeeded", WHY, None)
     assert world.rows("x")["tag"]["nothing_reason"] is None
     assert (report.steps["tell"].nothing, report.steps["tell"].made) == (1, 0)
-    assert "tell 0 made, 1 nothing to make" in report.line()
+    assert "tell 1 nothing to make" in report.line()
 
 
 async def test_the_record_is_completed(world: World) -> None:
