@@ -110,6 +110,16 @@ async def replace_rows(
             await sink.write_row(row)
 
 
+async def hold_records(connection: AsyncConnection, record_ids: Sequence[int]) -> None:
+    """Let nobody change these records by hand until our transaction ends.
+
+    Waits for those who do so now: the next statement reads what they have left.
+    """
+    await connection.execute(
+        "SELECT FROM records WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", (list(record_ids),)
+    )
+
+
 @dataclass(frozen=True)
 class Migration:
     """One numbered file of SQL."""

@@ -483,6 +483,8 @@ class _Run:
             # The earlier result stands. If the remake failed it stays stale, so that the next
             # backfill tries again; if it was put off it is due then.
             outcome = replace(outcome, **_as_it_was(entry))
+        if entry := item.entries.get(step.name):
+            outcome = replace(outcome, asked=entry.asked)
         await self.writer.put(outcome)
         return outcome
 

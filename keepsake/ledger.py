@@ -27,7 +27,10 @@ _RECORD_LOCKS = 1 << 62
 
 @dataclass(frozen=True)
 class Entry:
-    """What the ledger knows of one step of one record when a run looks at it."""
+    """What the ledger knows of one step of one record when a run looks at it.
+
+    `asked` counts how often somebody asked for it to be made anew.
+    """
 
     record_id: int
     step: str
@@ -40,6 +43,7 @@ class Entry:
     input_fingerprint: str | None
     output_fingerprint: str | None
     nothing_reason: str | None
+    asked: int
 
     @property
     def died(self) -> int:
@@ -58,7 +62,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one step of one record ended in this run: the row to write, and the result if any."""
+    """How one step of one record ended in this run: the row to write, and the result if any.
+
+    `asked` is that of the entry the run began with: asked for again since then, the row stays due.
+    """
 
     record_id: int
     step: str
@@ -74,6 +81,7 @@ class Outcome:
     seconds: float | None = None
     error_type: str | None = None
     error_message: str | None = None
+    asked: int = 0
 
 
 # ---------------------------------------------------------------------------------------------
@@ -259,7 +267,8 @@ async def entries(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, 
         await cursor.execute(
             """
             SELECT record_id, step, status, coalesce(due_at <= now(), false) AS due, attempts,
-                   deferrals, crashes, held, input_fingerprint, output_fingerprint, nothing_reason
+                   deferrals, crashes, held, input_fingerprint, output_fingerprint, nothing_reason,
+                   asked
             FROM ledger WHERE record_id = ANY(%s)
             """,
             (list(ids),),
@@ -274,7 +283,7 @@ async def mark_running(
     connection: AsyncConnection, todo: Sequence[tuple[int, str]], *, run_id: str
 ) -> None:
     """Say who works on these rows. A row still `running` belonged to a run that died: count it."""
-    ids, steps = _columns(todo, 2)
+    ids, steps = _columns(sorted(todo), 2)
     await connection.execute(
         """
         UPDATE ledger l
@@ -306,31 +315,39 @@ async def write(
     """
     if not outcomes:
         return
+    outcomes = sorted(outcomes, key=lambda outcome: (outcome.record_id, outcome.step))
     usages = [outcome.usage or Usage() for outcome in outcomes]
     await connection.execute(
         """
         INSERT INTO ledger AS l (record_id, step, line, status, due_at, attempts, deferrals,
             input_fingerprint, output_fingerprint, nothing_reason, models, calls, tokens_in,
             tokens_out, audio_seconds, characters, cost, seconds, error_type, error_message, run_id,
-            started_at, finished_at)
+            started_at, finished_at, asked)
         SELECT record_id, step, %(line)s, status, due_at, attempts, deferrals, input_fingerprint,
             output_fingerprint, nothing_reason, string_to_array(models, E'\\x1f'), calls,
             tokens_in, tokens_out, audio_seconds, characters, cost, seconds, error_type,
-            error_message, %(run_id)s, now() - make_interval(secs => coalesce(seconds, 0)), now()
+            error_message, %(run_id)s, now() - make_interval(secs => coalesce(seconds, 0)), now(),
+            asked
         FROM unnest(%(record_ids)s::bigint[], %(steps)s::text[], %(statuses)s::text[],
             %(due)s::timestamptz[], %(attempts)s::smallint[], %(deferrals)s::smallint[],
             %(inputs)s::text[], %(outputs)s::text[], %(nothing)s::text[], %(models)s::text[],
             %(calls)s::integer[], %(tokens_in)s::bigint[], %(tokens_out)s::bigint[],
             %(audio_seconds)s::real[], %(characters)s::integer[], %(costs)s::numeric[],
-            %(seconds)s::real[], %(error_types)s::text[], %(error_messages)s::text[])
+            %(seconds)s::real[], %(error_types)s::text[], %(error_messages)s::text[],
+            %(asked)s::integer[])
             AS t(record_id, step, status, due_at, attempts, deferrals, input_fingerprint,
                  output_fingerprint, nothing_reason, models, calls, tokens_in, tokens_out,
-                 audio_seconds, characters, cost, seconds, error_type, error_message)
+                 audio_seconds, characters, cost, seconds, error_type, error_message, asked)
         ON CONFLICT (record_id, step) DO UPDATE SET
-            status = excluded.status, deferrals = excluded.deferrals,
+            status = CASE WHEN excluded.status = 'failed' AND l.asked <> excluded.asked
+                               AND l.held IS NULL
+                          THEN 'pending' ELSE excluded.status END,
+            deferrals = excluded.deferrals,
             held = CASE WHEN excluded.status <> 'succeeded' THEN l.held END,
-            due_at = CASE WHEN l.held IS NULL OR excluded.status = 'succeeded'
-                          THEN excluded.due_at END,
+            due_at = CASE WHEN l.held IS NOT NULL AND excluded.status <> 'succeeded' THEN NULL
+                          WHEN l.held IS NULL AND l.asked <> excluded.asked
+                          THEN coalesce(l.due_at, now())
+                          ELSE excluded.due_at END,
             attempts = l.attempts + excluded.attempts, crashes = 0,
             input_fingerprint = excluded.input_fingerprint,
             output_fingerprint = excluded.output_fingerprint,
@@ -366,6 +383,7 @@ async def write(
             "seconds": [o.seconds for o in outcomes],
             "error_types": [o.error_type for o in outcomes],
             "error_messages": [o.error_message for o in outcomes],
+            "asked": [o.asked for o in outcomes],
         },
     )
     await _book(connection, line, outcomes)
@@ -669,15 +687,23 @@ def retry(
     return len({row[0] for row in rows})
 
 
-def redo(connection: Connection, record_id: int, step: str) -> bool:
-    """Have one step of one record made again. Its present result stands until then.
+def redo(connection: Connection, record_id: int, *steps: str) -> int:
+    """Have steps of one record made again. Their present results stand until then.
 
-    Returns False if there is no such row, or it is held.
+    A run that has the record in its hands at this moment, and may have begun with what stood there
+    before, leaves them due: it writes what it has made, and they are made once more.
+
+    Returns how many that is; a step without a row, and one that is held, is left alone.
     """
-    cursor = connection.execute(
-        "UPDATE ledger SET due_at = now(),"
-        " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
-        " WHERE record_id = %s AND step = %s AND held IS NULL",
-        (record_id, step),
-    )
-    return cursor.rowcount == 1
+    with connection.transaction():
+        # In the order in which runs write them, so that we and a run never wait for each other.
+        connection.execute(
+            "SELECT FROM ledger WHERE record_id = %s AND step = ANY(%s) ORDER BY step FOR UPDATE",
+            (record_id, list(steps)),
+        )
+        return connection.execute(
+            "UPDATE ledger SET due_at = now(), asked = asked + 1,"
+            " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
+            " WHERE record_id = %s AND step = ANY(%s) AND held IS NULL",
+            (record_id, list(steps)),
+        ).rowcount

@@ -137,7 +137,9 @@ def _page(conditions: Sequence[SQL | Composed]) -> Composed:
             WHERE {conditions} ORDER BY r.id DESC LIMIT %(limit)s
         )
         SELECT page.id, page.line, o.slug AS owner, page.recorded_at,
-               coalesce(stories.title, bookmarks.title, pages.title, bookmarks.url,
+               coalesce((SELECT value FROM edits WHERE record_id = page.id AND field = 'title'
+                         AND page.line = 'family' ORDER BY edits.id DESC LIMIT 1),
+                        stories.title, bookmarks.title, pages.title, bookmarks.url,
                         activity_files.title, activity_files.file_name,
                         CASE WHEN responses.text IS NULL THEN 'spoken by ' ELSE 'written by ' END
                         || members.name) AS title,

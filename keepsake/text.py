@@ -61,6 +61,11 @@ def word_count(text: str) -> int:
     return len(_WORD.findall(text))
 
 
+def word_spans(text: str) -> list[Span]:
+    """Where the words of `text` stand."""
+    return [Span(*match.span()) for match in _WORD.finditer(text)]
+
+
 def text_key(text: str) -> str:
     """`text` without case and punctuation: equal for texts that say the same words."""
     return " ".join(word_keys(text))

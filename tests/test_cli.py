@@ -428,6 +428,84 @@ class TestAgain:
         assert answer("show", record)["made"]["tags"] == [{"value": "courage", "source": "human"}]
 
 
+class TestByHand:
+    """`keepsake untag`, `edit` and `vocabulary`"""
+
+    def test_a_mistyped_tag_goes_and_its_value_with_it(self, marlows: str, record: int) -> None:
+        keepsake("tag", record, "Curage")
+        keepsake("tag", record, "hope")
+        shown = keepsake("untag", record, "curage", "hope").stdout
+        assert shown == (
+            f"Took curage, hope off record {record}.\n"
+            "Nothing else has curage: out of the vocabulary.\n"
+        )
+        assert answer("show", record)["made"]["tags"] == []
+
+    def test_a_title_and_a_transcript_are_changed_at_once(
+        self, record: int, database_url: str, tmp_path: Path
+    ) -> None:
+        with connect(database_url) as db:
+            db.execute("INSERT INTO stories VALUES (%s, 'Home', 'They sang.', '')", (record,))
+            db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL")
+        (tmp_path / "words.txt").write_text("We sang all the way home.\n")
+        done = keepsake("edit", record, "--title", "Singing", "--transcript", "words.txt")
+        assert done.stdout.startswith(f"Changed transcript and title of record {record}.")
+        assert due_steps(database_url, record) == set(STEPS)
+        document = answer("show", record)
+        assert document["made"]["story"]["title"] == "Singing"
+        assert [(edit["field"], edit["value"]) for edit in document["edits"]] == [
+            ("title", "Singing"), ("transcript", "We sang all the way home."),
+        ]  # fmt: skip
+        assert "title edited, " in keepsake("show", record).stdout
+        assert answer("records", "--search", "sang")[0]["title"] == "Singing"
+        assert keepsake("edit", record, "--title", "Singing").stdout.startswith("Nothing changed")
+        keepsake("edit", record, "--revert", "title")
+        assert answer("show", record)["made"]["story"]["title"] == "Home"
+
+    def test_an_activity_may_have_another_title(self, marlows: str, database_url: str) -> None:
+        with connect(database_url) as db:
+            db.execute(
+                "WITH r AS (INSERT INTO records (line, owner_id, external_id, recorded_at,"
+                " content_hash) SELECT 'running', id, 'a', '2026-05-04', '' FROM owners RETURNING"
+                " id), l AS (INSERT INTO ledger (record_id, step, line, status) SELECT id, name,"
+                " line, 'succeeded' FROM r, steps WHERE line = 'running') INSERT INTO"
+                " activity_files (record_id, file_key, file_name, format, sha256)"
+                " SELECT id, 'k', 'a.gpx', 'gpx', '' FROM r"
+            )
+            (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
+        keepsake("edit", record, "--title", "Lunch run")
+        assert answer("show", record)["made"]["title"] == "Lunch run"
+        assert due_steps(database_url, record) == {"letters", "coaching_insights"}
+
+    @pytest.mark.parametrize(
+        ("wrong", "because"),
+        [
+            (("edit", "77", "--title", "A"), "there is no record 77"),
+            (("edit", "{record}"), "say what to change"),
+            (("edit", "{record}", "--title", " "), "the name is empty"),
+            (("edit", "{record}", "--revert", "title"), "was not edited"),
+            (("edit", "{record}", "--revert", "story"), "not 'story'"),
+            (("edit", "{record}", "--title", "A", "--revert", "title"), "not both"),
+            (("untag", "{record}", "hope"), "has no tag 'hope' (it has: none)"),
+            (("tag", "77", "hope"), "there is no record 77"),
+            (("vocabulary", "nobody"), "known: the-marlows"),
+        ],
+    )
+    def test_what_cannot_be_done_is_refused(
+        self, record: int, wrong: tuple[str, ...], because: str
+    ) -> None:
+        result = keepsake(*(word.format(record=record) for word in wrong))
+        assert (result.exit_code, because in result.stderr) == (2, True), result.stderr
+
+    def test_a_vocabulary_is_shown_and_changed(self, marlows: str, record: int) -> None:
+        keepsake("tag", record, "hope")
+        values = {row["value"]: row for row in answer("vocabulary", marlows, "--add", "Singing")}
+        assert (len(values), values["hope"]["records"]) == (25, 1)
+        shown = keepsake("vocabulary", marlows, "--remove", "hope").stdout
+        assert "Took hope out, and off 1 record." in shown
+        assert "hope" not in {row["value"] for row in answer("vocabulary", marlows)}
+
+
 class TestSearch:
     """`keepsake search`, with the real embedded model"""
 

@@ -18,7 +18,7 @@ from assets.line_assets import Finding, StepAsset
 from assets.prompts import likeness, nearest, one_of
 from keepsake.bookmarks import Bookmark
 from keepsake.bookmarks.records import LONGEST_TAG
-from keepsake.database import AsyncConnection, Connection
+from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.ledger import Window
 from keepsake.line import Step
 from keepsake.text import chunks, word_key, word_keys
@@ -173,15 +173,23 @@ def _singular(word: str) -> str:
 
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, Chosen]]) -> None:
-    """Store the model's keywords beside those that people set."""
+    """Store the model's keywords beside those that people set, without those they took off."""
+    await hold_records(connection, [record_id for record_id, _ in results])
     await connection.execute(
         "DELETE FROM keywords WHERE source = 'ai' AND record_id = ANY(%s)",
         ([record_id for record_id, _ in results],),
     )
     await connection.cursor().executemany(
-        "INSERT INTO keywords (record_id, owner_id, keyword, source) VALUES (%s, %s, %s, 'ai')"
+        "INSERT INTO keywords (record_id, owner_id, keyword, source)"
+        " SELECT %(record)s, %(owner)s, %(keyword)s, 'ai'"
+        " WHERE NOT EXISTS (SELECT FROM removed_tags"
+        " WHERE record_id = %(record)s AND lower(tag) = lower(%(keyword)s))"
         " ON CONFLICT (record_id, keyword) DO NOTHING",
-        [(record_id, r.owner_id, keyword) for record_id, r in results for keyword in r.keywords],
+        [
+            {"record": record_id, "owner": r.owner_id, "keyword": keyword}
+            for record_id, r in results
+            for keyword in r.keywords
+        ],
     )
 
 

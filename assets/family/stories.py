@@ -6,7 +6,7 @@ model's; a summary with a name or number that nobody mentioned is refused.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -92,8 +92,30 @@ async def write(response: Response, transcript: Transcript, tools: Tools) -> Sto
         return Nothing(nothing)
     words = await condensed(transcript.text, tools, sum_up=sum_up)
     headline = await _headline(response, words, tools)
-    clean = clean_speech(transcript.text, transcript.language)
-    return Story(headline.title, headline.summary, paragraphs(clean))
+    return Story(headline.title, headline.summary, _text(transcript))
+
+
+async def titled(response: Response, transcript: Transcript, tools: Tools) -> Story | Nothing:
+    """The story of a response, under the title that people gave it, if they did.
+
+    Where nothing but the title has changed, the model is not asked again.
+
+    Raises:
+        PermanentError: the model's answer did not fit after one repair.
+    """
+    title = response.edited_title
+    if title is None:
+        return await write(response, transcript, tools)
+    async with tools.pool.connection() as connection:
+        known = (await load(connection, [response.record_id])).get(response.record_id)
+    if known and known.title != title and known.text == _text(transcript):
+        return replace(known, title=title)
+    story = await write(response, transcript, tools)
+    return replace(story, title=title) if isinstance(story, Story) else story
+
+
+def _text(transcript: Transcript) -> str:
+    return paragraphs(clean_speech(transcript.text, transcript.language))
 
 
 async def _headline(response: Response, words: str, tools: Tools) -> Headline:
@@ -137,7 +159,7 @@ STORIES = StepAsset(
         version="1",
         needs=("transcripts",),
         roles=("chat",),
-        make=write,
+        make=titled,
         save=save,
         load=load,
     ),

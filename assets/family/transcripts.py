@@ -9,7 +9,7 @@ words a model repeats over and over where nothing was said.
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import PermanentError
 from keepsake.family import Response
 from keepsake.line import Step
+from keepsake.realign import realigned
 from keepsake.text import Spoken, loops
 from resources.tools import Tools
 
@@ -60,6 +61,62 @@ async def transcribe(response: Response, tools: Tools) -> Transcript:
     assert response.audio_key is not None  # noqa: S101  # the table says: text or audio
     async with tools.recordings, tools.fetched(response.audio_key) as path:
         return await _transcribe_file(path, response, tools)
+
+
+async def worded(response: Response, tools: Tools) -> Transcript:
+    """The transcript of a response, in the words that people gave it, if they did.
+
+    The words keep the times at which they were heard. Where nothing but the text has changed, the
+    recording is not transcribed again. One that nobody can transcribe has the text without times.
+
+    Raises:
+        PermanentError: the recording cannot be decoded, is too long, or nobody speaks in it.
+    """
+    text = response.edited_transcript
+    if text is None:
+        return await transcribe(response, tools)
+    if response.text is not None:
+        return Transcript(text, response.language, None)
+    async with tools.pool.connection() as connection:
+        known = await _with_raw(connection, response.record_id)
+    if known and known.text != text:
+        return await asyncio.to_thread(with_text, known, text)
+    try:
+        heard = await transcribe(response, tools)
+    except PermanentError:
+        if known:
+            raise  # what was there stands
+        return Transcript(text, response.language, None)
+    return await asyncio.to_thread(with_text, heard, text)
+
+
+def with_text(heard: Transcript, text: str) -> Transcript:
+    """A transcript in other words: each with the time of what was heard in its place."""
+    known = [*map(astuple, heard.words or heard.segments)]
+    timed = realigned(text, known)
+    spoken = Spoken(text, timed)
+    times = [(span, spoken.time(span)) for span in spoken.sentences]
+    return replace(
+        heard,
+        text=text,
+        # A model that gives no times of words: then those of segments are no better than guessed.
+        words=tuple(Word(*word) for word in timed) if heard.words else (),
+        segments=tuple(
+            Segment(text[span.start : span.end], time.start, time.end)
+            for span, time in times
+            if time
+        ),
+    )
+
+
+async def _with_raw(connection: AsyncConnection, record_id: int) -> Transcript | None:
+    """A stored transcript, with the providers' raw answers."""
+    known = (await load(connection, [record_id])).get(record_id)
+    cursor = await connection.execute(
+        "SELECT raw FROM transcripts WHERE record_id = %s", (record_id,)
+    )
+    row = await cursor.fetchone()
+    return replace(known, raw=tuple(row[0])) if known and row else None
 
 
 async def _transcribe_file(path: Path, response: Response, tools: Tools) -> Transcript:
@@ -216,7 +273,7 @@ TRANSCRIPTS = StepAsset(
         name="transcripts",
         version="1",
         roles=("transcription",),
-        make=transcribe,
+        make=worded,
         save=save,
         load=load,
         essence=lambda t: (t.text, t.words, t.segments),

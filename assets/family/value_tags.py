@@ -17,7 +17,7 @@ from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
 from assets.prompts import likeness, nearest, one_of
-from keepsake.database import AsyncConnection, Connection
+from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.family import Response
 from keepsake.ledger import Window
 from keepsake.line import Step
@@ -99,7 +99,8 @@ async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) 
 
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, ValueTags]]) -> None:
-    """Store the model's tags beside those that people set."""
+    """Store the model's tags beside those that people set, without those they took off."""
+    await hold_records(connection, [record_id for record_id, _ in results])
     await connection.execute(
         "DELETE FROM value_tags WHERE source = 'ai' AND record_id = ANY(%s)",
         ([record_id for record_id, _ in results],),
@@ -107,9 +108,15 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, ValueTa
     # A value may have left the vocabulary since it was chosen: then the tag goes with it.
     await connection.cursor().executemany(
         "INSERT INTO value_tags (record_id, family_id, value, source)"
-        " SELECT %s, family_id, value, 'ai' FROM vocabulary WHERE family_id = %s AND value = %s"
+        " SELECT %(record)s, family_id, value, 'ai' FROM vocabulary"
+        " WHERE family_id = %(family)s AND value = %(value)s AND NOT EXISTS ("
+        "SELECT FROM removed_tags WHERE record_id = %(record)s AND tag = %(value)s)"
         " ON CONFLICT (record_id, value) DO NOTHING",
-        [(record_id, r.family_id, value) for record_id, r in results for value in r.values],
+        [
+            {"record": record_id, "family": r.family_id, "value": value}
+            for record_id, r in results
+            for value in r.values
+        ],
     )
     await save_refusals(
         connection, "value_tags", [(record_id, r.offered, r.refused) for record_id, r in results]

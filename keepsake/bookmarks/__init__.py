@@ -9,6 +9,7 @@ from keepsake.bookmarks.records import (
     NewBookmark,
     add_bookmark,
     load_bookmarks,
+    retitle,
 )
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "NewBookmark",
     "add_bookmark",
     "load_bookmarks",
+    "retitle",
 ]

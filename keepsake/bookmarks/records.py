@@ -122,6 +122,11 @@ def store(
                     (record.record_id, new.url, new.platform, new.title, new.content, new.folder)
                 )
     _add_what_lacks(connection, [(record.record_id, new) for record, new in rows if not record.new])
+    # Set by hand, a tag that was taken off is back; an import again does not bring it back.
+    connection.cursor().executemany(
+        "DELETE FROM removed_tags WHERE record_id = %s AND lower(tag) = lower(%s)",
+        [(record.record_id, tag) for record, new in rows for tag in new.tags if not batch_id],
+    )
     # A model's keyword gives way to the same word in its owner's spelling.
     connection.cursor().executemany(
         "DELETE FROM keywords"
@@ -129,10 +134,16 @@ def store(
         [(record.record_id, tag) for record, new in rows if not record.new for tag in new.tags],
     )
     connection.cursor().executemany(
-        "INSERT INTO keywords (record_id, owner_id, keyword, source) VALUES (%s, %s, %s, 'human')"
+        "INSERT INTO keywords (record_id, owner_id, keyword, source)"
+        " SELECT %(record)s, %(owner)s, %(tag)s, 'human' WHERE NOT EXISTS (SELECT FROM removed_tags"
+        " WHERE record_id = %(record)s AND lower(tag) = lower(%(tag)s))"
         " ON CONFLICT (record_id, keyword) DO UPDATE SET source = 'human'"
         " WHERE keywords.source <> 'human'",  # an import again writes nothing
-        [(record.record_id, owner.id, tag) for record, new in rows for tag in new.tags],
+        [
+            {"record": record.record_id, "owner": owner.id, "tag": tag}
+            for record, new in rows
+            for tag in new.tags
+        ],
     )
     return added
 
@@ -160,6 +171,37 @@ def _add_what_lacks(connection: Connection, again: Sequence[tuple[int, NewBookma
             "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*source), record_id)
         )
         redo(connection, record_id, "pages")
+
+
+def tag(connection: Connection, record_id: int, tag: str) -> None:
+    """Tag a bookmark by hand. No model ever takes the tag away.
+
+    Raises:
+        InvalidInput: the tag is no good.
+    """
+    tag = clean_tag(tag)
+    with connection.transaction():
+        for statement in (
+            "DELETE FROM removed_tags WHERE record_id = %(record)s AND lower(tag) = lower(%(tag)s)",
+            "DELETE FROM keywords WHERE record_id = %(record)s AND lower(keyword) = lower(%(tag)s)",
+            "INSERT INTO keywords (record_id, owner_id, keyword, source)"
+            " SELECT id, owner_id, %(tag)s, 'human' FROM records WHERE id = %(record)s",
+        ):
+            connection.execute(statement, {"record": record_id, "tag": tag})
+
+
+def retitle(connection: Connection, record_id: int, title: str | None) -> None:
+    """Give a bookmark another title; what is made with it is due. The page is not fetched again."""
+    row = connection.execute(
+        "UPDATE bookmarks SET title = %s WHERE record_id = %s"
+        " RETURNING url, platform, title, content",
+        (title, record_id),
+    ).fetchone()
+    if row is not None:
+        connection.execute(
+            "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*row), record_id)
+        )
+        redo(connection, record_id, "summaries", "keywords", "bookmark_passages")
 
 
 def _record(new: NewBookmark) -> NewRecord:

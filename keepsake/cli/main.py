@@ -10,6 +10,7 @@ from keepsake.cli import (
     bookmarks,
     costs,
     digest,
+    edit,
     find,
     importing,
     owners,
@@ -66,11 +67,14 @@ app.command("show", rich_help_panel="Records")(show.show)
 app.command("batches", rich_help_panel="Records")(status.batches)
 app.command("search", rich_help_panel="Records")(find.search)
 app.command("digest", rich_help_panel="Records")(digest.digest)
-app.command("tag", rich_help_panel="Records")(status.tag)
+app.command("tag", rich_help_panel="Records")(edit.tag)
+app.command("untag", rich_help_panel="Records")(edit.untag)
+app.command("edit", rich_help_panel="Records")(edit.edit)
 app.command("retry", rich_help_panel="Records")(status.retry)
 app.command("redo", rich_help_panel="Records")(status.redo)
 app.command("owners", rich_help_panel="Owners")(owners.owners)
 app.command("owner", rich_help_panel="Owners")(owners.owner)
+app.command("vocabulary", rich_help_panel="Owners")(edit.vocabulary)
 app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("demo", rich_help_panel="Running it")(run.demo)

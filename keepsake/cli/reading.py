@@ -25,6 +25,12 @@ def show_document(out: "Console", document: "Document") -> None:
             _show_activity(out, made, document)
         case _:
             out.print(f"Record {document.record.id} of {document.record.owner}", style="bold")
+    if document.edits:
+        _heading(out, "Changed by hand")
+    for edit in document.edits:
+        what = "taken back" if edit.value is None else "edited"
+        was = f", was “{edit.previous}”" if edit.previous and edit.field == "title" else ""
+        out.print(f"  {edit.field} {what}, {when(edit.edited_at)}{was}")
     if document.unmade:
         _heading(out, "Not there")
     for step in document.unmade:

@@ -114,19 +114,6 @@ def _batch_row(batch: "Batch", steps: "list[StepProgress]") -> dict[str, Any]:
     }
 
 
-def tag(
-    record: Record,
-    value: Annotated[str, typer.Argument(help="The value, such as `courage`.")],
-) -> None:
-    """Tag a response by hand. No model ever takes the tag away."""
-    from keepsake import family
-    from keepsake.settings import load_settings
-
-    with open_database(load_settings()) as connection:
-        family.tag(connection, record, value)
-    typer.echo(f"Tagged record {record} with {value.lower()}.")
-
-
 def retry(
     record: Annotated[int | None, typer.Option(help="Only this record.")] = None,
     step: Annotated[str | None, typer.Option(help="Only this step.")] = None,

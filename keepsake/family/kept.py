@@ -120,6 +120,12 @@ class Kept:
     episode: Episode | None
 
 
+_EDITED = (
+    "(SELECT value FROM edits WHERE record_id = t.record_id AND field = %(field)s"
+    " ORDER BY edits.id DESC LIMIT 1)"
+)
+
+
 def kept(connection: Connection, record_id: int) -> Kept:
     """What was made of a record.
 
@@ -154,10 +160,17 @@ def kept(connection: Connection, record_id: int) -> Kept:
         connection.cursor(row_factory=class_row(Quote)) as quotes,
         connection.cursor(row_factory=class_row(Episode)) as episodes,
     ):
+        # What people changed is shown at once, before the steps have followed.
         transcripts.execute(
-            "SELECT text, language, duration, issues FROM transcripts WHERE record_id = %s", this
+            f"SELECT coalesce({_EDITED}, text) AS text, language, duration, issues"  # noqa: S608
+            " FROM transcripts t WHERE record_id = %(id)s",
+            {"id": record_id, "field": "transcript"},
         )
-        stories.execute("SELECT title, summary, text FROM stories WHERE record_id = %s", this)
+        stories.execute(
+            f"SELECT coalesce({_EDITED}, title) AS title, summary, text"  # noqa: S608
+            " FROM stories t WHERE record_id = %(id)s",
+            {"id": record_id, "field": "title"},
+        )
         tags.execute(
             "SELECT value, source FROM value_tags WHERE record_id = %s ORDER BY value", this
         )

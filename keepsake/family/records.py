@@ -58,6 +58,8 @@ class Response:
     audio_name: str | None
     content_hash: str
     vocabulary: Sequence[str]
+    edited_title: str | None  # what people changed by hand
+    edited_transcript: str | None
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,12 @@ def tag(connection: Connection, record_id: int, value: str) -> None:
         raise InvalidInput(f"there is no response {record_id}")
     with connection.transaction():
         connection.execute(
-            "INSERT INTO vocabulary (family_id, value) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            "INSERT INTO vocabulary (family_id, value, by_tag) VALUES (%s, %s, true)"
+            " ON CONFLICT DO NOTHING",
             (row[0], value),
+        )
+        connection.execute(
+            "DELETE FROM removed_tags WHERE record_id = %s AND tag = %s", (record_id, value)
         )
         connection.execute(
             "INSERT INTO value_tags (record_id, family_id, value, source)"
@@ -171,6 +177,90 @@ def tag(connection: Connection, record_id: int, value: str) -> None:
             " ON CONFLICT (record_id, value) DO UPDATE SET source = 'human'",
             (record_id, row[0], value),
         )
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of a vocabulary: on how many records, and whether it came in with a tag by hand."""
+
+    value: str
+    records: int
+    by_tag: bool
+
+
+def vocabulary(connection: Connection, family: Family) -> list[Value]:
+    """The values that a family tags by."""
+    with connection.cursor(row_factory=class_row(Value)) as cursor:
+        return cursor.execute(
+            "SELECT v.value, count(t.record_id) AS records, v.by_tag FROM vocabulary v"
+            " LEFT JOIN value_tags t USING (family_id, value)"
+            " WHERE family_id = %s GROUP BY v.family_id, v.value ORDER BY v.value",
+            (family.id,),
+        ).fetchall()
+
+
+def add_value(connection: Connection, family: Family, value: str) -> bool:
+    """Add a value to a vocabulary, for good. Returns whether it is new.
+
+    Raises:
+        InvalidInput: the value is no good.
+    """
+    row = connection.execute(
+        "INSERT INTO vocabulary AS v (family_id, value) VALUES (%s, %s)"
+        " ON CONFLICT (family_id, value) DO UPDATE SET by_tag = false"
+        " RETURNING xmax = 0",
+        (family.id, clean_value(value)),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def remove_value(connection: Connection, family: Family, value: str) -> int:
+    """Take a value out of a vocabulary, and off all records. Returns off how many.
+
+    Raises:
+        InvalidInput: the vocabulary has no such value; the message lists those it has.
+    """
+    value = clean_value(value)
+    with connection.transaction():
+        found = connection.execute(
+            "SELECT FROM vocabulary WHERE family_id = %s AND value = %s FOR UPDATE",
+            (family.id, value),
+        ).fetchone()
+        if found is None:
+            known = ", ".join(each.value for each in vocabulary(connection, family)) or "none"
+            raise InvalidInput(f"{family.name} has no value {value!r} (known: {known})")
+        removed = connection.execute(
+            "DELETE FROM value_tags WHERE family_id = %s AND value = %s", (family.id, value)
+        ).rowcount
+        connection.execute(
+            "DELETE FROM vocabulary WHERE family_id = %s AND value = %s", (family.id, value)
+        )
+    return removed
+
+
+def forget_unused(connection: Connection, record_id: int, values: Sequence[str]) -> list[str]:
+    """Drop those of the values that came in with a tag by hand and that no record has any more.
+
+    Call it in the transaction that took them off a record. Returns what left the vocabulary.
+    """
+    (family_id,) = connection.execute(
+        "SELECT family_id FROM responses WHERE record_id = %s", (record_id,)
+    ).fetchone() or (None,)
+    # Locked first, by itself: the next statement then sees the tags of those we have waited for.
+    connection.execute(
+        "SELECT FROM vocabulary WHERE family_id = %s AND value = ANY(%s) ORDER BY value FOR UPDATE",
+        (family_id, list(values)),
+    )
+    rows = connection.execute(
+        """
+        DELETE FROM vocabulary v WHERE family_id = %s AND value = ANY(%s) AND by_tag
+            AND NOT EXISTS (SELECT FROM value_tags t
+                            WHERE t.family_id = v.family_id AND t.value = v.value)
+        RETURNING value
+        """,
+        (family_id, list(values)),
+    ).fetchall()
+    return sorted(row[0] for row in rows)
 
 
 async def add_response(
@@ -274,7 +364,11 @@ async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> d
         SELECT r.record_id, r.family_id, o.name AS family, m.name AS member, f.language,
                recorded_at, p.question, r.text, r.audio_key, r.audio_name, content_hash,
                ARRAY(SELECT value FROM vocabulary v WHERE v.family_id = r.family_id ORDER BY value)
-               AS vocabulary
+               AS vocabulary,
+               (SELECT value FROM edits e WHERE e.record_id = r.record_id AND e.field = 'title'
+                ORDER BY e.id DESC LIMIT 1) AS edited_title,
+               (SELECT value FROM edits e WHERE e.record_id = r.record_id
+                AND e.field = 'transcript' ORDER BY e.id DESC LIMIT 1) AS edited_transcript
         FROM responses r
         JOIN records ON records.id = r.record_id
         JOIN families f ON f.id = r.family_id
@@ -289,14 +383,17 @@ async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> d
 
 
 def days_with_stories_without_podcast(connection: Connection, *, limit: int) -> list[date]:
-    """Days (UTC) with stories that have no episode, the newest first. Failed ones are left out."""
+    """Days (UTC) with stories whose episode is missing or asked for anew, the newest first.
+
+    Failed ones are left out.
+    """
     rows = connection.execute(
         """
         SELECT DISTINCT (recorded_at AT TIME ZONE 'UTC')::date AS day
         FROM stories s
         JOIN records r ON r.id = s.record_id
         JOIN ledger l ON l.record_id = s.record_id AND l.step = 'podcasts'
-        WHERE l.status = 'pending'
+        WHERE l.status = 'pending' OR l.due_at IS NOT NULL
         ORDER BY day DESC LIMIT %s
         """,
         (limit,),

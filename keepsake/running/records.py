@@ -205,6 +205,20 @@ def replace_file(connection: Connection, record_id: int, file: ActivityFile) -> 
     ledger.retry(connection, record_id=record_id)
 
 
+def retitle(connection: Connection, record_id: int, title: str | None) -> None:
+    """Give an activity another title; what is told of it is due."""
+    row = connection.execute(
+        "UPDATE activity_files SET title = %s WHERE record_id = %s"
+        " RETURNING sha256, file_name, title, sport",
+        (title, record_id),
+    ).fetchone()
+    if row is not None:
+        connection.execute(
+            "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*row), record_id)
+        )
+        ledger.redo(connection, record_id, "letters", "coaching_insights")
+
+
 def set_max_heart_rate(connection: Connection, owner_id: int, beats: int) -> None:
     """Say what a runner's highest heart rate is; the zones of later activities go by it.
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from keepsake.bookmarks.kept import KeptBookmark, kept_bookmark
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
+from keepsake.edits import Edit, edits
 from keepsake.family.kept import Kept, kept
 from keepsake.ledger import HOLDS, record_steps
 from keepsake.progress import RecordHead, record_head
@@ -54,12 +55,13 @@ class Unmade:
 
 @dataclass(frozen=True)
 class Document:
-    """One record in full. `made` is None in a line that nobody reads back."""
+    """One record in full. `made` is None in a line that is shown with its steps alone."""
 
     record: RecordHead
     made: Made | None
     files: tuple[File, ...]
     unmade: tuple[Unmade, ...]
+    edits: tuple[Edit, ...]
 
     def file(self, key: str | None) -> File | None:
         """The file with that key."""
@@ -83,6 +85,7 @@ def read_document(connection: Connection, objects: ObjectStore, record_id: int) 
             File(kind, key, objects.url(key), objects.link(key)) for kind, key in _keys(made)
         ),
         unmade=tuple(_unmade(connection, record_id)),
+        edits=tuple(edits(connection, record_id)),
     )
 
 

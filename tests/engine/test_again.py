@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from keepsake.errors import PermanentError
+from keepsake.ledger import redo
+
 from .toy import STEPS, TOY, Source, World, with_step
 
 
@@ -129,3 +132,25 @@ async def test_what_waited_outside_a_run_is_woken_by_it(world: World) -> None:
     await world.run("hear", take="due", wakes=("tell",))
     assert world.rows("x")["tell"]["due"]
     assert world.rows("x")["tag"]["due_at"] is None  # left to a schedule
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_is_asked_for_while_a_run_makes_it_is_made_once_more(
+    world: World, fails: bool
+) -> None:
+    record_id = world.add("x")
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> str:
+        if world.stage.count("hear") == 1:
+            redo(world.db, record_id, "hear", "tell")
+            if fails:
+                raise PermanentError("no")
+        return f"heard {world.stage.count('hear')}"
+
+    await world.run()
+    assert world.rows("x")["hear"]["due"]
+    await world.run(take="due")
+    assert world.results("x")["hear"] == "heard 2"
+    assert world.results("x")["bind"] == "bind(tell(heard 2),tag(heard 2))"
+    assert not any(row["due"] for row in world.rows("x").values())

@@ -4,8 +4,9 @@ Everything is real: the engine, the steps, the database, the object store, and t
 test names another endpoint.
 """
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -127,6 +128,7 @@ class Storyteller(OpenAI):
     def __init__(self) -> None:
         super().__init__()
         self.answers: dict[str, list[Any]] = {}
+        self.meanwhile: dict[str, Callable[[], Any]] = {}  # done once while it answers this kind
         self.confused_by: str | None = None  # nonsense is all it says when asked about this
 
     def will(self, kind: str, *answers: Any) -> None:
@@ -138,6 +140,8 @@ class Storyteller(OpenAI):
             asked = await request.json()
             kind = asked["response_format"]["json_schema"]["name"]
             answers = self.answers[kind]
+            if meanwhile := self.meanwhile.pop(kind, None):
+                await asyncio.to_thread(meanwhile)
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
             if self.confused_by and self.confused_by in asked["messages"][-1]["content"]:
                 answer = "What?"

@@ -1,0 +1,127 @@
+"""Changing records by hand: `keepsake tag`, `untag`, `edit`, and a family's `vocabulary`."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from keepsake.cli.shell import Json, decoded, filled, open_database, print_json, print_table
+from keepsake.errors import InvalidInput
+
+Record = Annotated[int, typer.Argument(help="Id of the record: see `keepsake records`.")]
+
+
+def tag(
+    record: Record,
+    value: Annotated[str, typer.Argument(help="The tag, such as `courage`.")],
+) -> None:
+    """Tag a response or a bookmark by hand. No model ever takes the tag away."""
+    from keepsake import tags
+    from keepsake.settings import load_settings
+
+    with open_database(load_settings()) as connection:
+        tags.tag(connection, record, value)
+    typer.echo(f"Tagged record {record} with {value}.")
+
+
+def untag(
+    record: Record,
+    values: Annotated[list[str], typer.Argument(metavar="TAG...", help="The tags to take off.")],
+    json: Json = False,
+) -> None:
+    """Take tags off a response or a bookmark, whoever set them. No model puts them back."""
+    from keepsake import tags
+    from keepsake.settings import load_settings
+
+    with open_database(load_settings()) as connection:
+        left = tags.untag(connection, record, values)
+    if json:
+        print_json({"record": record, "removed": values, "left_the_vocabulary": left})
+        return
+    typer.echo(f"Took {', '.join(values)} off record {record}.")
+    if left:
+        typer.echo(f"Nothing else has {', '.join(left)}: out of the vocabulary.")
+
+
+def edit(
+    record: Record,
+    title: Annotated[str | None, typer.Option(help="Another title.")] = None,
+    transcript: Annotated[
+        typer.FileBinaryRead | None,
+        typer.Option(
+            help="The corrected transcript of a response: a UTF-8 text file; - reads it from "
+            "stdin. Its words keep their times."
+        ),
+    ] = None,
+    revert: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD", help="Take the changes of `title` or `transcript` back."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Change title or transcript by hand. It stays when a step is made again."""
+    from keepsake import edits
+    from keepsake.settings import load_settings
+
+    back = set(revert or ())
+    if unknown := back - {"title", "transcript"}:
+        raise InvalidInput(f"--revert takes `title` or `transcript`, not {min(unknown)!r}")
+    text = None if transcript is None else decoded(transcript.read(), "--transcript")
+    if title is None and text is None and not back:
+        raise InvalidInput("say what to change: --title, --transcript or --revert")
+    if (title is not None and "title" in back) or (text is not None and "transcript" in back):
+        raise InvalidInput("change it or take the change back, not both")
+    settings = load_settings()
+    changed = []
+    with open_database(settings) as connection, connection.transaction():
+        # The transcript first: it has all steps made again that the title has.
+        for field, asked, change in (
+            ("transcript", text, partial(edits.edit_transcript, connection, settings)),
+            ("title", title, partial(edits.edit_title, connection)),
+        ):
+            if (asked is not None or field in back) and change(record, asked):
+                changed.append(field)
+    if json:
+        print_json({"record": record, "changed": changed})
+    elif changed:
+        typer.echo(
+            f"Changed {' and '.join(changed)} of record {record}. What depends on it is due; "
+            f"follow it: `keepsake status {record}`."
+        )
+    else:
+        typer.echo("Nothing changed: it was so already.")
+
+
+def vocabulary(
+    family: Annotated[str, typer.Argument(help="Name, short name or id of the family.")],
+    add: Annotated[
+        list[str] | None, typer.Option(help="Add a value. Give it several times.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(help="Take a value out, and off all records. Give it several times."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show or change the values that a family tags by. Default values may go as well."""
+    from keepsake.family import add_value, find_family, remove_value
+    from keepsake.family import vocabulary as values_of
+    from keepsake.settings import load_settings
+
+    with open_database(load_settings()) as connection, connection.transaction():
+        home = find_family(connection, family)
+        for value in add or ():
+            add_value(connection, home, value)
+        removed = {value: remove_value(connection, home, value) for value in remove or ()}
+        values = values_of(connection, home)
+    if json:
+        print_json(values)
+        return
+    for value, records in removed.items():
+        noun = "record" if records == 1 else "records"
+        typer.echo(f"Took {value} out, and off {records} {noun}.")
+    rows = [
+        {"value": v.value, "records": v.records, "from": "a tag by hand" if v.by_tag else ""}
+        for v in values
+    ]
+    print_table(f"Values of {home.name}", rows, filled(rows) or ["value"])
