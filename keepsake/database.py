@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from keepsake.errors import KeepsakeError
+from keepsake.errors import KeepsakeError, SettingsError
 from keepsake.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -53,7 +53,17 @@ def database_url(settings: Settings) -> str:
 
 
 def _parameters(url: str) -> dict[str, Any]:
-    parameters: dict[str, Any] = conninfo_to_dict(url)
+    try:
+        parameters: dict[str, Any] = conninfo_to_dict(url)
+        ports = [int(port) for port in str(parameters.get("port") or 5432).split(",") if port]
+    except (psycopg.ProgrammingError, ValueError):  # whose text may quote a password
+        ports = [0]
+    if not all(0 < port < 65536 for port in ports):
+        raise SettingsError(
+            "DATABASE_URL is no address of a PostgreSQL: write it like "
+            "postgresql://user:password@host:5432/database, with %40 for an @ in the password, "
+            "%2F for a / and so on"
+        )
     options = f"{parameters.get('options') or ''} -c search_path=keepsake,public -c timezone=UTC"
     parameters["options"] = options.strip()
     parameters.setdefault("connect_timeout", "10")
@@ -65,6 +75,7 @@ def connect(url: str) -> Iterator[Connection]:
     """One autocommitting connection; use `connection.transaction()` for more than one statement.
 
     Raises:
+        SettingsError: the URL is none.
         psycopg.OperationalError: the server cannot be reached or refuses us.
     """
     with psycopg.connect(**_parameters(url), autocommit=True) as connection:

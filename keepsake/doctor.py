@@ -8,9 +8,10 @@ import asyncio
 import os
 import re
 import stat
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -32,6 +33,9 @@ MINIMUM_POSTGRES = 15
 SPOKEN = "Good morning."
 START = "start everything with `keepsake up`"
 WRITABLE = "name a folder that you may write to in KEEPSAKE_HOME"
+PRICES = "correct the file, or take PRICES_FILE away; keepsake/prices.csv shows the format"
+URLS = "write apprise URLs with blanks between them, as in docs/settings.md#notifications"
+CONFIG = "write an apprise configuration file, as in docs/settings.md#notifications"
 COBALT = "check COBALT_URL and COBALT_API_KEY, and that the server is up; without it set neither"
 LOCATION = "keepsake"  # as workspace.yaml names it
 INSTANCE = """
@@ -66,8 +70,20 @@ def examine() -> list[Check]:
         settings = load_settings()
     except SettingsError as error:
         mend = f"correct it in the environment or in {env_file()}; docs/settings.md lists all"
-        return [Check("settings", False, str(error), mend)]
+        return [Check("settings", False, str(error), mend), *_names()]
     return asyncio.run(check_all(settings))
+
+
+def _names() -> list[Check]:
+    """A failed check if a name is set that looks like a setting's and is none."""
+    from keepsake.misspelt import misspelt
+
+    try:
+        found = misspelt()
+    except SettingsError:  # of `.env`, which has been told
+        return []
+    mend = "correct the name, or take it away; docs/settings.md lists all"
+    return [Check("names", False, "; ".join(map(str, found)), mend)] if found else []
 
 
 async def check_all(settings: Settings) -> list[Check]:
@@ -95,10 +111,12 @@ async def check_all(settings: Settings) -> list[Check]:
                 mend=_role_mend(ends["transcription"]),
             ),
             *([_checked("cobalt", _cobalt(settings), mend=COBALT)] if settings.cobalt_url else []),
+            *([_checked("prices", _prices(settings), mend=PRICES)] if settings.prices_file else []),
+            *_messages(settings),
             _checked("dagster", _dagster(settings), mend=START),
         )
         spoken.cancel()
-    return [Check("settings", True, _in_force(settings)), _home(settings), *checks]
+    return [Check("settings", True, _in_force(settings)), *_names(), _home(settings), *checks]
 
 
 async def _checked(name: str, work: Awaitable[str], *, mend: str) -> Check:
@@ -288,6 +306,44 @@ async def _cobalt(settings: Settings) -> str:
         server = await cobalt.check()
     knows = f", knows {counted(len(server.services), 'service')}" if server.services else ""
     return f"Cobalt {server.version} takes our requests{knows}"
+
+
+async def _prices(settings: Settings) -> str:
+    from keepsake.prices import read_rates
+
+    rates = read_rates(Path(settings.prices_file))
+    models = len({rate.model for rate in rates})
+    return f"{settings.prices_file} has prices of {counted(models, 'model')}"
+
+
+def _messages(settings: Settings) -> Sequence[Awaitable[Check]]:
+    """What is checked of where messages go: that the addresses can be read. Nothing is sent."""
+    checks = []
+    if settings.notify_urls.get_secret_value():
+        checks.append(_checked("NOTIFY_URLS", _notify_urls(settings), mend=URLS))
+    if settings.notify_config:
+        checks.append(_checked("NOTIFY_CONFIG", _notify_config(settings), mend=CONFIG))
+    return checks
+
+
+async def _notify_urls(settings: Settings) -> str:
+    from keepsake.clients.notifications import unreadable
+
+    urls = settings.notify_urls.get_secret_value().split()
+    if wrong := unreadable(urls):
+        which = ", ".join(map(str, wrong))
+        raise Trouble(f"cannot be read: number {which} of {len(urls)}")
+    return f"{counted(len(urls), 'address', 'addresses')} can be read; nothing was sent"
+
+
+async def _notify_config(settings: Settings) -> str:
+    from keepsake.clients.notifications import read_config
+
+    services, wrong = await asyncio.to_thread(read_config, settings.notify_config)
+    known = counted(services, "address", "addresses")
+    if wrong or not services:
+        raise Trouble(f"{settings.notify_config}: {known} can be read, {wrong} cannot")
+    return f"{settings.notify_config}: {known} can be read; nothing was sent"
 
 
 async def _dagster(settings: Settings) -> str:

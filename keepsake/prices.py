@@ -7,17 +7,19 @@ neither has costs nobody knows what: NULL, never 0.
 
 import csv
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import TypeVar
 
 from keepsake.errors import SettingsError
 from keepsake.settings import ROLES, Settings
 from keepsake.usage import Amounts, Billing
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TABLE = Path(__file__).with_name("prices.csv")
 MILLION = Decimal(1_000_000)
@@ -146,27 +148,35 @@ def read_rates(path: Path) -> list[Rate]:
             return [_rate(row) for row in rows]
     except OSError as error:
         raise SettingsError(f"PRICES_FILE: {path} cannot be read ({error.strerror})") from None
-    except (KeyError, ValueError, InvalidOperation, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise SettingsError(f"PRICES_FILE: {path} is not UTF-8 text: convert it") from None
+    except (ValueError, csv.Error) as error:
         raise SettingsError(
-            f"PRICES_FILE: line {rows.line_num} of {path.name} is no row of prices ({error!r}); "
+            f"PRICES_FILE: line {rows.line_num} of {path.name} is no row of prices ({error}); "
             "keepsake/prices.csv shows the format"
         ) from None
 
 
 def _rate(row: Mapping[str, str | None]) -> Rate:
+    def read(name: str, kind: Callable[[str], T], what: str) -> T | None:
+        try:
+            return kind(text) if (text := row.get(name)) else None
+        except (ValueError, InvalidOperation):
+            raise ValueError(f"its {name} is no {what}") from None
+
     def number(name: str) -> Decimal | None:
-        price = Decimal(text) if (text := row.get(name)) else None
+        price = read(name, Decimal, "number")
         if price is not None and not (price.is_finite() and price >= 0):
-            raise ValueError(f"{name} is {price}")
+            raise ValueError(f"its {name} is {price}")
         return price
 
-    model = (row["model"] or "").strip()
+    model = (row.get("model") or "").strip()
     if not model:
-        raise ValueError("no model")
+        raise ValueError("it names no model")
     return Rate(
         model=model,
-        starts_on=date.fromisoformat(text) if (text := row.get("starts_on")) else None,
-        up_to_tokens=int(text) if (text := row.get("up_to_tokens")) else None,
+        starts_on=read("starts_on", date.fromisoformat, "day"),
+        up_to_tokens=read("up_to_tokens", int, "whole number"),
         input_usd=number("input_usd"),
         output_usd=number("output_usd"),
         minute_usd=number("minute_usd"),

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
@@ -76,6 +76,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        allow_inf_nan=False,
     )
 
     keepsake_home: Path = Field(
@@ -86,7 +87,9 @@ class Settings(BaseSettings):
         description="PostgreSQL 15+ with pgvector 0.8.4+. Empty: the embedded one.",
         repr=False,  # it holds a password
     )
-    dagster_port: int = Field(3000, description="Port of the Dagster UI on 127.0.0.1.")
+    dagster_port: int = Field(
+        3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1."
+    )
 
     s3_endpoint: str = Field("", description="S3-compatible endpoint. Empty: AWS itself.")
     s3_bucket: str = Field("", description="Bucket for objects. Empty: a folder in KEEPSAKE_HOME.")
@@ -245,6 +248,35 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql://")
         return url
 
+    @field_validator(
+        "s3_endpoint",
+        "chat_base_url",
+        "embeddings_base_url",
+        "transcription_base_url",
+        "speech_base_url",
+        "cobalt_url",
+    )
+    @classmethod
+    def _address(cls, url: str) -> str:
+        if not url:
+            return url
+        if not re.match(r"https?://", url):
+            raise ValueError("must start with http:// or https://")
+        try:
+            host, _ = urlsplit(url).hostname, urlsplit(url).port
+        except ValueError:  # its text quotes the address, which may hold a password
+            raise ValueError("its host or port is none") from None
+        if not host:
+            raise ValueError("it names no host")
+        return url
+
+    @field_validator("first_day")
+    @classmethod
+    def _has_begun(cls, day: date) -> date:
+        if day > datetime.now(UTC).date():
+            raise ValueError("is in the future: nothing could be added")
+        return day
+
     @field_validator("web_allow")
     @classmethod
     def _hosts_and_networks(cls, allowed: str) -> str:
@@ -275,6 +307,13 @@ class Settings(BaseSettings):
             self.s3_secret_key.get_secret_value()
         ):
             raise ValueError("set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither")
+        if not self.s3_bucket:
+            for name in ("s3_endpoint", "s3_access_key"):
+                if name in self.model_fields_set:
+                    raise ValueError(
+                        f"S3_BUCKET is empty, but {name.upper()} is set: name the bucket too, or "
+                        "objects would go to a folder"
+                    )
         return self
 
     @property

@@ -183,3 +183,86 @@ def test_a_cobalt_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     cobalt = checks()["cobalt"]
     assert not cobalt.ok
     assert "COBALT_URL" in (cobalt.mend or "")
+
+
+def test_names_that_are_almost_a_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / ".env"
+    file.write_text("CHAT_BASEURL=http://h/v1\nPOSTGRES_PASSWORD=x\nAWS_ACCESS_KEY_ID=x\n")
+    monkeypatch.setenv("KEEPSAKE_ENV_FILE", str(file))
+    monkeypatch.setenv("KEEPSAKE_HOEM", "/data")
+    monkeypatch.setenv("AWS_PROFILE", "home")
+    names = checks()["names"]
+    assert not names.ok
+    assert names.detail == (
+        f"CHAT_BASEURL in {file}: is CHAT_BASE_URL meant?; "
+        "KEEPSAKE_HOEM in the environment: is KEEPSAKE_HOME meant?"
+    )
+    assert names.mend
+
+
+def test_names_are_checked_also_where_a_setting_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUOTE_HOUR", "99")
+    monkeypatch.setenv("KEEPSAKE_OWNERS", "ada")
+    assert set(checks()) == {"settings", "names"}
+
+
+def test_a_database_url_that_is_none_quotes_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in ("postgresql://u:SeC/rEt@h/d", "postgresql://h/d?SeCrEt=1", "postgresql://h:0/d"):
+        monkeypatch.setenv("DATABASE_URL", url)
+        database = checks()["database"]
+        assert "is no address of a PostgreSQL" in database.detail
+        assert "SeC" not in database.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        ("model,input_usd\nmine,0.1\nmine,0.2\n", "has prices of 1 model"),
+        ("model,input_usd\nmine,free\n",
+         "line 2 of prices.csv is no row of prices (its input_usd is no number)"),
+        ("name,input_usd\nmine,1\n", "(it names no model)"),
+        (None, "cannot be read (No such file or directory)"),
+    ],
+)  # fmt: skip
+def test_a_file_of_prices(
+    content: str | None, detail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content:
+        (tmp_path / "prices.csv").write_text(content)
+    monkeypatch.setenv("PRICES_FILE", str(tmp_path / "prices.csv"))
+    prices = checks()["prices"]
+    assert detail in prices.detail
+    assert prices.ok == ("has prices" in detail)
+    assert prices.ok or "PRICES_FILE" in (prices.mend or "")
+
+
+def test_addresses_of_messages_are_read_and_nothing_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_URLS", "json://127.0.0.1:1 foo://SeCrEt@h")
+    file = tmp_path / "apprise.yml"
+    file.write_text("urls:\n  - json://127.0.0.1:1:\n      tag: ada\n  - foo://SeCrEt@h\n")
+    monkeypatch.setenv("NOTIFY_CONFIG", str(file))
+    found = checks()
+    assert found["NOTIFY_URLS"].detail == "cannot be read: number 2 of 2"
+    assert found["NOTIFY_CONFIG"].detail == f"{file}: 1 address can be read, 1 cannot"
+    assert not found["NOTIFY_URLS"].ok
+    assert not found["NOTIFY_CONFIG"].ok
+    monkeypatch.setenv("NOTIFY_URLS", "json://127.0.0.1:1")
+    file.write_text("urls:\n  - json://127.0.0.1:1:\n      tag: ada\n")
+    found = checks()
+    assert found["NOTIFY_URLS"].ok
+    assert found["NOTIFY_CONFIG"].ok
+
+
+def test_a_file_of_addresses_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_CONFIG", str(tmp_path / "none.yml"))
+    config = checks()["NOTIFY_CONFIG"]
+    assert not config.ok
+    assert "No such file" in config.detail
+
+
+def test_whatever_fails_says_how_to_mend_it() -> None:
+    assert [check.name for check in examine() if not check.ok and not check.mend] == []

@@ -155,6 +155,21 @@ def test_steps_left_to_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"SPEECH_PROVIDER": "cartesia", "SPEECH_MODEL": "m"}, "SPEECH_VOICE is empty"),
         ({"S3_ACCESS_KEY": "only"}, "set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither"),
         ({"S3_SECRET_KEY": "only"}, "set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither"),
+        ({"S3_ENDPOINT": "http://h"}, "S3_BUCKET is empty, but S3_ENDPOINT is set"),
+        (
+            {"S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "b"},
+            "S3_BUCKET is empty, but S3_ACCESS_KEY is set",
+        ),
+        ({"DAGSTER_PORT": "80000"}, "DAGSTER_PORT: Input should be less than or equal to 65535"),
+        ({"DAGSTER_PORT": "0"}, "DAGSTER_PORT: Input should be greater than or equal to 1"),
+        ({"CHAT_TIMEOUT": "inf"}, "CHAT_TIMEOUT: Input should be a finite number"),
+        ({"FIRST_DAY": "2999-01-01"}, "FIRST_DAY: is in the future"),
+        ({"KEEPSAKE_HOME": "~no-such-user/x"}, "KEEPSAKE_HOME: ~no-such-user/x starts in"),
+        ({"CHAT_BASE_URL": "api.openai.com/v1"}, "CHAT_BASE_URL: must start with http:// or"),
+        ({"SPEECH_BASE_URL": "localhost:8000"}, "SPEECH_BASE_URL: must start with http:// or"),
+        ({"S3_ENDPOINT": "https://"}, "S3_ENDPOINT: it names no host"),
+        ({"COBALT_URL": "http://h:port"}, "COBALT_URL: its host or port is none"),
+        ({"COBALT_URL": "ftp://h"}, "COBALT_URL: must start with http:// or https://"),
     ],
 )
 def test_what_is_wrong_is_said_by_name(
@@ -175,16 +190,22 @@ def test_no_secret_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, field in Settings.model_fields.items()
         if field.annotation is SecretStr
     }
-    settings = load(monkeypatch, **secrets, DATABASE_URL="postgresql://keepsake:SeCrEt@db/keepsake")
+    database = "postgresql://keepsake:SeCrEt@db/keepsake"
+    settings = load(monkeypatch, **secrets, DATABASE_URL=database, S3_BUCKET="voices")
     assert len(secrets) >= 10
     assert "SeCrEt" not in repr(settings) + str(settings) + repr(settings.endpoint("chat"))
 
 
 def test_no_secret_is_shown_in_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError) as refused:
-        load(monkeypatch, DATABASE_URL="mysql://u:SeCrEt@h/d", S3_ACCESS_KEY="SeCrEt")
+        load(
+            monkeypatch,
+            DATABASE_URL="mysql://u:SeCrEt@h/d",
+            CHAT_BASE_URL="http://u:SeCrEt@h:port",
+            S3_ACCESS_KEY="SeCrEt",
+        )
     with pytest.raises(SettingsError) as incomplete:
-        load(monkeypatch, DATABASE_URL="", S3_ACCESS_KEY="SeCrEt")
+        load(monkeypatch, DATABASE_URL="", CHAT_BASE_URL="", S3_ACCESS_KEY="SeCrEt")
     for error in (refused.value, incomplete.value):
         assert "SeCrEt" not in f"{error!r} {error.__cause__!r}"
         assert error.__suppress_context__

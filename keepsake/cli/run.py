@@ -1,11 +1,12 @@
 """Starting, trying out and checking the whole: `up`, `demo`, `doctor`, `db migrate`."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from keepsake.cli.shell import Json, console, database_in_reach, print_json
-from keepsake.errors import InvalidInput
+from keepsake.errors import InvalidInput, KeepsakeError
 
 db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
@@ -37,7 +38,15 @@ def demo(
     lines = list(CHAPTERS) if not line else [each for each in CHAPTERS if each in line]
     if unknown := sorted(set(line or ()) - set(CHAPTERS)):
         raise InvalidInput(f"--line {unknown[0]}: the demo has {', '.join(CHAPTERS)}")
-    if not run(load_settings(), console(), lines):
+    out = console()
+    try:
+        well = run(load_settings(), out, lines)
+    except KeyboardInterrupt:
+        out.print(
+            "The demo has stopped. What was made stays, and `keepsake demo` goes on from there."
+        )
+        raise typer.Exit(130) from None
+    if not well:
         raise typer.Exit(1)
 
 
@@ -80,10 +89,37 @@ def migrate(json: Json = False) -> None:
 
 
 @db.command()
-def stop() -> None:
+def stop(
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Also under a running `keepsake up`, unasked.")
+    ] = False,
+) -> None:
     """Stop the embedded PostgreSQL that a command started; do it before deleting its folder."""
     from keepsake.local import postgres
+    from keepsake.local.up import end_supervisor, supervisor
     from keepsake.settings import load_settings
 
-    postgres.stop(load_settings().home)
-    typer.echo("The embedded PostgreSQL is stopped.")
+    settings = load_settings()
+    up = None if settings.database_url else supervisor(settings)
+    if up is not None:
+        if not (yes or _asked_to_stop(up.pid)):
+            typer.echo("Nothing was stopped.")
+            raise typer.Exit(1)
+        end_supervisor(up)
+    stopped = postgres.stop(settings.home) or up is not None
+    how = "is stopped" if stopped else "was not running"
+    typer.echo(f"The embedded PostgreSQL of {settings.home} {how}.")
+
+
+def _asked_to_stop(pid: int) -> bool:
+    """Whether a person wants all of a running `keepsake up` stopped.
+
+    Raises:
+        KeepsakeError: there is no person to ask.
+    """
+    what = f"`keepsake up` runs on this database (process {pid})"
+    if not sys.stdin.isatty():
+        raise KeepsakeError(
+            f"{what}: stop it there with Ctrl-C, or all of it with `keepsake db stop --yes`"
+        )
+    return typer.confirm(f"{what}. Stop all of it? What its runs have finished is stored.")

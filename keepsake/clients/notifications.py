@@ -4,8 +4,10 @@ An apprise URL holds a password or a token, so none ever appears in what this mo
 raises. What is sent, and when, is not decided here.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from keepsake.errors import SettingsError
 from keepsake.settings import Settings
@@ -55,6 +57,47 @@ async def notify(
     if unread:
         detail += f"; {unread} cannot be read: check NOTIFY_URLS and NOTIFY_CONFIG"
     return Delivery(sent=took > 0, detail=detail)
+
+
+def unreadable(urls: Sequence[str]) -> list[int]:
+    """Which of `urls`, counted from 1, apprise cannot read. Nothing is sent."""
+    from apprise import Apprise
+
+    return [number for number, url in enumerate(urls, 1) if Apprise.instantiate(url) is None]
+
+
+def read_config(path: str) -> tuple[int, int]:
+    """How many addresses of an apprise configuration file can be read, and how many entries not.
+
+    Raises:
+        SettingsError: there is no such file, or it cannot be read.
+    """
+    from apprise import AppriseConfig
+    from apprise.logger import logger
+
+    if "://" not in path:
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    complaints = _Counter(logging.WARNING)
+    # It tells of what it leaves out in its log only, and quotes it there.
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(complaints)
+    try:
+        return len(AppriseConfig(paths=path).services()), complaints.count
+    finally:
+        logger.removeHandler(complaints)
+        logger.propagate = before
+
+
+class _Counter(logging.Handler):
+    """Counts what is logged, and shows nothing of it."""
+
+    count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += 1
 
 
 def urls_for(settings: Settings, owner_slug: str) -> list[str]:

@@ -21,6 +21,7 @@ from keepsake.demo.running import RUNNING_CHAPTER
 from keepsake.demo.show import show_failures, spent
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.demo.watch import watch
+from keepsake.errors import SettingsError
 from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, AlreadyRunning, started
 from keepsake.search import prepare
@@ -111,7 +112,10 @@ def _everything(settings: Settings, console: "Console") -> Iterator[Addresses]:
     )
     with ExitStack() as stack:
         try:
-            port = free_port(settings.dagster_port)
+            try:
+                port = free_port(settings.dagster_port)
+            except OSError as error:
+                raise SettingsError(f"DAGSTER_PORT: {error.strerror}") from None
             addresses = stack.enter_context(
                 started(
                     settings,

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import psycopg
 import yaml
 
+from keepsake.database import connect
 from keepsake.errors import SettingsError
 from keepsake.settings import Settings
 
@@ -76,7 +77,7 @@ def create_dagster_schema(database_url: str) -> None:
         SettingsError: the database cannot be reached.
     """
     try:
-        with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
+        with connect(database_url) as connection:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
     except psycopg.OperationalError as error:
         raise SettingsError(f"DATABASE_URL: {str(error).strip()}") from None

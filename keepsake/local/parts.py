@@ -165,7 +165,7 @@ class Parts:
                     if running.process.poll() is not None:
                         self._revive(running)
             except Exception as error:  # whatever it is (a full disk), the next look may succeed
-                self._say(f"{type(error).__name__}: {error}")
+                self._say(f"A part could not be looked after ({error}); trying again.")
 
     def _revive(self, running: _Running) -> None:
         now = time.monotonic()

@@ -87,21 +87,26 @@ def running_url(home: Path) -> str | None:
     return _url(folder) if _is_running(folder) else None
 
 
-def stop(home: Path) -> None:
-    """Stop the server of this data folder, breaking off open connections. No server: no harm."""
+def stop(home: Path, *, at_once: bool = False) -> bool:
+    """Stop the server of this data folder, breaking off open connections. No server: no harm.
+
+    Returns whether there was one. `at_once` leaves it to the next start to write what is in memory.
+    """
     folder = _folder(home)
     if not folder.exists():
-        return
+        return False
     with _locked(home):
         postmaster = _postmaster(folder)
         if postmaster is None:
-            return
-        postmaster.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+            return False
+        # PostgreSQL's immediate shutdown, and its fast one
+        postmaster.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
         if not has_ended(postmaster, _STOP_TIMEOUT):
             # The write-ahead log makes good for a hard end at the next start.
             postmaster.kill()
         if _socket_folder(folder) != folder:
             shutil.rmtree(_socket_folder(folder), ignore_errors=True)
+    return True
 
 
 def _folder(home: Path) -> Path:

@@ -1,9 +1,12 @@
 """What the supervisor asks of Dagster, through the webserver's GraphQL API."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
+
+from keepsake.counted import counted
 
 _UNDER_WAY = """
 { runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}) {
@@ -19,13 +22,19 @@ _SENSOR_DAEMON = """
 _POLL = 0.2  # seconds
 
 
-def cancel(dagster_url: str, *, timeout: float) -> None:
+def cancel(dagster_url: str, *, timeout: float, say: Callable[[str], None]) -> None:
     """Cancel the runs under way and wait for their end, `timeout` seconds at most.
 
-    A webserver that does not answer is no error: whoever calls this is about to end it all.
+    A webserver that does not answer is no error: whoever calls this is about to end it all. `say`
+    is called with a line for people if there is a run to wait for.
     """
     deadline = time.monotonic() + timeout
     try:
+        if under_way := _under_way(dagster_url):
+            say(
+                f"Waiting for {counted(len(under_way), 'run')} to store what is finished, "
+                f"{timeout:.0f} s at most."
+            )
         _terminate(dagster_url, "SAFE_TERMINATE")
         while _under_way(dagster_url) and time.monotonic() < deadline:
             time.sleep(_POLL)

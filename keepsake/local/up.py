@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -39,9 +39,10 @@ from keepsake.local.dagster_home import (
     write_dagster_home,
 )
 from keepsake.local.parts import Part, Parts, end_sessions
-from keepsake.local.ports import free_port, is_free
-from keepsake.local.processes import is_alive
+from keepsake.local.ports import free_port, why_not
+from keepsake.local.processes import has_ended, is_alive
 from keepsake.places import ENV_FILE, env_file
+from keepsake.prices import load_prices
 from keepsake.settings import ROLES, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,7 @@ _CANCEL_TIMEOUT = 20.0
 _END_TIMEOUT = 5.0
 _DAEMON, _CODE_SERVER = "Dagster daemon", "code server"
 _LOOK_BACK = 2.0  # seconds between looks for records that are older than all partitions
+_STOP_TIMEOUT = 90.0  # seconds for all of it, when another process asks for its end
 
 _log = logging.getLogger(__name__)
 
@@ -111,8 +113,8 @@ def started(
 
     Raises:
         AlreadyRunning: another process has started everything on this data folder.
-        SettingsError: KEEPSAKE_HOME cannot be used, DAGSTER_PORT is taken, or DATABASE_URL cannot
-            be reached.
+        SettingsError: KEEPSAKE_HOME cannot be used, DAGSTER_PORT is taken, PRICES_FILE cannot be
+            read, or DATABASE_URL cannot be reached.
         PartFailed: a part did not become ready.
     """
     _make_home(settings, root)
@@ -156,17 +158,43 @@ def running(settings: Settings) -> Addresses | None:
     )
 
 
+def supervisor(settings: Settings) -> psutil.Process | None:
+    """The process of the `up` or `demo` that has this data folder, up or starting; None: none."""
+    state = _read_state(settings)
+    if "pid" in state and _is_process(state["pid"], state["created"]):
+        return psutil.Process(state["pid"])
+    return None
+
+
+def end_supervisor(process: psutil.Process) -> None:
+    """End everything that it runs, as Ctrl-C does there, and wait for it.
+
+    Raises:
+        KeepsakeError: it is another user's, or has not ended after a minute and a half.
+    """
+    try:
+        process.terminate()
+    except psutil.NoSuchProcess:
+        return
+    except psutil.AccessDenied:
+        raise KeepsakeError(
+            f"process {process.pid} is another user's, who may end it by Ctrl-C"
+        ) from None
+    if not has_ended(process, _STOP_TIMEOUT):
+        raise KeepsakeError(f"process {process.pid} has not ended after {_STOP_TIMEOUT:.0f} s")
+
+
 class _Up:
     """One life of the parts."""
 
     def __init__(
         self, settings: Settings, dagster_port: int, root: Path, say: Callable[[str], None]
     ) -> None:
-        if not is_free(dagster_port):
-            raise SettingsError(
-                f"DAGSTER_PORT: port {dagster_port} of 127.0.0.1 is taken, choose another"
-            )
-        self._settings, self._root, self._say = settings, root, say
+        if trouble := why_not(dagster_port):
+            raise SettingsError(f"DAGSTER_PORT: {trouble}")
+        load_prices(settings.prices_file)  # else every run would fail
+        self._settings, self._root = settings, root
+        self._say = _heard_or_not(say)
         self._dagster_url = f"http://127.0.0.1:{dagster_port}"
         self._models_port = free_port() if _has_embedded_models(settings) else None
         self._code_port = free_port()
@@ -182,6 +210,7 @@ class _Up:
     def start(self, prepare: Callable[[str], None]) -> Addresses:
         """Start the parts in the order in which they need each other."""
         settings = self._settings
+        self._note()  # so that others see who is starting here
         database_url = settings.database_url or postgres.ensure_running(settings.home)
         create_dagster_schema(database_url)
         prepare(database_url)
@@ -225,18 +254,38 @@ class _Up:
         )
 
     def end(self) -> None:
-        """Cancel the runs under way and end all parts, PostgreSQL last."""
-        with _undisturbed():
-            if self._parts is not None:
-                self._parts.stop_watching()
-                if "dagster_url" in self._state:
-                    # First the one that starts runs, then the runs.
-                    self._parts.end_one(_DAEMON, _END_TIMEOUT)
-                    runs.cancel(self._dagster_url, timeout=_CANCEL_TIMEOUT)
-                self._parts.end(_END_TIMEOUT)
-            if not self._settings.database_url:
-                postgres.stop(self._settings.home)
-            self._settings.state_file.unlink(missing_ok=True)
+        """Cancel the runs under way and end all parts, PostgreSQL last.
+
+        Ctrl-C (or SIGTERM) meanwhile waits for nothing any more, and leaves nothing behind either.
+        """
+        try:
+            with _terminated_like_interrupted():
+                self._end()
+        except KeyboardInterrupt:
+            with _undisturbed():
+                self._end_at_once()
+        self._settings.state_file.unlink(missing_ok=True)
+
+    def _end(self) -> None:
+        if self._parts is not None:
+            self._say("Stopping; Ctrl-C again ends everything at once.")
+            self._parts.stop_watching()
+            if "dagster_url" in self._state:
+                # First the one that starts runs, then the runs.
+                self._parts.end_one(_DAEMON, _END_TIMEOUT)
+                runs.cancel(self._dagster_url, timeout=_CANCEL_TIMEOUT, say=self._say)
+            self._say("Waiting for Dagster and the models to end.")
+            self._parts.end(_END_TIMEOUT)
+        if not self._settings.database_url:
+            self._say("Waiting for PostgreSQL to end.")
+            postgres.stop(self._settings.home)
+
+    def _end_at_once(self) -> None:
+        self._say("Ending everything at once.")
+        if self._parts is not None:
+            self._parts.end(0)
+        if not self._settings.database_url:
+            postgres.stop(self._settings.home, at_once=True)
 
     def _revive_postgres(self) -> None:
         if not self._settings.database_url and not postgres.running_url(self._settings.home):
@@ -420,6 +469,16 @@ def _read_state(settings: Settings) -> Mapping[str, Any]:
     return state
 
 
+def _heard_or_not(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say`, but a reader that has gone away does not keep us from ending what we started."""
+
+    def try_to_say(line: str) -> None:
+        with suppress(OSError):
+            say(line)
+
+    return try_to_say
+
+
 def _is_process(pid: int, created: float) -> bool:
     try:
         process = psutil.Process(pid)
@@ -438,7 +497,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let an impatient second Ctrl-C not leave processes behind."""
+    """Let an impatient third Ctrl-C not leave processes behind."""
     with _signals({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
         yield
 

@@ -186,7 +186,7 @@ class TestEnd:
         """All of its parts and what they started."""
         return [p for leader in _state(settings)["sessions"] for p in session(int(leader))]
 
-    def test_killed_one_is_cleared_up_after_and_interrupted_one_leaves_nothing(
+    def test_killed_one_is_cleared_up_after_and_stopped_one_leaves_nothing(
         self, home: Path, start: Callable[..., "subprocess.Popen[str]"]
     ) -> None:
         settings = _settings(home)
@@ -206,15 +206,52 @@ class TestEnd:
         _eventually(lambda: _state(settings)["dagster_url"])
         assert not any(is_alive(orphan) for orphan in orphans)
         processes = self._processes(settings)
-        second.send_signal(signal.SIGINT)
+        assert _db_stop(home, "--yes").returncode == 0
         said, _ = second.communicate(timeout=60)
         assert second.returncode == 0
         assert f"http://127.0.0.1:{settings.dagster_port}" in said
+        assert "Waiting for 1 run to store what is finished, 20 s at most." in said
         assert not any(is_alive(process) for process in processes)
         assert postgres.running_url(home) is None
         assert not settings.state_file.exists()
         postgres.ensure_running(home)
         assert _runs(home) == ["CANCELED", "CANCELED"]
+
+    def test_it_is_not_stopped_unasked_and_a_second_interrupt_waits_for_nothing(
+        self, home: Path, start: Callable[..., "subprocess.Popen[str]"]
+    ) -> None:
+        settings = _settings(home)
+        up = start(settings, speech_voice="first")
+        _eventually(lambda: _runs(home) == ["STARTED"])
+        _eventually(lambda: _state(settings)["dagster_url"])
+        refused = _db_stop(home)
+        assert refused.returncode == 1
+        assert f"`keepsake up` runs on this database (process {up.pid})" in refused.stderr
+        assert "keepsake db stop --yes" in refused.stderr
+        assert postgres.running_url(home) is not None
+
+        processes = self._processes(settings)
+        up.send_signal(signal.SIGINT)
+        assert up.stdout is not None
+        while "Ctrl-C again" not in up.stdout.readline():
+            pass
+        up.send_signal(signal.SIGINT)
+        said, _ = up.communicate(timeout=60)
+        assert said.splitlines()[-2:] == ["Ending everything at once.", "Keepsake has stopped."]
+        assert not any(is_alive(process) for process in processes)
+        assert postgres.running_url(home) is None
+
+
+def _db_stop(home: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """`keepsake db stop`, with nobody to ask."""
+    return subprocess.run(
+        [sys.executable, "-c", "from keepsake.cli import app; app()", "db", "stop", *options],
+        env={**os.environ, "KEEPSAKE_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _runs(home: Path) -> list[str]:
@@ -235,7 +272,7 @@ def test_port_that_is_taken_is_named(home: Path, root: Path, models_url: str) ->
     port = int(models_url.rsplit(":", 1)[1].removesuffix("/v1"))
     settings = Settings.model_validate({"keepsake_home": home, "dagster_port": port})
     with (
-        pytest.raises(SettingsError, match=f"DAGSTER_PORT: port {port}"),
+        pytest.raises(SettingsError, match=rf"DAGSTER_PORT: port {port} .* by \S+ \(process \d+\)"),
         started(settings, prepare=lambda url: None, root=root),
     ):
         pass
