@@ -6,6 +6,7 @@ into: what it is called, or said to be, is not believed. Equal content is one ob
 it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,7 @@ from keepsake.bookmarks import Bookmark
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.ledger import Window
 from keepsake.line import Step
+from keepsake.records import printable
 from keepsake.web.media import identify
 from resources.tools import Tools
 
@@ -170,7 +172,7 @@ async def _stored(path: Path, done: "Downloaded", name: str, tools: Tools) -> Fi
 
 def _shown(name: str) -> str:
     """A name that people can be shown: nothing of a path, nothing that cannot be seen."""
-    return "".join(c for c in name if c.isprintable() and c not in "/\\").strip()[:LONGEST_NAME]
+    return printable(re.sub(r"[/\\]", "", name)).strip()[:LONGEST_NAME]
 
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, Media]]) -> None:

@@ -135,7 +135,8 @@ def bookmarks(
 
 def _print(intake: "Intake") -> None:
     taken = ", ".join(
-        f"{_CALLED.get(what, what)} from {' and '.join(names)}"
+        f"{_CALLED.get(what, what)} from "
+        + (" and ".join(names) if what == "content" else names[0])
         for what, names in intake.taken.items()
     )
     typer.echo(f"Read as {intake.kind}" + (f": {taken}." if taken else "."))

@@ -18,6 +18,7 @@ from httpx2 import URL, Response
 
 from keepsake.errors import PermanentError, RateLimited, RetryableError
 from keepsake.patience import retry_after
+from keepsake.records import printable
 
 PIECE = 1 << 16  # bytes that are unpacked at a time: what a bomb can take before it is noticed
 LONGEST_NAME = 150
@@ -200,5 +201,5 @@ def file_name(disposition: str) -> str | None:
     except (TypeError, ValueError):  # what Python makes of some malformed ones
         return None
     name = re.split(r"[/\\]", given)[-1]
-    seen = "".join(c for c in name if c.isprintable()).strip(" .")
+    seen = printable(name).strip(" .")
     return seen[:LONGEST_NAME] or None

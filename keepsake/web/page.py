@@ -25,6 +25,8 @@ MOST_TEXT = 200_000  # characters of readable text that are kept
 LONGEST_LINE = 1_000  # characters of a title, a description and the like
 LONGEST_URL = 2_000
 LOGIN_WORDS = 150  # a page that asks for a password and has fewer words is a login wall
+MOST_HEADINGS = 20  # that a title is held against
+SHORTEST_TITLE = 10  # characters of a heading that may be the title
 SENT_ON_WITHIN = 10.0  # seconds after which a page that sends elsewhere is a page of its own
 
 # No two ways to match the same: pages are made to have such a pattern try them all.
@@ -34,6 +36,7 @@ _FEED = re.compile(rb"<(?:rss|feed|rdf:RDF)\b", re.I)
 # What sends a reader elsewhere: `http-equiv="refresh"`, wherever in the markup it stands.
 _REFRESH = re.compile(rb"http-equiv\s{0,9}=[\s\"']{0,9}refresh", re.I)
 _SENDS_TO = re.compile(r"\s*(\d{0,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?([\"']?)(.+)", re.I | re.S)
+_THEN_THE_SITE = re.compile(r"\s*(?:[|»·•/<]|\s[-–—:]+\s|[–—])\s*\S")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL takes neither NULs nor half characters
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?=$|[-_])")
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
@@ -276,7 +279,11 @@ def _language(text: str | None) -> str | None:
 
 
 def _title(tree: Any) -> str | None:
-    return _line(
+    """The title, without the name of the site where a heading of the page shows which part that is.
+
+    A title for machines comes first: it has no site in it.
+    """
+    title = _line(
         _first(
             tree,
             "//meta[@property='og:title']/@content",
@@ -284,6 +291,11 @@ def _title(tree: Any) -> str | None:
             "string(//h1)",
         )
     )
+    for heading in tree.xpath("//h1")[:MOST_HEADINGS]:
+        said = _line(heading.text_content())
+        if title and said and len(said) >= SHORTEST_TITLE and title.startswith(said):
+            return said if _THEN_THE_SITE.match(title, len(said)) else title
+    return title
 
 
 def _first(tree: Any, *paths: str) -> str | None:

@@ -66,6 +66,17 @@ def test_addresses_that_are_not_of_the_web_are_left_out(address: str) -> None:
         ("<title> A  title\n here </title>", "<h1>Heading</h1>", "A title here"),
         ('<title></title><meta property="og:title" content="Open">', "<h1>Heading</h1>", "Open"),
         ("", "<h1>Heading <b>one</b></h1><h1>two</h1>", "Heading one"),
+        (
+            "<title>How boats float | Notes</title>",
+            "<h1>Notes</h1><h1>How boats float</h1>",
+            "How boats float",
+        ),
+        (
+            "<title>How boats float on water</title>",
+            "<h1>How boats float</h1>",
+            "How boats float on water",
+        ),
+        ("<title>How boats float | Notes</title>", "<h1>Of boats</h1>", "How boats float | Notes"),
         ("", "", "how-boats float.html"),
     ],
 )
