@@ -19,6 +19,8 @@ from typing import Any
 # taken a part for the whole; between this and half, on pages with a known text, it was right: the
 # rest were lists of links.
 SHARE = 0.25
+MOST_LINKED = 0.85  # of the characters of a table that readers look things up in
+SHORTEST_LEAD = 40  # characters of paragraphs
 MOST_ELEMENTS = 40_000  # of a page that readability looks at: its time grows faster than the page
 
 _HIDDEN_STYLE = re.compile(
@@ -28,7 +30,7 @@ _HIDDEN = (
     "//*[@hidden or @aria-hidden='true' or @style or self::template or self::noscript"
     " or self::dialog[not(@open)]]"
 )
-_SPACE = re.compile(r"[^\S\u200c\u200d]+")
+_SPACE = re.compile(r"\s+")
 _BLOCKS = frozenset(
     ["address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd",
      "details", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2",
@@ -49,6 +51,7 @@ _RENDERED = (
     "//*[contains(concat(' ', @class, ' '), ' MathJax ') or starts-with(@class, 'MathJax_')"
     " or starts-with(@class, 'mjx-chtml')]"
 )
+_FOOTNOTES = re.compile(r"(?:^|[\s_-])(?:footnotes|endnotes)(?:$|[\s_-])", re.I)
 _FORMULA_IMAGE = re.compile(r"(?:^|[\s_-])(?:tex|latex|math|formula|equation)(?:$|[\s_-])", re.I)
 
 
@@ -73,11 +76,22 @@ def find_article(tree: Any, url: str) -> Article:
     for element in page.xpath(_AROUND):
         if element.getparent() is not None:
             element.drop_tree()
+    for element in page.xpath("//*[contains(@class, 'note') or contains(@id, 'note')]"):
+        if _FOOTNOTES.search(f"{element.get('class', '')} {element.get('id', '')}"):
+            element.attrib.clear()  # their name counts against them
     whole = _by_readability(page)
+    if whole and len(whole) >= SHARE * len(_SPACE.sub(" ", page.text_content())):
+        return Article(whole, "readability")  # no one can find so much more
     found = extract(page, url=url, include_comments=False) or ""
-    if len(whole) < SHARE * len(found) or not whole:
+    if len(whole) < SHARE * _without_links(found, page) or not whole:
         return Article(found, "trafilatura" if found else None)
     return Article(whole, "readability")
+
+
+def _without_links(found: str, page: Any) -> int:
+    """The characters of a text, without its lines that are a link and nothing else."""
+    links = {" ".join(link.text_content().split()) for link in page.iter("a")}
+    return sum(len(line) for line in found.split("\n") if line.lstrip("- ").strip() not in links)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -102,8 +116,6 @@ def show_what_is_seen(tree: Any) -> None:
 def _is_hidden(element: Any, seen: int) -> bool:
     if element.tag in ("template", "noscript", "dialog"):
         return True
-    if "mwe-math" in element.get("class", ""):
-        return False  # MediaWiki hides the formula itself, and shows a picture of it
     if element.get("hidden", "until-found").lower() != "until-found":
         return True
     if _HIDDEN_STYLE.search(element.get("style", "")):
@@ -115,22 +127,28 @@ def _is_hidden(element: Any, seen: int) -> bool:
 def _write_formulas(tree: Any) -> None:
     """Give every formula its TeX as text, once, where the page has it."""
     scripts = tree.xpath("//script[starts-with(@type, 'math/tex')]")
-    if scripts:
-        for rendered in tree.xpath(_RENDERED):
-            if rendered.getparent() is not None:
-                rendered.drop_tree()
+    for rendered in tree.xpath(_RENDERED) if scripts else ():
+        if rendered.getparent() is not None:
+            rendered.drop_tree()
     for script in scripts:
         _replace(script, script.text)
     for formula in list(tree.iter("math")):
-        tex = formula.xpath(f".//annotation[contains({_TEX}, 'tex')]")
-        if written := (tex[0].text_content() if tex else formula.get("alttext")):
-            _replace(formula, written)
-            continue
-        for annotation in formula.xpath(".//annotation | .//annotation-xml"):
-            annotation.drop_tree()
+        _write_formula(formula)
     for image in tree.xpath("//img[@alt and @class]"):
         if _FORMULA_IMAGE.search(image.get("class")) and "mwe-math" not in image.get("class"):
             _replace(image, image.get("alt"))
+
+
+def _write_formula(formula: Any) -> None:
+    tex = formula.xpath(f".//annotation[contains({_TEX}, 'tex')]")
+    if written := (tex[0].text_content() if tex else formula.get("alttext")):
+        around = formula.getparent()
+        if around is not None and "mwe-math" in around.get("class", ""):
+            around.attrib.clear()  # MediaWiki hides the formula, and shows a picture of it
+        _replace(formula, written)
+        return
+    for annotation in formula.xpath(".//annotation | .//annotation-xml"):
+        annotation.drop_tree()
 
 
 def _replace(element: Any, formula: str | None) -> None:
@@ -165,8 +183,9 @@ def _by_readability(page: Any) -> str:
             return str(self.html.text_content())  # only its length is looked at
 
         def get_preserved_elements(self, node: Any) -> dict[Any, bool]:
-            tables = {table: True for table in node.iter("table") if _holds_data(table)}
-            return {**super().get_preserved_elements(node), **tables}
+            kept = [table for table in node.iter("table") if _holds_data(table)]
+            kept += [header for header in node.iter("header") if _holds_a_lead(header)]
+            return {**super().get_preserved_elements(node), **dict.fromkeys(kept, True)}
 
     if sum(1 for _ in page.iter()) > MOST_ELEMENTS:
         return ""
@@ -179,8 +198,21 @@ def _by_readability(page: Any) -> str:
 
 
 def _holds_data(table: Any) -> bool:
-    """Whether a table is one to readers, rather than a means to lay the page out."""
-    return bool(table.xpath(".//th | ./caption")) and not table.xpath(".//table | .//form")
+    """Whether a table is one to readers, rather than a means to lay the page out or a menu."""
+    if table.xpath(".//table | .//form"):
+        return False
+    if table.xpath(".//th | ./caption"):
+        return True
+    rows = [len(row) for row in table.iter("tr")]
+    linked = sum(len(link.text_content()) for link in table.iter("a"))
+    grid = len(rows) > 2 and min(rows) > 1 and max(rows) == min(rows)
+    return grid and linked < MOST_LINKED * len(table.text_content())
+
+
+def _holds_a_lead(header: Any) -> bool:
+    """Whether the header of an article holds a sentence of it, rather than names and buttons."""
+    lead = sum(len(p.text_content()) for p in header.iter("p") if p.find(".//a") is None)
+    return lead >= SHORTEST_LEAD
 
 
 def text_of(element: Any) -> str:

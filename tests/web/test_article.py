@@ -113,6 +113,33 @@ def test_a_short_article_is_whole() -> None:
     assert "Other story" not in page.text
 
 
+def test_a_short_article_beside_many_links_is_whole_and_alone() -> None:
+    beside = "".join(f"<p><a href='/{n}'>Other story {n}</a></p>" for n in range(20))
+    page = read(f"<h1>Closed</h1><p>The mill is closed today.</p><div>{beside}</div>")
+    assert page.text == "Closed\nThe mill is closed today."
+
+
+def test_the_lead_in_the_header_of_an_article_stays() -> None:
+    lead = "The mill has turned for three hundred years, and it turns today."
+    header = f"<header><h1>The mill</h1><p>{lead}</p></header>"
+    assert lead in read(f"<article>{header}<p>{LONG}</p><p>{LONG}</p></article>").text
+
+
+def test_footnotes_stay() -> None:
+    notes = "<ol><li>As the miller told us.</li><li>In his own words.</li></ol>"
+    assert (
+        "As the miller told us."
+        in read(f"<article><p>{LONG}</p><p>{LONG}</p><div class='footnotes'>{notes}</div>").text
+    )
+
+
+def test_a_table_without_headings_stays_though_its_rows_are_links() -> None:
+    rows = "".join(
+        f"<tr><td><a href='/{n}'>Mill {n}</a></td><td>{n * 7} sacks</td></tr>" for n in range(9)
+    )
+    assert "Mill 3 | 21 sacks" in read(article(f"<table>{rows}</table>")).text
+
+
 def test_lists_of_links_beside_an_article_are_left_out() -> None:
     beside = f"<div class='related'><h3>More</h3><ul>{LINKS}</ul></div>"
     text = read(f"<div><ul>{LINKS}</ul></div>{article()}{beside}").text
