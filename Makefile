@@ -40,7 +40,7 @@ bench: .venv/dev.done  ## Benchmarks: tables with ratios
 
 lock: .venv/dev.done   ## Write both locks anew from pyproject.toml
 	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local -o requirements/run.lock
-	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local --group dev -o requirements/dev.lock
+	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local --extra local-e5 --group dev -o requirements/dev.lock
 LOCK := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --quiet --custom-compile-command "make lock"
 

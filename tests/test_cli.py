@@ -13,6 +13,7 @@ from keepsake.batches import finish_batch, start_batch
 from keepsake.cli import app
 from keepsake.database import connect
 from keepsake.demo.memories import DATA
+from keepsake.embedding_models import USE
 from keepsake.owners import find_owner
 
 STEPS = ["passages", "podcasts", "quotes", "stories", "transcripts", "value_tags", "wisdom"]
@@ -521,8 +522,9 @@ class TestSearch:
         with connect(database_url) as db:
             db.execute(
                 "INSERT INTO passages (record_id, position, owner_id, text, model, dimensions,"
-                " embedding) SELECT record_id, 0, family_id, text, 'wordllama-l2-supercat-256',"
-                " 256, array_fill(0.1, ARRAY[256])::real[]::halfvec FROM responses"
+                " embedding) SELECT record_id, 0, family_id, text, %s, 512,"
+                " array_fill(0.1, ARRAY[512])::real[]::halfvec FROM responses",
+                (USE,),
             )
         (hit,) = answer("search", marlows, "singing")
         assert hit["record_id"] == record

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from keepsake.embedding_models import E5
 from keepsake.errors import SettingsError
 from keepsake.settings import LOCAL_MODELS, ROLES, Settings, load_settings
 
@@ -26,7 +27,7 @@ def test_nothing_set_is_the_embedded_default() -> None:
     settings = load_settings()
     assert (settings.database_url, settings.s3_bucket) == ("", "")
     assert settings.objects_folder == settings.home / "objects"
-    assert (settings.embeds_dimensions, settings.chat_words) == (256, 900)
+    assert (settings.embeds_dimensions, settings.chat_words) == (512, 900)
     for role in ROLES:
         endpoint = settings.endpoint(role)
         assert (endpoint.embedded, endpoint.model) == (True, LOCAL_MODELS[role])
@@ -126,6 +127,12 @@ def test_vectors_elsewhere_are_longer_unless_set(monkeypatch: pytest.MonkeyPatch
     assert load(monkeypatch, EMBEDDINGS_DIMENSIONS="768").embeds_dimensions == 768
 
 
+def test_another_embedded_model_brings_its_own_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, EMBEDDINGS_MODEL="multilingual-e5-small-q4")
+    assert settings.endpoint("embeddings").embedded
+    assert (settings.endpoint("embeddings").model, settings.embeds_dimensions) == (E5, 384)
+
+
 def test_steps_left_to_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, STEPS_ON_SCHEDULE=" podcasts, stories,,")
     assert settings.scheduled_steps == {"podcasts", "stories"}
@@ -141,6 +148,10 @@ def test_steps_left_to_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"CHAT_PROVIDER": "cartesia"}, "CHAT_PROVIDER: Input should be 'openai' or 'bedrock'"),
         ({"SPEECH_PROVIDER": "bedrock"}, "SPEECH_PROVIDER: Input should be 'openai' or 'cartesia'"),
         ({"EMBEDDINGS_DIMENSIONS": "4001"}, "EMBEDDINGS_DIMENSIONS: Input should be less than"),
+        (
+            {"EMBEDDINGS_MODEL": "nomic-embed-text"},
+            "EMBEDDINGS_MODEL is none of the embedded models (universal-sentence-encoder-",
+        ),
         ({"FIRST_DAY": "long ago"}, "FIRST_DAY: Input should be a valid date"),
         ({"QUOTE_HOUR": "24"}, "QUOTE_HOUR: Input should be less than or equal to 23"),
         ({"WEB_ALLOW": "10.0.0.0/33"}, "WEB_ALLOW: '10.0.0.0/33' is no name of a host"),

@@ -25,8 +25,6 @@ from keepsake.text import chunks, word_key, word_keys
 from resources.tools import Tools
 
 FEWEST, MOST = 3, 6
-SAME_MEANING = 0.65  # cosine similarity from which two tags without a common word count as one
-FITS = 0.3  # cosine similarity to the page from which a weak model is offered an owner's tag
 MOST_TAGS = 100  # of an owner that the model is shown, and whose meaning is compared
 CHOICES = 8  # that a weak model chooses from
 WORDS = 600  # of the page that are read: enough to tell what it is about
@@ -99,7 +97,8 @@ async def _choices(text: str, tags: Sequence[str], tools: Tools) -> list[str]:
     fitting: list[str] = []
     if tags:
         (alike,) = await likeness([text], tags, tools)
-        fitting = [tag for tag, near in zip(tags, alike, strict=True) if near >= FITS]
+        fits = tools.models.embeddings.about.fits
+        fitting = [tag for tag, near in zip(tags, alike, strict=True) if near >= fits]
     return list(dict.fromkeys([*fitting[:CHOICES], *topics]))
 
 
@@ -135,12 +134,13 @@ async def _by_meaning(new: dict[str, str], tags: Sequence[str], tools: Tools) ->
         return forms
     others = [*tags, *new.values()]
     alike = await likeness(list(new.values()), others, tools)
+    same = tools.models.embeddings.about.same_name
     for at, (key, name) in enumerate(new.items()):
         before = len(tags) + at
         near = [
             (float(alike[at, place]), place)
             for place in range(before)
-            if alike[at, place] >= SAME_MEANING and not _share_a_word(name, others[place])
+            if alike[at, place] >= same and not _share_a_word(name, others[place])
         ]
         best = others[max(near)[1]] if near else name
         forms[key] = forms.get(_key(best), best)

@@ -19,7 +19,7 @@ async def embed(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Passages:
 BOOKMARK_PASSAGES = StepAsset(
     Step(
         name="bookmark_passages",
-        version="1",
+        version="2",
         needs=("pages",),
         roles=("embeddings",),
         make=embed,

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EACH_WEEK = 3
-SAME_QUESTION = 0.9  # cosine similarity from which two questions count as one
 ATTEMPTS = 2
 REMEMBERED = 60  # earlier questions and titles shown to the model
 
@@ -183,9 +182,10 @@ async def _unasked(offered: Sequence[str], earlier: Sequence[str], clients: "Mod
 
     vectors = np.stack(await clients.embeddings.embed([*earlier, *fresh]))
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    same = clients.embeddings.about.same_question
     kept = list(range(len(earlier)))
     for at in range(len(earlier), len(vectors)):
-        if not kept or float((vectors[kept] @ vectors[at]).max()) < SAME_QUESTION:
+        if not kept or float((vectors[kept] @ vectors[at]).max()) < same:
             kept.append(at)
     return [fresh[at - len(earlier)] for at in kept if at >= len(earlier)]
 

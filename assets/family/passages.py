@@ -21,7 +21,7 @@ async def embed(response: Response, transcript: Transcript, tools: Tools) -> Pas
 PASSAGES = StepAsset(
     Step(
         name="passages",
-        version="1",
+        version="2",
         needs=("transcripts",),
         roles=("embeddings",),
         make=embed,

@@ -25,7 +25,6 @@ from resources.tools import Tools
 
 MOST = 4
 FEWEST_WORDS = 5  # of a response that can show a value
-SAME_MEANING = 0.64  # cosine similarity from which two names of values count as one
 
 SYSTEM = (
     "You tag family memories with the values they show. Choose one to three values that the words "
@@ -93,7 +92,7 @@ async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) 
         return merged
     for name, row in zip(others, await likeness(others, vocabulary, tools), strict=True):
         best = int(row.argmax())
-        if row[best] >= SAME_MEANING:
+        if row[best] >= tools.models.embeddings.about.same_name:
             merged[name] = vocabulary[best]
     return merged
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from keepsake import usage
 from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
+from keepsake.embedding_models import EmbeddingModel, embedding_model
 from keepsake.errors import EndpointDown, PermanentError, StepError
 from keepsake.limits import Gate
 
@@ -69,6 +70,7 @@ class Embeddings:
         self.model: str = connection.endpoint.model
         self.gate: Gate = connection.gate
         self.dimensions = dimensions
+        self.about: EmbeddingModel = embedding_model(self.model)
         self._asks = ask_dimensions and self.model.startswith("text-embedding-3")
         self._connection = connection
         self._waiting: list[_Wish] = []
@@ -76,8 +78,13 @@ class Embeddings:
         self._batches: set[asyncio.Task[None]] = set()
         self._remembered: OrderedDict[str, Vector] = OrderedDict()
 
-    async def embed(self, texts: Sequence[str]) -> "list[Vector]":
+    async def embed(self, texts: Sequence[str], *, passages: bool = False) -> "list[Vector]":
         """The vectors of `texts`, in their order, as the model gives them. Do not change them.
+
+        Args:
+            texts: what to embed.
+            passages: whether they are texts to be found. If not, they are queries, or are compared
+                among themselves. Some models make a difference.
 
         Raises:
             ValueError: a text is blank.
@@ -86,6 +93,8 @@ class Embeddings:
         """
         if not all(text.strip() for text in texts):
             raise ValueError("a blank text has no embedding")
+        prefix = self.about.passage if passages else self.about.query
+        texts = [prefix + text for text in texts]
         vectors: dict[str, Vector] = {}
         for text in texts:
             if text in self._remembered:

@@ -145,3 +145,22 @@ async def test_numbers_that_are_none_are_refused(models_on: Opens) -> None:
             await models.embeddings.embed(["bread"])
         with pytest.raises(RetryableError, match="0 vectors for 1 texts"):
             await models.embeddings.embed(["bread"])
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "passage"),
+    [
+        ("some-model", "bread", "bread"),
+        ("intfloat/multilingual-e5-base", "query: bread", "passage: bread"),
+        ("text-embedding-multilingual-e5-large-instruct", "bread", "bread"),
+    ],
+)
+async def test_a_model_gets_the_prefixes_it_was_trained_with(
+    models_on: Opens, model: str, query: str, passage: str
+) -> None:
+    double = OpenAI()
+    async with models_on(double, embeddings_model=model) as models:
+        await models.embeddings.embed(["bread"])
+        await models.embeddings.embed(["bread"], passages=True)
+    sent = [text for seen in double.seen for text in seen.json["input"]]
+    assert sent == list(dict.fromkeys([query, passage]))

@@ -6,6 +6,7 @@ import pytest
 
 from assets.passages import vectors_of_the_declared_size
 from keepsake.database import connect
+from keepsake.embedding_models import USE
 from keepsake.text import text_key, word_count
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
@@ -36,18 +37,18 @@ def test_a_passage_says_which_model_embedded_it(told: Told) -> None:
         "SELECT model, dimensions, vector_dims(embedding) AS length, owner_id FROM passages"
     )
     assert rows == 2 * [
-        {"model": "wordllama-l2-supercat-256", "dimensions": 256, "length": 256,
+        {"model": USE, "dimensions": 512, "length": 512,
          "owner_id": told.house.family.id}
     ]  # fmt: skip
 
 
-async def test_a_long_text_is_cut_into_passages_of_about_150_words(house: House) -> None:
+async def test_a_long_text_is_cut_into_passages_of_about_80_words(house: House) -> None:
     text = " ".join(f"On day {day} we baked bread and sang a song together." for day in range(90))
     record_id = await house.add(text=text)
     await house.run("transcripts", "passages")
     passages = [row["text"] for row in house.of("passages", record_id)]
     assert " ".join(passages) == text
-    assert all(150 <= word_count(passage) <= 160 for passage in passages[:-1])
+    assert all(80 <= word_count(passage) <= 90 for passage in passages[:-1])
     assert house.ledger(record_id)["passages"]["calls"] == 1  # in one batch
 
 
@@ -106,5 +107,5 @@ async def test_the_check_finds_a_vector_that_is_no_vector(house: House) -> None:
     with connect(house.url) as db:
         finding = vectors_of_the_declared_size(db, DAY)
         assert (finding.looked_at, list(finding.bad)) == (1, [])
-        db.execute("UPDATE passages SET embedding = array_fill(0, '{256}')::halfvec")
+        db.execute("UPDATE passages SET embedding = array_fill(0, '{512}')::halfvec")
         assert list(vectors_of_the_declared_size(db, DAY).bad) == [record_id]

