@@ -640,8 +640,7 @@ class _Run:
 def _blamed(error: Exception) -> Exception:
     """A database that does not answer is no record's fault, and no fault of ours."""
     if isinstance(error, psycopg.OperationalError):
-        reason = f"the database does not answer ({type(error).__name__})"
-        return EndpointDown(reason, role="database")
+        return EndpointDown("the database does not answer", role="database")
     return error
 
 
@@ -687,10 +686,7 @@ def _message(error: Exception) -> str:
     """What people read. The text of an error nobody foresaw may quote a person: leave it out."""
     if isinstance(error, StepError):
         return "".join(c if c.isprintable() else " " for c in str(error)[:1000])
-    return (
-        f"unexpected {type(error).__name__}: a fault of Keepsake itself, "
-        "its place in the code is in the run's log"
-    )
+    return "a fault of Keepsake itself: its place in the code is in the run's log, please report it"
 
 
 def _log_bug(step: Step, item: _Item, error: Exception) -> None:

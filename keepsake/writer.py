@@ -110,7 +110,13 @@ class Writer:
                 await self._write(outcomes[:middle])
                 await self._write(outcomes[middle:])
             elif outcomes[0].result is not None:
-                await self._write([_unstorable(outcomes[0], error)])
+                log.error(
+                    "the database refused the result of %s of record %s (%s)",
+                    outcomes[0].step,
+                    outcomes[0].record_id,
+                    type(error).__name__,
+                )
+                await self._write([_unstorable(outcomes[0])])
             elif isinstance(error, psycopg.errors.ForeignKeyViolation):
                 # It was deleted while we worked on it.
                 log.info("record %s is gone; its result is dropped", outcomes[0].record_id)
@@ -134,7 +140,7 @@ class Writer:
         await ledger.write(connection, self.line.name, outcomes, run_id=self.order.run_id)
 
 
-def _unstorable(outcome: Outcome, error: Exception) -> Outcome:
+def _unstorable(outcome: Outcome) -> Outcome:
     return replace(
         outcome,
         status="failed",
@@ -143,6 +149,6 @@ def _unstorable(outcome: Outcome, error: Exception) -> Outcome:
         output_fingerprint=None,
         nothing_reason=None,
         error_type="Unstorable",
-        error_message=f"the database refused the result of {outcome.step} "
-        f"({type(error).__name__}): a fault of Keepsake itself, please report it",
+        error_message=f"the database refused the result of {outcome.step}: a fault of Keepsake "
+        "itself, please report it with the run's log",
     )

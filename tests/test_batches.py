@@ -127,7 +127,7 @@ async def test_the_owner_hears_what_became_of_it_and_what_it_cost(
                " WHERE step = 'coaching_insights' AND record_id > 2")  # fmt: skip
     done(db)
     db.execute("UPDATE ledger SET calls = 1, cost = 0.081 WHERE step <> 'activities'")
-    assert await tell_all(db, settings) == ["1 of 1 addresses took it"]
+    assert await tell_all(db, settings) == ["1 of 1 address took it"]
     [message] = webhook.messages
     assert message == (
         "Ada: an import is done\n"
@@ -186,7 +186,7 @@ async def test_a_message_that_could_not_be_sent_is_noted_and_not_repeated(
     for _ in range(2):
         await tell_all(db, settings)
     assert len(webhook.messages) == 1
-    assert batches(db)[0].told == "0 of 1 addresses took it; failed: JSON"
+    assert batches(db)[0].told == "0 of 1 address took it; failed: JSON"
 
 
 async def test_without_an_address_it_is_noted_as_told(db: Connection) -> None:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from keepsake.cli import app
@@ -156,3 +158,13 @@ def test_activities_that_are_refused_end_with_1(home: Path, tmp_path: Path) -> N
     result = keepsake("import", "activities", tmp_path / "runs", "--json")
     assert (result.exit_code, json.loads(result.stdout)["refused"]) == (1, 1)
     assert keepsake("import", "activities", tmp_path / "none").exit_code == 2
+
+
+def test_every_command_that_ends_by_itself_has_json() -> None:
+    def without(command: Any, name: str) -> list[str]:
+        parts = getattr(command, "commands", {})
+        if parts:
+            return [found for part in parts for found in without(parts[part], f"{name} {part}")]
+        return [] if any("--json" in p.opts for p in command.params) else [name]
+
+    assert without(get_command(app), "keepsake") == ["keepsake up", "keepsake demo"]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keepsake.cli.shell import Json, decoded, filled, open_database, print_json, print_table
+from keepsake.counted import counted
 from keepsake.errors import InvalidInput
 
 Record = Annotated[int, typer.Argument(help="Id of the record: see `keepsake records`.")]
@@ -14,6 +15,7 @@ Record = Annotated[int, typer.Argument(help="Id of the record: see `keepsake rec
 def tag(
     record: Record,
     value: Annotated[str, typer.Argument(help="The tag, such as `courage`.")],
+    json: Json = False,
 ) -> None:
     """Tag a response or a bookmark by hand. No model ever takes the tag away."""
     from keepsake import tags
@@ -21,7 +23,10 @@ def tag(
 
     with open_database(load_settings()) as connection:
         tags.tag(connection, record, value)
-    typer.echo(f"Tagged record {record} with {value}.")
+    if json:
+        print_json({"record": record, "tag": value})
+    else:
+        typer.echo(f"Tagged record {record} with {value}.")
 
 
 def untag(
@@ -118,8 +123,7 @@ def vocabulary(
         print_json(values)
         return
     for value, records in removed.items():
-        noun = "record" if records == 1 else "records"
-        typer.echo(f"Took {value} out, and off {records} {noun}.")
+        typer.echo(f"Took {value} out, and off {counted(records, 'record')}.")
     rows = [
         {"value": v.value, "records": v.records, "from": "a tag by hand" if v.by_tag else ""}
         for v in values

@@ -93,6 +93,7 @@ def stop(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Also under a running `keepsake up`, unasked.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Stop the embedded PostgreSQL that a command started; do it before deleting its folder."""
     from keepsake.local import postgres
@@ -107,6 +108,9 @@ def stop(
             raise typer.Exit(1)
         end_supervisor(up)
     stopped = postgres.stop(settings.home) or up is not None
+    if json:
+        print_json({"home": str(settings.home), "stopped": stopped})
+        return
     how = "is stopped" if stopped else "was not running"
     typer.echo(f"The embedded PostgreSQL of {settings.home} {how}.")
 

@@ -137,7 +137,11 @@ def retry(
         typer.echo(f"{counted(records, 'record')} {verb} tried again.")
 
 
-def redo(record: Record, step: Annotated[str, typer.Argument(help="Name of the step.")]) -> None:
+def redo(
+    record: Record,
+    step: Annotated[str, typer.Argument(help="Name of the step.")],
+    json: Json = False,
+) -> None:
     """Make one step of a record anew; its present result stands until then."""
     from keepsake import ledger
     from keepsake.listing import check_names
@@ -150,4 +154,7 @@ def redo(record: Record, step: Annotated[str, typer.Argument(help="Name of the s
             held = steps.get(step)
             why = f"is held ({ledger.HOLDS[held]})" if held else "is new: a backfill makes it"
             raise InvalidInput(f"{step} of record {record} {why}")
-    typer.echo(f"Step {step} of record {record} is made anew.")
+    if json:
+        print_json({"record": record, "step": step})
+    else:
+        typer.echo(f"Step {step} of record {record} is made anew.")

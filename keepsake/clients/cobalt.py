@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx2
 from pydantic import BaseModel, Field, ValidationError
 
+from keepsake.clients.failures import in_words
 from keepsake.errors import (
     EndpointDown,
     PermanentError,
@@ -303,11 +304,11 @@ class Cobalt:
             except TimeoutError:
                 raise RetryableError(f"Cobalt was not done within {seconds:g} s") from None
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-                raise Unreachable(f"no connection to Cobalt ({_kind(error)}): {_MEND}") from None
+                raise Unreachable(f"no connection to Cobalt ({in_words(error)}): {_MEND}") from None
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 # Not chained: its message may hold the address.
                 raise RetryableError(
-                    f"the connection to Cobalt broke off ({_kind(error)})"
+                    f"the connection to Cobalt failed ({in_words(error)})"
                 ) from None
 
 
@@ -419,7 +420,3 @@ def _patience(response: httpx2.Response) -> float | None:
     """Seconds until Cobalt takes the next request, if it says so."""
     reset = response.headers.get("ratelimit-reset", "")
     return float(reset) if reset.isdigit() else retry_after(response.headers)
-
-
-def _kind(error: Exception) -> str:
-    return type(error).__name__

@@ -5,6 +5,7 @@ record's fault and which are the endpoint's. Nothing a provider wrote is quoted,
 what a person said: only its status, and its code when that looks like one.
 """
 
+import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -60,6 +61,17 @@ def translate(error: Exception, endpoint: Endpoint) -> StepError:
         kind = Unreachable if refused else RetryableError
         return kind(_unreachable(error, endpoint))
     return malformed(endpoint, "something that is not JSON")
+
+
+def in_words(error: BaseException) -> str:
+    """How a connection failed: in the words of the system, where it has any. Names no address."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            # Of names that do not resolve the numbers are negative, and have words of their own.
+            return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
+        cause = cause.__cause__ or cause.__context__
+    return "no answer in time" if "Timeout" in type(error).__name__ else "it broke off"
 
 
 def malformed(endpoint: Endpoint, what: str) -> RetryableError:
@@ -122,6 +134,6 @@ def _unreachable(error: Exception, endpoint: Endpoint) -> str:
     address = urlsplit(endpoint.base_url)
     return (
         f"no connection to the {endpoint.role} endpoint at {address.scheme}://{address.hostname}"
-        f" ({type(error.__cause__ or error).__name__}): "
+        f" ({in_words(error)}): "
         f"is it up, and is {endpoint.role.upper()}_BASE_URL right?"
     )

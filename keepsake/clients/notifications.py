@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from keepsake.counted import counted
 from keepsake.errors import SettingsError
 from keepsake.settings import Settings
 
@@ -51,7 +52,7 @@ async def notify(
     )
     failed = [each.name for each in result.results if each.status != 0]
     took = len(result.results) - len(failed)
-    detail = f"{took} of {len(urls)} addresses took it"
+    detail = f"{took} of {counted(len(urls), 'address', 'addresses')} took it"
     if failed:
         detail += f"; failed: {', '.join(sorted(set(failed)))}"
     if unread:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
+from keepsake.clients.failures import in_words
 from keepsake.errors import EndpointDown, PermanentError, RetryableError, StepError
 from keepsake.settings import Settings
 
@@ -313,7 +314,7 @@ class S3Store:
             ) from error
         except (BotoCoreError, Boto3Error) as error:
             raise RetryableError(
-                f"no answer from the object store ({type(error).__name__}): "
+                f"no answer from the object store ({in_words(error)}): "
                 "is S3_ENDPOINT right, and is it up?"
             ) from error
         except OSError as error:

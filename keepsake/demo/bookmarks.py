@@ -8,6 +8,7 @@ from textwrap import shorten
 
 from keepsake import bookmarks, owners
 from keepsake.bookmarks.kept import kept_bookmark
+from keepsake.counted import counted
 from keepsake.demo.show import line
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
@@ -76,7 +77,7 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
         found = kept_bookmark(stage.connection, record_id)
         out.print()
         out.print(found.title or found.url, style="bold cyan")
-        details = [found.site, f"{found.words} words" if found.words else None]
+        details = [found.site, counted(found.words, "word") if found.words else None]
         out.print(", ".join([*filter(None, details), f"record {record_id}"]), style="dim")
         if found.summary:
             line(out, "summary", found.summary)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from keepsake.counted import counted
 from keepsake.demo.bookmarks import owner
 from keepsake.demo.orders import materialize
 from keepsake.demo.show import line, path
@@ -69,7 +70,7 @@ def _show_digest(stage: Stage) -> None:
     out, total = stage.console, digest.total
     out.print()
     out.print(f"The week of {digest.week:%-d %B %Y}", style="bold cyan")
-    out.print(f"{total.runs} runs, {total.distance / 1000:.1f} km", style="dim")
+    out.print(f"{counted(total.runs, 'run')}, {total.distance / 1000:.1f} km", style="dim")
     for race in digest.predictions:
         line(out, "race", f"{race.race} in {span(race.fastest, race.slowest)}")
     line(out, "page", path(stage.objects.url(key)))

@@ -218,9 +218,8 @@ def _html_page(markup: str, url: str) -> Page:
 
     try:
         return _read_html(markup, url)
-    except LxmlError as error:  # memory, mostly, in the words of the C library
-        kind = type(error).__name__
-        raise PermanentError(f"the parser of HTML gives up on this page ({kind})") from None
+    except LxmlError:  # memory, mostly, in the words of the C library
+        raise PermanentError("the parser of HTML gives up on this page") from None
 
 
 def _read_html(markup: str, url: str) -> Page:

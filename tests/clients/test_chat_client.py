@@ -222,6 +222,7 @@ async def test_a_server_that_is_not_there_is_told_from_one_that_breaks_off(
     nobody = f"http://127.0.0.1:{free_port()}/v1"
     failure = await _failure(models_on, OpenAI(), chat_base_url=nobody)
     assert type(failure) is Unreachable
+    assert "(Connection refused)" in str(failure)
     assert "CHAT_BASE_URL" in str(failure)
 
 

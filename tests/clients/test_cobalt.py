@@ -292,6 +292,7 @@ async def test_nobody_takes_the_connection(cobalt_on: OpensCobalt) -> None:
         for _ in range(4):
             error = await refused(cobalt)
             assert isinstance(error, Unreachable)
+            assert "(Connection refused)" in str(error)
             assert "COBALT_URL" in str(error)
         assert isinstance(await refused(cobalt), EndpointDown)
 

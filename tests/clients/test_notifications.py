@@ -38,7 +38,7 @@ async def test_failed_address_is_counted_but_not_named() -> None:
         urls = [f"json://{address[7:]}/one", "slack://bad", "nonsense"]
         partly = await notify(urls, title="T", body="b")
     assert not failed.sent
-    assert failed.detail == "0 of 1 addresses took it; failed: JSON"
+    assert failed.detail == "0 of 1 address took it; failed: JSON"
     assert partly.sent
     assert partly.detail.startswith("1 of 3 addresses took it; 2 cannot be read")
     assert "pass" not in failed.detail

@@ -144,7 +144,7 @@ async def test_the_quote_is_sent_with_who_said_it_and_where(
     [row] = deliveries(db)
     assert (row["kind"], row["status"], row["attempts"]) == ("daily_quote", "sent", 1)
     assert (row["record_id"], row["position"]) == (record_id, 0)
-    assert row["detail"] == "1 of 1 addresses took it"
+    assert row["detail"] == "1 of 1 address took it"
 
 
 async def test_a_quote_without_a_story_is_sent_without_its_title(
@@ -203,7 +203,7 @@ async def test_what_could_not_be_sent_is_tried_three_times(
     assert len(webhook.messages) == ATTEMPTS == 3
     [row] = deliveries(db)
     assert (row["status"], row["attempts"]) == ("failed", 3)
-    assert row["detail"] == "0 of 1 addresses took it; failed: JSON"
+    assert row["detail"] == "0 of 1 address took it; failed: JSON"
 
 
 async def test_what_failed_at_first_can_still_arrive(
