@@ -22,7 +22,7 @@ CRASHES_ALLOWED = 3
 HOLDS = {"tier": "beyond the tier", "off": "switched off"}  # what `held` means
 OVER_BUDGET = "OverBudget"  # the error type of what waits for another month, or a higher budget
 # Advisory locks of records live above this number, clear of every other lock we take.
-_RECORD_LOCKS = 1 << 62
+RECORD_LOCKS = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ async def lock_records(connection: AsyncConnection, ids: Sequence[int]) -> list[
     """Take the records that no other run holds. The locks end with the connection."""
     cursor = await connection.execute(
         "SELECT id FROM unnest(%s::bigint[]) AS id WHERE pg_try_advisory_lock(%s::bigint + id)",
-        (list(ids), _RECORD_LOCKS),
+        (list(ids), RECORD_LOCKS),
     )
     taken = {row[0] for row in await cursor.fetchall()}
     return [record_id for record_id in ids if record_id in taken]
@@ -257,7 +257,7 @@ async def unlock_records(connection: AsyncConnection, ids: Sequence[int]) -> Non
     """Give records back."""
     await connection.execute(
         "SELECT pg_advisory_unlock(%s::bigint + id) FROM unnest(%s::bigint[]) AS id",
-        (_RECORD_LOCKS, list(ids)),
+        (RECORD_LOCKS, list(ids)),
     )
 
 
@@ -535,7 +535,7 @@ def due_windows(
             ) AS due
             GROUP BY start ORDER BY priority DESC, max(id) DESC
             """,
-            {"line": line, "steps": list(steps), "locks": _RECORD_LOCKS, "unit": unit,
+            {"line": line, "steps": list(steps), "locks": RECORD_LOCKS, "unit": unit,
              "most": at_most},
         ).fetchall()  # fmt: skip
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from keepsake.batches import finish_batch, start_batch
 from keepsake.cli import app
 from keepsake.database import connect
+from keepsake.deletion import delete_record
 from keepsake.demo.memories import DATA
 from keepsake.embedding_models import USE
 from keepsake.owners import find_owner
@@ -505,6 +506,47 @@ class TestByHand:
         shown = keepsake("vocabulary", marlows, "--remove", "hope").stdout
         assert "Took hope out, and off 1 record." in shown
         assert "hope" not in {row["value"] for row in answer("vocabulary", marlows)}
+
+
+class TestDelete:
+    """`keepsake delete`"""
+
+    @pytest.fixture
+    def spoken(self, marlows: str) -> int:
+        added: int = answer("add", "response", marlows, "Rose", "--audio", DATA / "ellen.ogg")[
+            "record_id"
+        ]
+        return added
+
+    def test_says_what_goes_and_asks_on_a_terminal_only(self, spoken: int) -> None:
+        result = keepsake("delete", spoken)
+        assert result.exit_code == 2
+        assert result.stdout == (
+            f"Record {spoken} of the-marlows, family: spoken by Rose\nWith 1 object.\n"
+        )
+        assert "give --yes" in result.stderr
+        assert keepsake("delete", spoken, "--dry-run").exit_code == 0
+        assert len(answer("records")) == 1
+
+    def test_deletes_the_record_and_its_file(self, spoken: int, tmp_path: Path) -> None:
+        shown = keepsake("delete", spoken, "--yes").stdout
+        assert shown.endswith("Deleted 1 record and 1 object.\n")
+        assert answer("records") == []
+        assert not [p for p in (tmp_path / "home/objects").rglob("*") if p.is_file()]
+
+    def test_one_unknown_record_deletes_none(self, spoken: int) -> None:
+        result = keepsake("delete", spoken, 77, "--yes")
+        assert (result.exit_code, "there is no record 77" in result.stderr) == (2, True)
+        assert len(answer("records")) == 1
+
+    def test_without_ids_what_is_left_of_earlier_ones_goes(
+        self, spoken: int, database_url: str
+    ) -> None:
+        with connect(database_url) as db:
+            delete_record(db, spoken)
+        assert answer("delete") == {
+            "deleted": [], "objects": {"deleted": 1, "left": 0, "reason": None},
+        }  # fmt: skip
 
 
 class TestSearch:

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from assets.line_assets import Finding, StepAsset
 from keepsake.bookmarks import Bookmark
 from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.deletion import note_replaced
 from keepsake.ledger import Window
 from keepsake.line import Step
 from keepsake.records import printable
@@ -177,10 +178,13 @@ def _shown(name: str) -> str:
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, Media]]) -> None:
     """Store which files there are."""
+    ids = [record_id for record_id, _ in results]
+    still = [file.object_key for _, media in results for file in media.files]
+    await note_replaced(connection, "media", ids, still)
     await replace_rows(
         connection,
         "media",
-        [record_id for record_id, _ in results],
+        ids,
         ("record_id", "position", *(field.name for field in fields(File))),
         [
             (record_id, position, *astuple(file))

@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 from assets.line_assets import StepAsset
 from keepsake.bookmarks import Bookmark
 from keepsake.database import AsyncConnection, replace_rows
+from keepsake.deletion import note_replaced
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, StepError
 from keepsake.line import Step
 from keepsake.text import word_count
@@ -188,11 +189,14 @@ def what_it_says(kept: KeptPage) -> tuple[str | None, ...]:
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, KeptPage]]) -> None:
     """Store pages."""
+    ids = [record_id for record_id, _ in results]
+    still = [r.response.body_key for _, r in results if r.response]
+    await note_replaced(connection, "pages", ids, still)
     nothing = [None] * len(_RESPONSE)
     await replace_rows(
         connection,
         "pages",
-        [record_id for record_id, _ in results],
+        ids,
         _COLUMNS,
         [
             (record_id, r.url, *astuple(r.page), *(astuple(r.response) if r.response else nothing))

@@ -8,7 +8,7 @@ and its chapters.
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from assets.line_assets import Finding, StepAsset
 from keepsake.audio.captions import Cue, chapters_json, vtt
 from keepsake.concurrency import together
 from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.deletion import note_replaced
 from keepsake.errors import RetryableError
 from keepsake.family import Response
 from keepsake.fingerprint import fingerprint
@@ -40,7 +41,7 @@ THREE_LETTERS = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita"
 
 @dataclass(frozen=True)
 class Podcast:
-    """A finished episode: where its files are, seconds, LUFS, bytes."""
+    """A finished episode: where its files are, seconds, LUFS, bytes, its spoken pieces."""
 
     audio_key: str
     vtt_key: str
@@ -48,6 +49,7 @@ class Podcast:
     duration: float
     loudness: float
     size_bytes: int
+    speech_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class _Voice:
     speaker: str
     said: tuple[tuple[str, float, float], ...]
     chapter: str | None = None
+    key: str | None = None  # its object, of what was spoken by a model
 
 
 async def produce(
@@ -85,6 +88,7 @@ async def produce(
             duration=round(episode.duration, 3),
             loudness=round(episode.loudness, 2),
             size_bytes=episode.size_bytes,
+            speech_keys=tuple(dict.fromkeys(voice.key for voice in voices if voice.key)),
         )
         put = tools.objects
         await put.put_file(podcast.audio_key, mp3, "audio/mpeg")
@@ -135,7 +139,7 @@ async def _narrated(story: Story, folder: Path, tools: Tools) -> list[_Voice]:
     pieces = [story.text[s.start : s.end] for s in chunks(story.text, words=SPOKEN_WORDS)]
     voices = await together(_spoken(text, "Narrator", folder, tools) for text in pieces)
     first = voices[0]
-    return [_Voice(first.path, first.speaker, first.said, story.title), *voices[1:]]
+    return [replace(first, chapter=story.title), *voices[1:]]
 
 
 async def _spoken(
@@ -157,7 +161,7 @@ async def _spoken(
             raise RetryableError("the speech endpoint gave silence: try again, or another voice")
         await tools.objects.put_file(key, path, "audio/wav")
     duration = (await asyncio.to_thread(probe, path)).duration or 0.0
-    return _Voice(path, speaker, tuple(_spread(text, duration)), chapter)
+    return _Voice(path, speaker, tuple(_spread(text, duration)), chapter, key)
 
 
 def _spread(text: str, duration: float) -> Iterator[tuple[str, float, float]]:
@@ -207,17 +211,22 @@ async def save(
     connection: AsyncConnection, results: Sequence[tuple[int, Podcast | Nothing]]
 ) -> None:
     """Store where the episodes are."""
+    ids = [record_id for record_id, _ in results]
+    made = [(record_id, p) for record_id, p in results if isinstance(p, Podcast)]
+    still = [
+        key for _, p in made for key in (p.audio_key, p.vtt_key, p.chapters_key, *p.speech_keys)
+    ]
+    await note_replaced(connection, "podcasts", ids, still)
     await replace_rows(
         connection,
         "podcasts",
-        [record_id for record_id, _ in results],
+        ids,
         ("record_id", "audio_key", "vtt_key", "chapters_key", "duration", "loudness",
-         "size_bytes"),
+         "size_bytes", "speech_keys"),
         [
             (record_id, p.audio_key, p.vtt_key, p.chapters_key, p.duration, p.loudness,
-             p.size_bytes)
-            for record_id, p in results
-            if isinstance(p, Podcast)
+             p.size_bytes, list(p.speech_keys))
+            for record_id, p in made
         ],
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
 from assets.prompts import sentence_type
 from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.deletion import note_replaced
 from keepsake.errors import PermanentError
 from keepsake.family import Response
 from keepsake.fingerprint import fingerprint
@@ -133,10 +134,13 @@ async def _with_clip(quote: Quote, recording: Path, response: Response, tools: T
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, Quotes]]) -> None:
     """Store quotes."""
+    ids = [record_id for record_id, _ in results]
+    still = [quote.clip_key for _, r in results for quote in r.quotes if quote.clip_key]
+    await note_replaced(connection, "quotes", ids, still)
     await replace_rows(
         connection,
         "quotes",
-        [record_id for record_id, _ in results],
+        ids,
         ("record_id", "position", "text", "starts_at", "ends_at", "clip_key"),
         [
             (record_id, position, q.text, q.starts_at, q.ends_at, q.clip_key)

@@ -9,6 +9,7 @@ from keepsake.cli import (
     add,
     bookmarks,
     costs,
+    delete,
     digest,
     edit,
     find,
@@ -68,6 +69,7 @@ app.command("batches", rich_help_panel="Records")(status.batches)
 app.command("search", rich_help_panel="Records")(find.search)
 app.command("digest", rich_help_panel="Records")(digest.digest)
 app.command("tag", rich_help_panel="Records")(edit.tag)
+app.command("delete", rich_help_panel="Records")(delete.delete)
 app.command("untag", rich_help_panel="Records")(edit.untag)
 app.command("edit", rich_help_panel="Records")(edit.edit)
 app.command("retry", rich_help_panel="Records")(status.retry)

@@ -286,8 +286,7 @@ async def add_response(
     if new.audio is not None:
         digest = check_audio(new.audio, settings)
         key = f"family/{family.id}/audio/{digest}{new.audio.suffix.lower()}"
-        if not await objects.exists(key):
-            await objects.put_file(key, new.audio, "application/octet-stream")
+        await _store_once(objects, key, new.audio)
     with connection.transaction():
         added = records.add_record(
             connection,
@@ -306,7 +305,16 @@ async def add_response(
                 (added.record_id, family.id, member_id, new.prompt_id, text, key,
                  new.audio.name if new.audio else None),
             )  # fmt: skip
+            if key is not None and new.audio is not None:
+                # Our row holds the family by now: nobody sweeps the recording away any more, but
+                # somebody may have, who deleted the last record that named it.
+                await _store_once(objects, key, new.audio)
     return added
+
+
+async def _store_once(objects: ObjectStore, key: str, audio: Path) -> None:
+    if not await objects.exists(key):
+        await objects.put_file(key, audio, "application/octet-stream")
 
 
 def check_audio(path: Path, settings: Settings) -> str:

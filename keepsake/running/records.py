@@ -195,6 +195,12 @@ def analyze(connection: Connection) -> None:
 def replace_file(connection: Connection, record_id: int, file: ActivityFile) -> None:
     """Give a record another file, and make due again what failed with the one it had."""
     connection.execute(
+        "INSERT INTO loose_objects (key, owner_id, record_id) SELECT file_key, owner_id, r.id"
+        " FROM activity_files JOIN records r ON r.id = record_id"
+        " WHERE record_id = %s AND file_key <> %s ON CONFLICT (key) DO NOTHING",
+        (record_id, file.key),
+    )
+    connection.execute(
         "UPDATE activity_files SET file_key = %s, file_name = %s, format = %s, sha256 = %s,"
         " title = coalesce(title, %s), sport = coalesce(sport, %s) WHERE record_id = %s",
         (file.key, file.name, file.format, file.sha256, file.title, file.sport, record_id),

@@ -201,7 +201,7 @@ def test_what_a_backfill_has_in_its_hands_is_left_to_it(
     held = add(house)
     add(house, "We sang.", recorded_at=YESTERDAY)
     with psycopg.connect(house.url) as backfill:
-        backfill.execute("SELECT pg_advisory_lock(%s)", (ledger._RECORD_LOCKS + held,))
+        backfill.execute("SELECT pg_advisory_lock(%s)", (ledger.RECORD_LOCKS + held,))
         backfill.execute("SELECT pg_advisory_lock(-9223372036854775808)")  # someone else's
         assert days(instance) == ["2026-05-03"]
     assert set(days(instance)) == {"2026-05-03", "2026-05-04"}
