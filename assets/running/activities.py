@@ -53,6 +53,7 @@ async def measure(activity: Activity, tools: Tools) -> Computed:
         data,
         max_heart_rate=activity.max_heart_rate,
         seen=_seen(activity),
+        part=activity.part,
         sport=activity.sport,
         most_bytes=tools.settings.max_activity_mb * 1_000_000,
         seconds=SECONDS_A_FILE,
@@ -109,7 +110,7 @@ def _computed(row: Mapping[str, Any]) -> Computed:
 ACTIVITIES = StepAsset(
     Step(
         name="activities",
-        version="2",
+        version="3",
         make=measure,
         save=save,
         load=load,

@@ -48,6 +48,7 @@ activity_files = came_in_asset(
         ("sha256", "text", "of what it holds, unpacked"),
         ("title", "text", "the runner's own name for the activity"),
         ("sport", "text", "as an archive lists it: used where the file names none"),
+        ("part", "smallint", "which of the activities in the file it is, from 1"),
     ),
 )
 

@@ -53,18 +53,24 @@ def activity(
         )
     if json:
         print_json(added)
-    elif added.new:
-        typer.echo(
-            f"Added record {added.record_id}. Follow it: `keepsake status {added.record_id}`."
-        )
-    else:
-        typer.echo(f"Already there as record {added.record_id}; nothing was added.")
+        return
+    if added.others:
+        typer.echo(f"The file holds {len(added.others) + 1} activities.")
+    for each in (added, *added.others):
+        if each.new:
+            typer.echo(
+                f"Added record {each.record_id}. Follow it: `keepsake status {each.record_id}`."
+            )
+        else:
+            typer.echo(f"Already there as record {each.record_id}; nothing was added.")
 
 
 def activities(
     path: Annotated[
         Path,
-        typer.Argument(exists=True, help="A folder, a Strava export (.zip), or a single file."),
+        typer.Argument(
+            exists=True, help="A folder, an export of Strava or Garmin (.zip), or a single file."
+        ),
     ],
     owner: Owner = None,
     max_heart_rate: Annotated[
@@ -79,7 +85,7 @@ def activities(
 ) -> None:
     """Import activities, thousands at once. Again is free: what is known is recognised.
 
-    Exit code 1 if anything was refused; the rest is taken in.
+    Exit code 1 if anything was refused, the rest is taken in; or if there is nothing to take in.
     """
     from keepsake.clients.objects import open_objects
     from keepsake.owners import owner_or_default
@@ -107,6 +113,7 @@ def activities(
                 on_progress=lambda so_far: shown.update(_summary(so_far)),
             )
         )
+    taken = imported.added + imported.replaced + imported.known
     if json:
         print_json(imported)
     else:
@@ -115,7 +122,9 @@ def activities(
             out.print(f"  refused {name}: {reason}")
         if imported.refused > SHOWN:
             out.print(f"  and {imported.refused - SHOWN:,} more")
-    if imported.refused:
+        if not taken and not imported.refused:
+            out.print(f"  no file in {path} ends in .fit, .gpx or .tcx (or those with .gz)")
+    if imported.refused or not taken:
         raise typer.Exit(1)
 
 

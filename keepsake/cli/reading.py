@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from keepsake.bookmarks.kept import KeptBookmark
 from keepsake.family.kept import Kept
 from keepsake.running.kept import KeptActivity
+from keepsake.running.remarks import remarks
 from keepsake.running.wording import clock
 from keepsake.show.page import day, when
 
@@ -135,8 +136,7 @@ def _show_activity(out: "Console", made: "KeptActivity", document: "Document") -
     for fact in made.facts:
         out.print(f"  {fact.name}: {fact.text}")
     if made.issues:
-        kinds = (f"{issue.kind.replace('_', ' ')} ({issue.count})" for issue in made.issues)
-        out.print(f"  in the file: {', '.join(kinds)}")
+        out.print(f"  in the file: {'; '.join(remarks(made.issues))}")
     if made.letter:
         _heading(out, "Letter")
         out.print(made.letter)

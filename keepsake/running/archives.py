@@ -5,26 +5,30 @@ climbs out is refused, and so is what unpacks to far more than it takes up. What
 not looked at here.
 """
 
-import csv
-import io
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from tempfile import TemporaryFile
+from typing import IO
 
 from keepsake.errors import InvalidInput
+from keepsake.running.listings import LISTING, SUFFIXES, Listed, read_listing
 
-SUFFIXES = tuple(f".{kind}{packed}" for kind in ("fit", "gpx", "tcx") for packed in ("", ".gz"))
-LISTING = "activities.csv"
+# Garmin's export has archives in an archive. An unpacked copy of such a one lies on the disk, under
+# no name, while its files are read.
+DEEPEST = 2
+MOST_ARCHIVES = 1_000
+MOST_ARCHIVE_GROWTH = 20  # archives hardly pack
+_COPIED_AT_ONCE = 1 << 20  # bytes
 # Deflate makes 1,030 bytes of one at most; tracks are made of three to twenty.
 MOST_GROWTH = 250
 _FROM_GROWTH_ON = 1_000_000  # bytes: what is smaller does no harm, however well it packs
-_LISTED_DATES = ("%b %d, %Y, %I:%M:%S %p", "%d %b %Y, %H:%M:%S", "%Y-%m-%d %H:%M:%S")
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,10 @@ class Entry:
     sport: str | None = None
 
 
-@dataclass(frozen=True)
-class Listed:
-    """What a Strava export says of a file beside it."""
-
-    date: datetime | None
-    title: str | None
-    sport: str | None
-
-
 def entries(path: Path, *, most_bytes: int) -> Iterator[Entry]:
     """What may be activity files: in a folder and those below it, in an archive, or `path` itself.
+
+    Archives in a folder or an archive are opened too.
 
     In a folder and an archive they are told by their suffix; a file of one's own naming is taken
     for what it holds.
@@ -95,14 +92,33 @@ def _in_folder(folder: Path, most_bytes: int) -> Iterator[Entry]:
         listed |= _listed_in(base.as_posix(), _read_file(listing, most_bytes))
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if may_be_activity(name) and path.is_file():
+        if not path.is_file():
+            continue
+        if may_be_activity(name):
             entry = file_entry(path, most_bytes=most_bytes)
             yield _with_listing(replace(entry, name=name), listed)
+        elif may_be_archive(name):
+            yield from _archive_in_folder(path, name, most_bytes)
+
+
+def _archive_in_folder(path: Path, name: str, most_bytes: int) -> Iterator[Entry]:
+    try:
+        with path.open("rb") as file:
+            yield from _members(file, _Unpacked(path.stat().st_size, most_bytes), f"{name}/")
+    except InvalidInput as error:
+        yield _refused(name, str(error))
+    except OSError as error:
+        yield _refused(name, f"it cannot be read ({error.strerror})")
 
 
 def may_be_activity(name: str) -> bool:
     """Whether a file is one by its name; `._` begins what macOS puts beside every file."""
     return name.lower().endswith(SUFFIXES) and not PurePosixPath(name).name.startswith("._")
+
+
+def may_be_archive(name: str) -> bool:
+    """Whether a file is an archive by its name."""
+    return name.lower().endswith(".zip") and not PurePosixPath(name).name.startswith("._")
 
 
 def _read_file(path: Path, most_bytes: int) -> bytes:
@@ -126,27 +142,117 @@ def _within(data: bytes, most_bytes: int) -> bytes:
 
 def _in_archive(path: Path, most_bytes: int) -> Iterator[Entry]:
     try:
-        with zipfile.ZipFile(path) as opened:
-            archive = _Archive(opened, path.stat().st_size, most_bytes)
+        with path.open("rb") as file:
+            yield from _members(file, _Unpacked(path.stat().st_size, most_bytes))
+    except InvalidInput:
+        raise InvalidInput(f"{path.name} is a damaged archive: fetch it again") from None
+
+
+def _members(
+    file: IO[bytes], unpacked: "_Unpacked", within: str = "", depth: int = 0
+) -> Iterator[Entry]:
+    """What may be activities in an open archive, and in those that lie in it.
+
+    Args:
+        file: the archive.
+        unpacked: what has come out so far, of all archives.
+        within: its path in the archive around it.
+        depth: archives around it.
+
+    Raises:
+        InvalidInput: it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(file) as opened:
+            archive = _Archive(opened, unpacked)
             listed = archive.listing()
             for member in opened.infolist():
+                name = f"{within}{member.filename}"
                 if member.is_dir():
                     continue
                 if may_be_activity(member.filename) or climbs(member):
                     entry = Entry(member.filename, partial(archive.read, member), _dated(member))
-                    yield _with_listing(entry, listed)
+                    yield replace(_with_listing(entry, listed), name=name)
+                elif may_be_archive(member.filename):
+                    yield from _nested(archive, member, name, depth + 1)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
-        raise InvalidInput(f"{path.name} is a damaged archive: fetch it again") from None
+        raise InvalidInput("it is a damaged archive: fetch it again") from None
+
+
+def _nested(archive: "_Archive", member: zipfile.ZipInfo, name: str, depth: int) -> Iterator[Entry]:
+    """What may be activities in an archive within another; one that cannot be read is refused."""
+    try:
+        if depth > DEEPEST:
+            raise InvalidInput(f"it lies in more than {DEEPEST} archives around each other")
+        with TemporaryFile() as file:
+            archive.copy(member, file)
+            yield from _members(file, archive.unpacked, f"{name}/", depth)
+    except InvalidInput as error:
+        yield _refused(name, str(error))
+
+
+def _refused(name: str, reason: str) -> Entry:
+    def read() -> bytes:
+        raise InvalidInput(reason)
+
+    return Entry(name, read)
+
+
+@dataclass
+class _Unpacked:
+    """How much has come out of an archive and of all within it, against what that may be.
+
+    Attributes:
+        size: of the outermost archive, in bytes.
+        most_bytes: the largest file that is read.
+        files: bytes of files so far; `archives`: of the archives within, and `count` of them.
+    """
+
+    size: int
+    most_bytes: int
+    files: int = 0
+    archives: int = 0
+    count: int = 0
+
+    def check_file(self, member: zipfile.ZipInfo) -> None:
+        """Whether a file may be unpacked.
+
+        Raises:
+            InvalidInput: it is too large, or unpacks to far more than it takes up.
+        """
+        if member.file_size > self.most_bytes:
+            raise InvalidInput(
+                f"it is larger than {self.most_bytes // 1_000_000} MB (MAX_ACTIVITY_MB)"
+            )
+        _check_growth(member.file_size, member.compress_size, MOST_GROWTH)
+        # Members may overlap: all together they can be far more than each by itself.
+        _check_growth(self.files + member.file_size, self.size, MOST_GROWTH)
+
+    def check_archive(self, member: zipfile.ZipInfo) -> None:
+        """Whether an archive within may be copied to the disk, to be opened there.
+
+        Raises:
+            InvalidInput: it is one of too many, or unpacks to far more than it takes up.
+        """
+        self.count += 1
+        if self.count > MOST_ARCHIVES:
+            raise InvalidInput(f"it is one of more than {MOST_ARCHIVES:,} archives within another")
+        _check_growth(self.archives + member.file_size, self.size, MOST_ARCHIVE_GROWTH)
+
+
+def _check_growth(unpacked: int, packed: int, most: int) -> None:
+    if unpacked > _FROM_GROWTH_ON and unpacked > most * max(packed, 1):
+        raise InvalidInput(
+            f"it unpacks to more than {most} times its size: it is no archive of tracks"
+        )
 
 
 @dataclass
 class _Archive:
-    """An open archive, and how much has come out of it."""
+    """An open archive, and how much has come out of it and those around it."""
 
     opened: zipfile.ZipFile
-    size: int
-    most_bytes: int
-    unpacked: int = 0
+    unpacked: _Unpacked
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
         """The bytes of a member.
@@ -154,27 +260,29 @@ class _Archive:
         Raises:
             InvalidInput: it climbs out, unpacks to too much, is damaged or encrypted.
         """
-        if climbs(member):
-            raise InvalidInput("its path climbs out of the archive")
-        if member.file_size > self.most_bytes:
-            raise InvalidInput(
-                f"it is larger than {self.most_bytes // 1_000_000} MB (MAX_ACTIVITY_MB)"
-            )
-        # Of the other packings the library bounds neither what comes out nor the memory for it.
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise InvalidInput("it is packed in another way than deflate")
-        self._check_growth(member.file_size, member.compress_size)
-        # Members may overlap: all together they can be far more than each by itself.
-        self._check_growth(self.unpacked + member.file_size, self.size)
-        try:
-            with self.opened.open(member) as file:
-                data = file.read(self.most_bytes + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError):
-            raise InvalidInput("it is damaged in the archive") from None
-        except (RuntimeError, NotImplementedError):
-            raise InvalidInput("it is encrypted or packed in an unknown way") from None
-        self.unpacked += len(data)
-        return _within(data, self.most_bytes)
+        self._check(member)
+        self.unpacked.check_file(member)
+        most = self.unpacked.most_bytes
+        with _opening(self.opened, member) as file:
+            data = file.read(most + 1)
+        self.unpacked.files += len(data)
+        return _within(data, most)
+
+    def copy(self, member: zipfile.ZipInfo, to: IO[bytes]) -> None:
+        """Copy a member, no more of it than it is said to be.
+
+        Raises:
+            InvalidInput: it climbs out, unpacks to too much, is damaged or encrypted.
+        """
+        self._check(member)
+        self.unpacked.check_archive(member)
+        left = member.file_size
+        with _opening(self.opened, member) as file:
+            while data := file.read(min(_COPIED_AT_ONCE, left)):
+                to.write(data)
+                left -= len(data)
+        self.unpacked.archives += member.file_size - left
+        to.seek(0)
 
     def listing(self) -> Mapping[str, Listed]:
         """What the archive's own list says of its files, wherever in it that is."""
@@ -186,11 +294,28 @@ class _Archive:
                     listed |= _listed_in(path.parent.as_posix(), self.read(member))
         return listed
 
-    def _check_growth(self, unpacked: int, packed: int) -> None:
-        if unpacked > _FROM_GROWTH_ON and unpacked > MOST_GROWTH * max(packed, 1):
-            raise InvalidInput(
-                f"it unpacks to more than {MOST_GROWTH} times its size: it is no archive of tracks"
-            )
+    def _check(self, member: zipfile.ZipInfo) -> None:
+        if climbs(member):
+            raise InvalidInput("its path climbs out of the archive")
+        # Of the other packings the library bounds neither what comes out nor the memory for it.
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InvalidInput("it is packed in another way than deflate")
+
+
+@contextmanager
+def _opening(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+    """A member, open to be read.
+
+    Raises:
+        InvalidInput: it is damaged or encrypted.
+    """
+    try:
+        with opened.open(member) as file:
+            yield file
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError):
+        raise InvalidInput("it is damaged in the archive") from None
+    except (RuntimeError, NotImplementedError):
+        raise InvalidInput("it is encrypted or packed in an unknown way") from None
 
 
 def climbs(member: zipfile.ZipInfo) -> bool:
@@ -221,38 +346,3 @@ def _listed_in(base: str, data: bytes) -> dict[str, Listed]:
     return {
         (PurePosixPath(base) / name).as_posix(): row for name, row in read_listing(data).items()
     }
-
-
-def read_listing(data: bytes) -> dict[str, Listed]:
-    """The rows of a Strava export's `activities.csv`, by the path of their file.
-
-    Strava writes the headings in the language of the account; then the columns are told by their
-    place, which is the same in all.
-    """
-    rows = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
-    try:
-        header = next(rows, [])
-        date, title, sport, file = (
-            header.index(name) if name in header else place
-            for name, place in (
-                ("Activity Date", 1), ("Activity Name", 2), ("Activity Type", 3), ("Filename", 12),
-            )
-        )  # fmt: skip
-        return {
-            row[file]: Listed(_listed_date(row[date]), row[title] or None, row[sport] or None)
-            for row in rows
-            if len(row) > max(date, title, sport, file) and row[file]
-        }
-    except csv.Error:
-        return {}
-
-
-def _listed_date(text: str) -> datetime | None:
-    """A date as Strava lists it, in UTC; None where it is written in another language."""
-    text = " ".join(text.split())  # a narrow space stands before AM and PM
-    for pattern in _LISTED_DATES:
-        try:
-            return datetime.strptime(text, pattern).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    return None

@@ -10,6 +10,7 @@ def compute(
     *,
     max_heart_rate: int | None = None,
     seen: Seen | None = None,
+    part: int = 1,
     sport: str | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> Facts:
@@ -21,14 +22,15 @@ def compute(
         data: the file, whatever its name.
         max_heart_rate: the runner's highest, as stated: the zones are parts of it.
         seen: what the runner's other activities show, for where none is stated.
+        part: which of the activities in the file, from 1.
         sport: as a listing calls it. What is no leap depends on it, where the file names none.
         most_bytes: the largest file that is read, unpacked.
 
     Raises:
-        PermanentError: it is no activity file, is cut or damaged, or has no times.
+        PermanentError: it is no activity file, nothing of it can be read, or it has no times.
     """
     # numpy: a tenth of a second for a run that only hands this function on.
     from keepsake.running.formulas import facts_of
 
-    track = read_track(data, sport=sport_name(sport or ""), most_bytes=most_bytes)
+    track = read_track(data, part=part, sport=sport_name(sport or ""), most_bytes=most_bytes)
     return facts_of(track, max_heart_rate=max_heart_rate, seen=seen)

@@ -1,5 +1,7 @@
 """How the facts are computed from a track. Each formula says where it is from."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from keepsake.errors import PermanentError
@@ -7,7 +9,8 @@ from keepsake.running.best_efforts import best_efforts, whole_as_effort
 from keepsake.running.facts import Facts, Issue, Seen, Split
 from keepsake.running.heart import Heart, heart_facts
 from keepsake.running.motion import Floats
-from keepsake.running.track import Track
+from keepsake.running.points import Totals
+from keepsake.running.track import HEART_RATES, Track
 
 KILOMETRE = 1000.0
 SHORTEST_REST = 10.0  # metres; a shorter rest belongs to the last kilometre
@@ -41,7 +44,7 @@ def facts_of(track: Track, *, max_heart_rate: int | None = None, seen: Seen | No
         seen=seen,
     )
     high = bool(np.isfinite(track.elevation).any())
-    return Facts(
+    facts = Facts(
         sport=track.sport,
         started_at=track.started_at,
         distance=round(float(track.distance[-1]), 2),
@@ -60,6 +63,7 @@ def facts_of(track: Track, *, max_heart_rate: int | None = None, seen: Seen | No
         best_efforts=best_efforts(track.seconds, track.distance),
         issues=(*track.issues, *_missing(track, heart)),
     )
+    return _completed(facts, track)
 
 
 def climbs(elevation: Floats) -> tuple[Floats, Floats]:
@@ -151,15 +155,50 @@ def _totals(track: Track) -> Facts:
     if totals is None or not totals.elapsed or totals.elapsed < 0:
         raise PermanentError(f"the {track.format.upper()} file has no track points")
     _check_possible(track, totals.distance or 0.0, totals.elapsed)
-    return Facts(
+    facts = Facts(
         sport=track.sport,
         started_at=track.started_at,
         distance=totals.distance or 0.0,
         elapsed=totals.elapsed,
         moving=totals.moving or totals.elapsed,
         best_efforts=whole_as_effort(totals.distance or 0.0, totals.elapsed),
-        issues=(Issue("no_points", 1),),
+        issues=track.issues,
     )
+    return _completed(facts, track)
+
+
+def _completed(facts: Facts, track: Track) -> Facts:
+    """The facts with what the points lack and the file says of the whole.
+
+    The distance of a pool or a treadmill (`distance_from_session`), and the mean and highest heart
+    rate, stops included (`heart_rate_from_session`).
+
+    Raises:
+        PermanentError: what it says is longer than anything that anybody did.
+    """
+    totals = track.totals or Totals()
+    issues = list(facts.issues)
+    if facts.distance <= 0 and totals.distance is not None and totals.distance > 0:
+        _check_possible(track, totals.distance, facts.elapsed)
+        facts = replace(
+            facts,
+            distance=round(totals.distance, 2),
+            moving=round(min(totals.moving or facts.moving, facts.elapsed), 2),
+            best_efforts=whole_as_effort(totals.distance, facts.elapsed),
+        )
+        issues = [each for each in issues if each.kind != "no_distance"]
+        issues.append(Issue("distance_from_session", 1))
+    low, high = HEART_RATES
+    if facts.heart_rate is None and low <= (totals.heart_rate or 0) <= high:
+        beats = totals.max_heart_rate
+        facts = replace(
+            facts,
+            heart_rate=totals.heart_rate,
+            max_heart_rate=round(beats) if beats is not None and low <= beats <= high else None,
+        )
+        issues = [each for each in issues if each.kind != "no_heart_rate"]
+        issues.append(Issue("heart_rate_from_session", 1))
+    return replace(facts, issues=tuple(issues))
 
 
 def _check_possible(track: Track, distance: float, elapsed: float) -> None:

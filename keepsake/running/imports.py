@@ -25,7 +25,8 @@ from keepsake.owners import Owner
 from keepsake.records import PRIORITIES, Added
 from keepsake.running import records as activities
 from keepsake.running.archives import Entry, entries, file_entry
-from keepsake.running.packed import GZIP, examine
+from keepsake.running.files import GZIP
+from keepsake.running.packed import examine
 from keepsake.running.records import LINE, ActivityFile
 from keepsake.settings import Settings
 
@@ -63,8 +64,15 @@ class Imported:
 
 
 @dataclass(frozen=True)
+class AddedActivity(Added):
+    """The first activity of a file as a record, and the others, where it holds several."""
+
+    others: tuple[Added, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Looked:
-    """A file that is an activity, with its bytes as they are kept."""
+    """An activity in a file, with the file's bytes as they are kept."""
 
     file: ActivityFile
     data: bytes
@@ -95,7 +103,7 @@ async def import_activities(
         async with open_apart(settings) as apart, aclosing(intake.looked_at(found, apart)) as all:
             batch: list[_Looked] = []
             async for looked in all:
-                batch.append(looked)
+                batch.extend(looked)
                 held = sum(len(each.data) for each in batch)
                 if len(batch) >= FILES_A_BATCH or held >= BYTES_HELD:
                     await intake.store(batch)
@@ -127,8 +135,10 @@ async def add_activity(
     title: str | None = None,
     priority: str = "normal",
     external_id: str | None = None,
-) -> Added:
+) -> AddedActivity:
     """Add one activity file. It counts as new when it takes the place of one that was broken.
+
+    A file of several activities adds them all, or none.
 
     Raises:
         InvalidInput: it is no activity, too large, or of a day that is not kept.
@@ -142,8 +152,8 @@ async def add_activity(
     intake = _Intake(connection, objects, settings, owner, number, imported)
     async with open_apart(settings, processes=1) as apart:
         looked = await intake.look(entry, entry.read(), apart, external_id)
-    (record_id,) = await intake.store([looked])
-    return Added(record_id, new=imported.known == 0)
+    first, *others = await intake.store(looked)
+    return AddedActivity(first.record_id, first.new, tuple(others))
 
 
 def _most_bytes(settings: Settings) -> int:
@@ -162,9 +172,11 @@ class _Intake:
     imported: Imported
     batch_id: int | None = None
 
-    async def looked_at(self, found: Iterable[Entry], apart: Apart) -> AsyncGenerator[_Looked]:
-        """The activities among the entries, in order; a few ahead are being looked at."""
-        ahead: deque[tuple[asyncio.Task[_Looked | None], int]] = deque()
+    async def looked_at(
+        self, found: Iterable[Entry], apart: Apart
+    ) -> AsyncGenerator[Sequence[_Looked]]:
+        """The activities of each entry, in order; a few ahead are being looked at."""
+        ahead: deque[tuple[asyncio.Task[Sequence[_Looked]], int]] = deque()
         try:
             for entry in found:
                 # Read now: an archive is closed when its last entry was given.
@@ -173,11 +185,9 @@ class _Intake:
                 look = asyncio.create_task(self._look_or_refuse(entry, data, apart))
                 ahead.append((look, len(data)))
                 while len(ahead) == IN_FLIGHT or sum(size for _, size in ahead) > BYTES_HELD:
-                    if looked := await ahead.popleft()[0]:
-                        yield looked
+                    yield await ahead.popleft()[0]
             while ahead:
-                if looked := await ahead.popleft()[0]:
-                    yield looked
+                yield await ahead.popleft()[0]
         finally:
             for task, _ in ahead:
                 task.cancel()
@@ -189,17 +199,20 @@ class _Intake:
             self.imported.refuse(entry.name, str(error))
             return None
 
-    async def _look_or_refuse(self, entry: Entry, data: bytes, apart: Apart) -> _Looked | None:
+    async def _look_or_refuse(self, entry: Entry, data: bytes, apart: Apart) -> Sequence[_Looked]:
         try:
             return await self.look(entry, data, apart)
         except (InvalidInput, PermanentError, FailedApart) as error:
             self.imported.refuse(entry.name, str(error))
-            return None
+            return ()
 
     async def look(
         self, entry: Entry, data: bytes, apart: Apart, external_id: str | None = None
-    ) -> _Looked:
-        """Tell what a file is.
+    ) -> Sequence[_Looked]:
+        """Tell what a file is: the activities in it, at least one.
+
+        The first bears the name of the file, the others that name and their number: so they are
+        known again, and a file that was taken for one activity gets the others beside it.
 
         Raises:
             InvalidInput: it is no activity, too large, or of a day that is not kept.
@@ -210,20 +223,28 @@ class _Intake:
         )
         packed = ".gz" if data.startswith(GZIP) else ""
         kind, digest = examined.format, examined.sha256
-        return _Looked(
-            ActivityFile(
-                external_id=external_id or digest,
-                name=_shown(PurePosixPath(entry.name).name),
-                format=kind,
-                sha256=digest,
-                key=f"running/{self.owner.id}/files/{digest}.{kind}{packed}",
-                recorded_at=self._recorded_at(examined.started_at, entry.date),
-                starts=examined.started_at is not None,
-                title=_title(entry.title),
-                sport=_title(entry.sport),
-            ),
-            data,
+        first = ActivityFile(
+            external_id=external_id or digest,
+            name=_shown(PurePosixPath(entry.name).name),
+            format=kind,
+            sha256=digest,
+            key=f"running/{self.owner.id}/files/{digest}.{kind}{packed}",
+            recorded_at=self._recorded_at(examined.started_at, entry.date),
+            starts=examined.started_at is not None,
+            title=_title(entry.title),
+            sport=_title(entry.sport),
+            whole=examined.whole,
         )
+        others = [
+            replace(
+                first,
+                external_id=f"{first.external_id}#{part}",
+                recorded_at=self._recorded_at(start, None),
+                part=part,
+            )
+            for part, start in enumerate(examined.others, start=2)
+        ]
+        return [_Looked(file, data) for file in (first, *others)]
 
     def _recorded_at(self, start: datetime | None, date: datetime | None) -> datetime:
         """When it began, as the file says; else as what lists it says, or the file's own date."""
@@ -235,8 +256,8 @@ class _Intake:
         except InvalidInput:
             return datetime.now(UTC)
 
-    async def store(self, looked: Sequence[_Looked]) -> list[int]:
-        """Add what is new, in one transaction; returns the ids of the records, new ones or not."""
+    async def store(self, looked: Sequence[_Looked]) -> list[Added]:
+        """Add what is new, in one transaction; returns the records, new ones or not."""
         data = {each.file.sha256: each.data for each in looked}
         files = activities.distinct(each.file for each in looked)
         with self.connection.transaction():
@@ -247,9 +268,9 @@ class _Intake:
             better = [
                 (file, record.record_id) for file, record in found if record and record.replace
             ]
+            stored = {file.key: file for file in (*new, *(file for file, _ in better))}
             await together(
-                self.objects.put_bytes(file.key, data[file.sha256])
-                for file in (*new, *(file for file, _ in better))
+                self.objects.put_bytes(key, data[file.sha256]) for key, file in stored.items()
             )
             for file, record_id in better:
                 activities.replace_file(self.connection, record_id, file)
@@ -266,7 +287,10 @@ class _Intake:
         self.imported.added += len(new)
         self.imported.replaced += len(better)
         self.imported.known += len(looked) - len(new) - len(better)
-        return [record.record_id if record else next(ids) for record in known]
+        return [
+            Added(record.record_id, new=record.replace) if record else Added(next(ids), new=True)
+            for record in known
+        ]
 
 
 def _shown(name: str) -> str:

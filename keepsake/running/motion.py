@@ -12,8 +12,11 @@ Flags = NDArray[np.bool_]
 EARTH = 6_371_008.8  # metres: the mean radius (IUGG)
 FASTEST_RUN = 12.5  # m/s; the fastest man ever timed ran 12.4 (Usain Bolt, Berlin 2009)
 FASTEST_RIDE = 40.0  # m/s, for whatever is not on foot
-STANDING = 0.5  # m/s, slower than anybody walks
-WALKING = 0.9  # m/s; 30 minutes a mile, below which Strava takes a runner to rest
+# Metres a second below which a stop begins, and from which on it has ended. On land: slower than
+# anybody walks, and 30 minutes a mile, below which Strava takes a runner to rest. In water:
+# beginners swim 100 m in four minutes.
+ON_LAND = (0.5, 0.9)
+SWIMMING = (0.2, 0.3)
 SHORTEST_STOP = 10.0  # seconds; watches that place one point in several look like stops
 
 
@@ -34,13 +37,15 @@ def cover(
     latitude: Floats,
     longitude: Floats,
     fastest: float,
+    speeds: tuple[float, float] = ON_LAND,
 ) -> Covered:
     """Distance and movement of points at `seconds`, strictly rising.
 
     The watch's own distance counts where at least half of the points have it: it knows the foot
     pod and the track. Otherwise it is that between the positions, and none across a pause the
     watch marked (a change of `section`). A leg that falls back, or is faster than `fastest` in
-    m/s, counts no metres: `distance_jump`, or `gps_spike` for positions.
+    m/s, counts no metres: `distance_jump`, or `gps_spike` for positions. `speeds` are those at
+    which stops begin and end.
     """
     if len(seconds) < 2:
         return Covered(np.zeros(len(seconds)), np.zeros(0, np.bool_), {})
@@ -60,7 +65,7 @@ def cover(
         distance = np.interp(seconds, seconds[at], np.concatenate([[0.0], np.cumsum(legs)]))
     doubtful = _spread(wrong, at, len(seconds) - 1)
     paused = np.diff(section) != 0
-    moving, stops = _moving(seconds, distance, doubtful=doubtful, paused=paused)
+    moving, stops = _moving(seconds, distance, doubtful=doubtful, paused=paused, speeds=speeds)
     return Covered(distance, moving, {kind: int(np.sum(wrong)), "pause": stops})
 
 
@@ -95,21 +100,27 @@ def _spread(wrong: Flags, at: NDArray[np.intp], legs: int) -> Flags:
 
 
 def _moving(
-    seconds: Floats, distance: Floats, *, doubtful: Flags, paused: Flags
+    seconds: Floats,
+    distance: Floats,
+    *,
+    doubtful: Flags,
+    paused: Flags,
+    speeds: tuple[float, float],
 ) -> tuple[Flags, int]:
     """Whether each leg was moved in, and the number of stops.
 
-    A stop begins with a leg slower than `STANDING` and ends with one faster than `WALKING`; what
-    lies between the two, and a doubtful leg, goes on as it was. A stop shorter than
+    A stop begins with a leg slower than the first of `speeds` and ends with one faster than the
+    second; what lies between the two, and a doubtful leg, goes on as it was. A stop shorter than
     `SHORTEST_STOP` is none. A pause that the watch marked is one however long. Where there is no
     distance at all (a treadmill), everything but such pauses is movement.
     """
     if distance[-1] <= 0:
         return ~paused, int(np.sum(paused))
     speed = np.diff(distance) / np.diff(seconds)
-    decided = ((speed >= WALKING) | (speed < STANDING)) & ~doubtful & ~paused
+    standing, walking = speeds
+    decided = ((speed >= walking) | (speed < standing)) & ~doubtful & ~paused
     last = np.maximum.accumulate(np.where(decided, np.arange(len(speed)), -1))
-    still = np.where(last >= 0, speed[last] < STANDING, False) | paused
+    still = np.where(last >= 0, speed[last] < standing, False) | paused
     edges = np.flatnonzero(np.diff(np.concatenate([[False], still, [False]])))
     stops = 0
     for start, end in edges.reshape(-1, 2):

@@ -6,27 +6,36 @@ what its beginning tells is enough to keep it. Reading all of it is a step's wor
 
 import hashlib
 import re
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from keepsake.errors import InvalidInput, PermanentError
-from keepsake.running.files import read_start
+from keepsake.running.files import read_start, unpack
 from keepsake.running.points import Format, NoActivity
 
-GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 10  # bytes unpacked at once: where they are damaged, all of them are lost
 _BEGINNING = 4096  # bytes within which XML has come to its root
+_ENDING = 256  # bytes that have the root's end in them
+_ENDS = {"gpx": b"gpx>", "tcx": b"TrainingCenterDatabase>"}
 _ROOTS: tuple[tuple[bytes, Format], ...] = ((b"gpx", "gpx"), (b"TrainingCenterDatabase", "tcx"))
 
 
 @dataclass(frozen=True)
 class Examined:
-    """What a file is. `started_at` is None where it does not say or cannot be read."""
+    """What a file is.
 
-    sha256: str  # of what it holds, unpacked
+    Attributes:
+        sha256: of what it holds, unpacked.
+        format: which of them it is.
+        started_at: None where it does not say or cannot be read.
+        others: the starts of the further activities in it.
+        whole: whether it ends as such a file does. One that does not may be read to where it ends.
+    """
+
+    sha256: str
     format: Format
     started_at: datetime | None
+    others: tuple[datetime, ...] = ()
+    whole: bool = True
 
 
 def examine(data: bytes, *, most_bytes: int) -> Examined:
@@ -35,9 +44,11 @@ def examine(data: bytes, *, most_bytes: int) -> Examined:
     Raises:
         InvalidInput: it is no activity file, or larger than `most_bytes` when unpacked.
     """
-    plain = unpacked(data, most_bytes=most_bytes)
-    if data and not plain:
-        raise InvalidInput("the packed file (.gz) is damaged or empty")
+    try:
+        unpacked = unpack(data, most_bytes=most_bytes)
+    except PermanentError as error:
+        raise InvalidInput(str(error)) from None
+    plain = unpacked.data
     digest = hashlib.sha256(plain).hexdigest()
     try:
         start = read_start(plain, most_bytes=most_bytes)
@@ -47,8 +58,16 @@ def examine(data: bytes, *, most_bytes: int) -> Examined:
         kind = _format(plain)
         if kind is None:
             raise InvalidInput(str(error)) from None
-        return Examined(digest, kind, None)
-    return Examined(digest, start.format, start.started_at)
+        return Examined(digest, kind, None, whole=False)
+    whole = unpacked.flaw is None and _ends(plain, start.format)
+    return Examined(digest, start.format, start.started_at, start.others, whole)
+
+
+def _ends(plain: bytes, format: Format) -> bool:
+    """Whether a file ends as it should."""
+    if format == "fit":
+        return len(plain) >= plain[0] + int.from_bytes(plain[4:8], "little") + 2
+    return plain[-_ENDING:].replace(b"\0", b"").rstrip().endswith(_ENDS[format])
 
 
 def _format(plain: bytes) -> Format | None:
@@ -60,32 +79,3 @@ def _format(plain: bytes) -> Format | None:
         if re.search(rb"<(?:\w+:)?" + root + rb"[\s>]", beginning):
             return kind
     return None
-
-
-def unpacked(data: bytes, *, most_bytes: int) -> bytes:
-    """What a gzip file holds; anything else as it is.
-
-    One that breaks off or is damaged gives what comes before: its beginning may tell what it is.
-
-    Raises:
-        InvalidInput: it holds more than `most_bytes`.
-    """
-    plain = _inflated(data, most_bytes + 1) if data.startswith(GZIP) else data
-    if len(plain) > most_bytes:
-        raise InvalidInput(
-            f"the file has more than {most_bytes // 1_000_000:,} MB unpacked (MAX_ACTIVITY_MB)"
-        )
-    return plain
-
-
-def _inflated(data: bytes, most: int) -> bytes:
-    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    plain = bytearray()
-    try:
-        for at in range(0, len(data), _CHUNK):
-            plain += stream.decompress(data[at : at + _CHUNK], most - len(plain))
-            if len(plain) >= most or stream.eof:
-                break
-    except zlib.error:
-        pass
-    return bytes(plain)

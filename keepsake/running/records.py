@@ -2,8 +2,8 @@
 
 An activity is recognised by the content of its file, and by its second: no runner starts two runs
 in one second, so a file of another format that starts in the same second is the same run. Where the
-known file could not be read, the other one takes its place. Reading files and archives is not
-here (`imports.py`).
+known file could not be read, or not to its end, the other one takes its place. Reading files and
+archives is not here (`imports.py`).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -38,6 +38,7 @@ class Activity:
     max_heart_rate: int | None  # the runner's, as said
     seen_heart_rate: int | None  # the highest in the runner's activities so far
     seen_in: int  # how many others have a heart rate
+    part: int  # which of the activities in the file, from 1
     content_hash: str
 
 
@@ -55,6 +56,8 @@ class ActivityFile:
         starts: whether the file itself says so; only then can its second tell it from others.
         title: the runner's own name for it.
         sport: as an archive lists it.
+        part: which of the activities in the file it is, from 1.
+        whole: whether the file ends as such a file does.
     """
 
     external_id: str
@@ -66,11 +69,14 @@ class ActivityFile:
     starts: bool
     title: str | None = None
     sport: str | None = None
+    part: int = 1
+    whole: bool = True
 
     @property
     def content_hash(self) -> str:
         """Of everything that a step reads."""
-        return fingerprint(self.sha256, self.name, self.title, self.sport)
+        further = (self.part,) if self.part > 1 else ()
+        return fingerprint(self.sha256, self.name, self.title, self.sport, *further)
 
 
 @dataclass(frozen=True)
@@ -94,20 +100,23 @@ def recognise(
     rows = connection.execute(
         """
         WITH given AS MATERIALIZED (
-            SELECT * FROM unnest(%(ids)s::text[], %(hashes)s::text[], %(seconds)s::timestamptz[])
-                WITH ORDINALITY AS given(external_id, sha256, second, at)
+            SELECT * FROM unnest(%(ids)s::text[], %(hashes)s::text[], %(parts)s::int[],
+                                 %(whole)s::boolean[], %(seconds)s::timestamptz[])
+                WITH ORDINALITY AS given(external_id, sha256, part, whole, second, at)
         )
         SELECT at, found.id, found.replace
         FROM given CROSS JOIN LATERAL (
             SELECT r.id, false AS replace
             FROM activity_files f JOIN records r ON r.id = f.record_id
-            WHERE f.sha256 = given.sha256 AND r.owner_id = %(owner)s
+            WHERE f.sha256 = given.sha256 AND f.part = given.part AND r.owner_id = %(owner)s
             UNION ALL
             SELECT r.id, false FROM records r
             WHERE r.external_id = given.external_id
               AND r.line = %(line)s AND r.owner_id = %(owner)s
             UNION ALL
-            SELECT r.id, l.status = 'failed'
+            SELECT r.id, l.status = 'failed' OR given.whole AND EXISTS (
+                SELECT FROM activities a, jsonb_array_elements(a.issues) issue
+                WHERE a.record_id = r.id AND issue->>'kind' IN ('cut_off', 'damaged'))
             FROM records r JOIN ledger l ON l.record_id = r.id AND l.step = 'activities'
             WHERE r.recorded_at >= second AND r.recorded_at < second + interval '1 second'
               AND r.line = %(line)s AND r.owner_id = %(owner)s
@@ -117,6 +126,8 @@ def recognise(
         {
             "ids": [file.external_id for file in files],
             "hashes": [file.sha256 for file in files],
+            "parts": [file.part for file in files],
+            "whole": [file.whole for file in files],
             "seconds": [f.recorded_at.replace(microsecond=0) if f.starts else None for f in files],
             "owner": owner_id,
             "line": LINE,
@@ -133,7 +144,7 @@ def distinct(files: Iterable[ActivityFile]) -> list[ActivityFile]:
     kept = []
     for file in files:
         second = file.recorded_at.replace(microsecond=0) if file.starts else file.sha256
-        names = {file.sha256, file.external_id, second}
+        names = {(file.sha256, file.part), file.external_id, second}
         if seen.isdisjoint(names):
             kept.append(file)
         seen |= names
@@ -166,10 +177,10 @@ def add(
     )
     ids = [record.record_id for record in added]
     connection.cursor().executemany(
-        "INSERT INTO activity_files (record_id, file_key, file_name, format, sha256, title, sport)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO activity_files (record_id, file_key, file_name, format, sha256, title, sport,"
+        " part) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
         [
-            (record_id, f.key, f.name, f.format, f.sha256, f.title, f.sport)
+            (record_id, f.key, f.name, f.format, f.sha256, f.title, f.sport, f.part)
             for record_id, f in zip(ids, files, strict=True)
         ],
     )
@@ -193,7 +204,7 @@ def analyze(connection: Connection) -> None:
 
 
 def replace_file(connection: Connection, record_id: int, file: ActivityFile) -> None:
-    """Give a record another file, and make due again what failed with the one it had."""
+    """Give a record another file, and have made again what failed or was made of the one it had."""
     connection.execute(
         "INSERT INTO loose_objects (key, owner_id, record_id) SELECT file_key, owner_id, r.id"
         " FROM activity_files JOIN records r ON r.id = record_id"
@@ -202,13 +213,28 @@ def replace_file(connection: Connection, record_id: int, file: ActivityFile) -> 
     )
     connection.execute(
         "UPDATE activity_files SET file_key = %s, file_name = %s, format = %s, sha256 = %s,"
-        " title = coalesce(title, %s), sport = coalesce(sport, %s) WHERE record_id = %s",
-        (file.key, file.name, file.format, file.sha256, file.title, file.sport, record_id),
+        " title = coalesce(title, %s), sport = coalesce(sport, %s), part = %s"
+        " WHERE record_id = %s",
+        (
+            file.key,
+            file.name,
+            file.format,
+            file.sha256,
+            file.title,
+            file.sport,
+            file.part,
+            record_id,
+        ),
     )
     connection.execute(
         "UPDATE records SET content_hash = %s WHERE id = %s", (file.content_hash, record_id)
     )
     ledger.retry(connection, record_id=record_id)
+    made = connection.execute(
+        "SELECT step FROM ledger WHERE record_id = %s AND status = 'succeeded'", (record_id,)
+    )
+    for (step,) in made.fetchall():
+        ledger.redo(connection, record_id, step)
 
 
 def retitle(connection: Connection, record_id: int, title: str | None) -> None:
@@ -254,7 +280,7 @@ async def load_activities(connection: AsyncConnection, ids: Collection[int]) -> 
                 WHERE owner_id IN (SELECT owner_id FROM wanted) GROUP BY owner_id
             )
             SELECT r.id AS record_id, r.owner_id, o.time_zone, f.file_key, f.file_name, f.title,
-                   f.sport, u.max_heart_rate, seen.beats AS seen_heart_rate,
+                   f.sport, f.part, u.max_heart_rate, seen.beats AS seen_heart_rate,
                    -- One that is computed again is not among the others.
                    coalesce(seen.activities, 0) - (own.max_heart_rate IS NOT NULL)::int AS seen_in,
                    r.content_hash

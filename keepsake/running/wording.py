@@ -135,7 +135,8 @@ def _heart(facts: Facts) -> Iterator[Fact]:
     if facts.heart_rate is None:
         return
     yield Fact("average heart rate", f"{facts.heart_rate:.0f} bpm")
-    yield Fact("highest heart rate", f"{facts.max_heart_rate} bpm")
+    if facts.max_heart_rate is not None:
+        yield Fact("highest heart rate", f"{facts.max_heart_rate} bpm")
     yield from _zones(facts)
     if facts.drift is not None:
         yield Fact("heart rate drift", _drift(facts.drift))

@@ -17,6 +17,7 @@ from keepsake.clients.objects import MissingObject, ObjectStore
 from keepsake.family.kept import Kept
 from keepsake.html import environment
 from keepsake.running.kept import KeptActivity
+from keepsake.running.remarks import remarks
 from keepsake.running.wording import clock
 from keepsake.show.document import Document, File
 
@@ -131,5 +132,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 @cache
 def _template() -> "Template":
     templates = environment(Path(__file__).parent)
-    templates.filters.update(clock=clock, day=day, when=when, paragraphs=_paragraphs)
+    templates.filters.update(
+        clock=clock, day=day, when=when, paragraphs=_paragraphs, remarks=remarks
+    )
     return templates.get_template("record.html.j2")

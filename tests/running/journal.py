@@ -22,8 +22,7 @@ from keepsake.engine import run_line
 from keepsake.ledger import Window
 from keepsake.line import Order, Report
 from keepsake.owners import Owner, add_owner
-from keepsake.records import Added
-from keepsake.running.imports import Imported, add_activity, import_activities
+from keepsake.running.imports import AddedActivity, Imported, add_activity, import_activities
 from keepsake.settings import Settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -56,7 +55,7 @@ class Journal:
                 import_activities(db, objects, self.settings, self.owner, path, **how)
             )
 
-    def add(self, path: Path, **how: Any) -> Added:
+    def add(self, path: Path, **how: Any) -> AddedActivity:
         """Add one activity."""
         with connect(self.url) as db:
             objects = open_objects(self.settings)

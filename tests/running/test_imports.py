@@ -9,16 +9,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from keepsake.apart import Apart, FailedApart
+from keepsake.cli import app
 from keepsake.errors import InvalidInput
-from keepsake.running import imports
+from keepsake.running import archives, imports
 from keepsake.running.archives import MOST_GROWTH
 
 from .activity_files import fit_file, steady
 from .activity_files import gpx as gpx_of
 from .conftest import OpensJournal
+from .fit_messages import TRIATHLON
 from .journal import MORNING, Journal, archive, gpx, listing, tcx
+
+FILES = Path(__file__).parent / "files"
 
 
 def days(count: int) -> list[datetime]:
@@ -203,7 +208,7 @@ def test_a_file_that_cannot_be_read_is_kept_and_fails_in_its_step(
         tmp_path / "export.zip",
         {
             "activities.csv": listing(("Mar 1, 2026, 7:00:00 AM", "No times", "Run", "b.gpx")),
-            "a.gpx": gpx()[:3000],
+            "a.gpx": gpx()[: gpx().index(b"</trkpt>") + 8],  # a single point
             "b.gpx": gpx(times=False),
         },
     )
@@ -274,8 +279,9 @@ def test_of_a_damaged_gzip_file_the_beginning_tells(journal: Journal, tmp_path: 
     assert [row["recorded_at"] for row in journal.files] == [MORNING]
     assert imported.reasons == [("head.gpx.gz", "the packed file (.gz) is damaged or empty")]
     journal.run("activities")
-    [row] = journal.files
-    assert "damaged" in journal.ledger(row["record_id"])["activities"]["error_message"]
+    [facts] = journal.rows("SELECT moving, issues FROM activities")
+    assert facts["moving"] == 720
+    assert {"kind": "checksum_mismatch", "count": 1} in facts["issues"]
 
 
 def test_a_start_before_the_first_day_is_refused(journal: Journal, tmp_path: Path) -> None:
@@ -442,3 +448,181 @@ def test_what_lies_beyond_the_tier_is_held_from_the_beginning(
     )
     assert [row["recorded_at"] for row in held] == days(5)
     assert journal.rows("SELECT FROM ledger WHERE step = 'activities' AND due_at IS NULL") == []
+
+
+class TestAFileThatBreaksOff:
+    """Its beginning is taken in, until a whole one of the same run comes."""
+
+    @pytest.fixture
+    def cut(self, journal: Journal, tmp_path: Path) -> int:
+        (tmp_path / "cut.gpx").write_bytes(gpx()[:3000])
+        record_id = journal.add(tmp_path / "cut.gpx").record_id
+        journal.run("activities")
+        return record_id
+
+    def test_gives_way_to_a_whole_one(self, journal: Journal, tmp_path: Path, cut: int) -> None:
+        [before] = journal.rows("SELECT moving, issues FROM activities")
+        assert {"kind": "cut_off", "count": 1} in before["issues"]
+        (tmp_path / "whole.tcx").write_bytes(tcx())
+        added = journal.add(tmp_path / "whole.tcx")
+        assert (added.record_id, added.new) == (cut, True)
+        journal.run("activities")
+        [after] = journal.rows("SELECT moving, issues FROM activities")
+        assert (before["moving"], after["moving"], after["issues"]) == (155, 720, [])
+
+    def test_stays_where_another_breaks_off_too(
+        self, journal: Journal, tmp_path: Path, cut: int
+    ) -> None:
+        (tmp_path / "cut.tcx").write_bytes(tcx()[:5000])
+        added = journal.add(tmp_path / "cut.tcx")
+        assert (added.record_id, added.new) == (cut, False)
+
+    def test_does_not_come_back(self, journal: Journal, tmp_path: Path, cut: int) -> None:
+        (tmp_path / "whole.gpx").write_bytes(gpx())
+        journal.add(tmp_path / "whole.gpx")
+        journal.run("activities")
+        assert not journal.add(tmp_path / "cut.gpx").new
+        assert [row["format"] for row in journal.rows("SELECT format FROM activity_files")] == [
+            "gpx"
+        ]
+
+
+class TestSeveralSportsInOneFile:
+    def test_become_several_activities(self, journal: Journal, tmp_path: Path) -> None:
+        imported = journal.take_in(archive(tmp_path / "e.zip", {"tri.fit": TRIATHLON}))
+        assert (imported.added, imported.refused) == (3, 0)
+        journal.run("activities")
+        rows = journal.rows(
+            "SELECT a.sport, distance, part FROM activities a JOIN activity_files USING (record_id)"
+            " ORDER BY started_at"
+        )
+        assert [(row["sport"], row["part"]) for row in rows] == [
+            ("swimming", 1),
+            ("cycling", 2),
+            ("running", 3),
+        ]
+        assert [round(row["distance"]) for row in rows] == [400, 11_900, 3600]
+        assert len(journal.objects) == 1
+
+    def test_are_known_when_they_come_again(self, journal: Journal, tmp_path: Path) -> None:
+        (tmp_path / "tri.fit").write_bytes(TRIATHLON)
+        first = journal.add(tmp_path / "tri.fit")
+        assert [each.new for each in (first, *first.others)] == [True] * 3
+        again = journal.take_in(tmp_path / "tri.fit")
+        assert (again.added, again.known) == (0, 3)
+        packed = journal.take_in(archive(tmp_path / "e.zip", {"tri.fit.gz": TRIATHLON}))
+        assert (packed.added, packed.known) == (0, 3)
+
+    def test_of_a_file_that_was_taken_for_one_the_others_are_added(
+        self, journal: Journal, tmp_path: Path
+    ) -> None:
+        (tmp_path / "tri.fit").write_bytes(TRIATHLON)
+        journal.add(tmp_path / "tri.fit")
+        journal.rows("DELETE FROM records WHERE external_id LIKE '%%#%%' RETURNING id")
+        again = journal.take_in(tmp_path / "tri.fit")
+        assert (again.added, again.known) == (2, 1)
+
+    def test_all_come_in_or_none(self, opens_journal: OpensJournal, tmp_path: Path) -> None:
+        journal = opens_journal(FIRST_DAY="2026-09-07")
+        (tmp_path / "tri.fit").write_bytes(TRIATHLON)
+        imported = journal.take_in(tmp_path / "tri.fit")
+        assert (imported.added, imported.refused, journal.files) == (0, 1, [])
+
+
+class TestAnArchiveWithinAnArchive:
+    def test_is_opened(self, journal: Journal) -> None:
+        imported = journal.take_in(FILES / "garmin-account-export.zip")
+        assert (imported.added, imported.refused) == (1, 0)
+        journal.run("activities")
+        [facts] = journal.rows("SELECT sport, distance FROM activities")
+        assert facts == {"sport": "running", "distance": 5985}
+
+    def test_in_a_folder_is_opened_too(self, journal: Journal, tmp_path: Path) -> None:
+        folder = tmp_path / "export"
+        (folder / "uploaded").mkdir(parents=True)
+        archive(folder / "uploaded" / "part1.zip", {"a.gpx": gpx()})
+        (folder / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
+        imported = journal.take_in(folder)
+        assert imported.added == 1
+        assert imported.reasons == [
+            ("broken.zip", "it is a damaged archive: fetch it again"),
+        ]
+
+    def test_is_refused_and_named_where_it_is_damaged_or_too_deep(
+        self, journal: Journal, tmp_path: Path
+    ) -> None:
+        file = archive(tmp_path / "0.zip", {"deep.gpx": gpx()})
+        for depth in (1, 2, 3):
+            file = archive(tmp_path / f"{depth}.zip", {f"{depth - 1}.zip": file.read_bytes()})
+        members = {
+            "3.zip": file.read_bytes(),
+            "damaged.zip": b"no archive",
+            "run.gpx": gpx(days(2)[1]),
+        }
+        imported = journal.take_in(archive(tmp_path / "e.zip", members))
+        assert imported.added == 1
+        assert dict(imported.reasons) == {
+            "3.zip/2.zip/1.zip": "it lies in more than 2 archives around each other",
+            "damaged.zip": "it is a damaged archive: fetch it again",
+        }
+
+    def test_that_unpacks_to_far_more_than_it_takes_up_is_refused(
+        self, journal: Journal, tmp_path: Path
+    ) -> None:
+        with zipfile.ZipFile(tmp_path / "in.zip", "w") as stored:
+            stored.writestr("zeros.bin", bytes(4_000_000))
+        members = {"in.zip": (tmp_path / "in.zip").read_bytes(), "run.gpx": gpx()}
+        imported = journal.take_in(archive(tmp_path / "e.zip", members))
+        assert imported.added == 1
+        assert imported.reasons == [
+            ("in.zip", "it unpacks to more than 20 times its size: it is no archive of tracks")
+        ]
+
+    def test_counts_with_the_others_for_what_comes_out(
+        self, opens_journal: OpensJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(archives, "MOST_ARCHIVES", 2)
+        inner = {f"{d:%d}.zip": d for d in days(3)}
+        members = {
+            name: archive(tmp_path / name, {"run.gpx": gpx(day)}).read_bytes()
+            for name, day in inner.items()
+        }
+        imported = opens_journal().take_in(archive(tmp_path / "e.zip", members))
+        assert (imported.added, imported.refused) == (2, 1)
+        assert "more than 2 archives" in imported.reasons[0][1]
+
+
+def test_a_german_export_says_running_and_cycling(journal: Journal) -> None:
+    assert journal.take_in(FILES / "strava-export-german.zip").added == 2
+    journal.run("activities")
+    rows = journal.rows(
+        "SELECT a.sport, title FROM activities a JOIN activity_files USING (record_id)"
+        " ORDER BY started_at"
+    )
+    assert [(row["sport"], row["title"]) for row in rows] == [
+        ("running", "Runde am Fluss"),
+        ("cycling", "Zur Arbeit"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"photo.jpg": b"x"}, "ends in .fit, .gpx or .tcx"),
+        ({"a.gpx": b"<html>"}, "refused a.gpx"),
+    ],
+)
+def test_an_import_that_takes_nothing_ends_with_1_and_says_why(
+    journal: Journal, tmp_path: Path, members: dict[str, bytes], said: str
+) -> None:
+    file = archive(tmp_path / "e.zip", members)
+    shown = CliRunner().invoke(app, ["import", "activities", str(file), "--owner", "ada-runner"])
+    assert shown.exit_code == 1
+    assert said in shown.output
+
+
+def test_an_import_of_what_is_known_ends_well(journal: Journal, tmp_path: Path) -> None:
+    file = archive(tmp_path / "e.zip", {"run.gpx": gpx()})
+    journal.take_in(file)
+    shown = CliRunner().invoke(app, ["import", "activities", str(file), "--owner", "ada-runner"])
+    assert (shown.exit_code, "1 already there" in shown.output) == (0, True)
