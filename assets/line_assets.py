@@ -430,7 +430,7 @@ def _metadata(step: Step, state: StepState, report: StepReport) -> dict[str, Any
     links = {}
     if report.made_ids:
         links = {
-            "records made": dg.MetadataValue.json(report.made_ids),
+            "records made": _named(report.made_ids, report.made),
             "show one": dg.MetadataValue.md(f"`keepsake show {report.made_ids[0]}`"),
         }
     return counts | (spent if step.roles else {}) | links
@@ -481,10 +481,16 @@ def _check_records(partition: _Partition, asset: str, state: StepState) -> dg.As
         else advice,
         metadata={
             "failed": state.failed,
-            "of": state.records,
-            "sample of ids": dg.MetadataValue.json(sample),
+            "records": state.records,
+            "ids": _named(sample, state.failed),
         },
     )
+
+
+def _named(ids: Sequence[int], count: int) -> str:
+    """Ids of records, and how many more there are."""
+    more = f" and {count - len(ids)} more" if count > len(ids) else ""
+    return (", ".join(map(str, ids)) or "none") + more
 
 
 def _check_content(
@@ -505,7 +511,7 @@ def _check_content(
         metadata={
             "looked at": finding.looked_at,
             "bad": len(bad),
-            "sample of ids": dg.MetadataValue.json(bad[:20]),
+            "ids": _named(bad[:20], len(bad)),
         },
     )
 

@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from keepsake.database import connect
 from keepsake.errors import KeepsakeError
-from keepsake.first_days import first_days
+from keepsake.first_days import FIRST_OWNER, first_days
 from keepsake.ledger import Unit
 from keepsake.local import postgres
 from keepsake.settings import load_settings
@@ -38,6 +38,14 @@ def weeks(line: str) -> dg.WeeklyPartitionsDefinition:
     The first one is that before its oldest record: west of UTC that may belong to it.
     """
     start = _first(line) - timedelta(days=_first(line).weekday() + 7)
+    return dg.WeeklyPartitionsDefinition(
+        start.isoformat(), timezone="UTC", day_offset=1, end_offset=1
+    )
+
+
+def weeks_of_use() -> dg.WeeklyPartitionsDefinition:
+    """The weeks since the first owner was added. They begin on Monday, in UTC."""
+    start = _first(FIRST_OWNER) - timedelta(days=_first(FIRST_OWNER).weekday())
     return dg.WeeklyPartitionsDefinition(
         start.isoformat(), timezone="UTC", day_offset=1, end_offset=1
     )
@@ -72,8 +80,8 @@ def unit_of(partitions: dg.TimeWindowPartitionsDefinition) -> Unit:
     return units[kind.value]
 
 
-def _first(line: str) -> date:
-    return _first_days().get(line, load_settings().first_day)
+def _first(name: str) -> date:
+    return _first_days().get(name, load_settings().first_day)
 
 
 @cache

@@ -25,6 +25,7 @@ from keepsake.line import Line
 from keepsake.local.up import running
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
+from sensors.empty_partitions import closed, empty_partitions
 
 POLL_SECONDS = 0.25
 BUSY_SECONDS = 1.0  # between looks while all that is due is in the hands of runs
@@ -101,13 +102,34 @@ def line_sensor(
         steps = [step.name for step in line.steps if step.name not in left_out]
         runs = _wait_for_work(context.instance, database, line, job_name, steps, partitions)
         if not runs:
-            return dg.SkipReason("nothing is due that has a partition")
+            return _tell_empty(context, database, line, partitions)
         return dg.SensorResult(
             run_requests=[_request(line, run, steps, settings) for run in runs],
             asset_events=[_observation(came_in, w) for run in runs for w in run.windows],
         )
 
     return sensor
+
+
+def _tell_empty(
+    context: dg.SensorEvaluationContext,
+    database: DatabaseResource,
+    line: Line,
+    partitions: dg.TimeWindowPartitionsDefinition,
+) -> dg.SensorResult | dg.SkipReason:
+    """Tell of partitions without records. The cursor says which have been gone through."""
+    over = closed(partitions)
+    through = f"{over[0]} to {over[-1]}" if over else "none"
+    if context.cursor == through:
+        return dg.SkipReason("nothing is due")
+    with database.connect() as connection:
+        events = empty_partitions(context.instance, connection, line, partitions)
+    if events:
+        told = len({event.partition for event in events})
+        reason = f"nothing is due; {told} partitions without records are told"
+        return dg.SensorResult(asset_events=events, skip_reason=reason)
+    context.update_cursor(through)
+    return dg.SkipReason("nothing is due, and every partition without records is told")
 
 
 def _request(line: Line, run: Wanted, steps: Sequence[str], settings: Settings) -> dg.RunRequest:

@@ -30,18 +30,26 @@ def prepare_template(url: str) -> None:
     migrate(url)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests and what they start know neither the environment, nor `.env`, nor the data of a user.
+_nobodys = pytest.MonkeyPatch()
+_no_home = TemporaryDirectory(prefix="no-home-", ignore_cleanup_errors=True)
 
-    The data folder is one that is not there, except where a test names its own.
+
+def pytest_configure() -> None:
+    """Keep the environment, `.env` and data of a user from tests and what they start.
+
+    The data folder is one that is not there, except where a test names its own. So from the start
+    on, not in a fixture: the code location reads settings and database when it is imported.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        for name in Settings.model_fields:
-            patch.delenv(name.upper(), raising=False)
-        patch.setenv("KEEPSAKE_ENV_FILE", os.devnull)
-        patch.setenv("KEEPSAKE_HOME", str(tmp_path_factory.mktemp("no-home") / "home"))
-        yield
+    for name in Settings.model_fields:
+        _nobodys.delenv(name.upper(), raising=False)
+    _nobodys.setenv("KEEPSAKE_ENV_FILE", os.devnull)
+    _nobodys.setenv("KEEPSAKE_HOME", str(Path(_no_home.name) / "home"))
+
+
+def pytest_unconfigure() -> None:
+    """Give back what `pytest_configure` took."""
+    _nobodys.undo()
+    _no_home.cleanup()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import dagster as dg
 from pydantic import BaseModel, Field
 
 from assets.line_assets import OWNERS, kinds_of, table_schema
-from assets.partitions import weeks
+from assets.partitions import weeks_of_use
 from keepsake.database import Connection
 from keepsake.errors import StepError
 from keepsake.family import LINE
@@ -76,7 +76,7 @@ class Told:
     deps=[
         dg.AssetDep(
             name,
-            # The first week begins before the first day.
+            # The first week may begin before the first day, or after many.
             partition_mapping=dg.TimeWindowPartitionMapping(
                 allow_nonexistent_upstream_partitions=True
             ),
@@ -84,7 +84,7 @@ class Told:
         for name in ("stories", "value_tags")
     ],
     description=__doc__,
-    partitions_def=weeks(LINE),
+    partitions_def=weeks_of_use(),
     backfill_policy=dg.BackfillPolicy.single_run(),
     code_version="1",
     kinds=kinds_of("chat", "embeddings"),

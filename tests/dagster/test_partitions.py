@@ -3,8 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,13 @@ ROOT = Path(__file__).parents[2]
 LONG_AGO = datetime(2015, 3, 11, 1, tzinfo=UTC)  # in New York the evening before
 
 
+def read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the first days read again: as a rule they are when the code location is loaded."""
+    monkeypatch.setattr(partitions, "_first_days", cache(partitions._first_days.__wrapped__))
+
+
 @pytest.fixture
-def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database in force with an old run and a bookmark of last week."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     last_week = datetime.now(UTC) - timedelta(days=7)
@@ -32,9 +37,8 @@ def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
                 db, line=line, owner_id=owner, external_id=line, content_hash="",
                 recorded_at=moment, priority=0,
             )  # fmt: skip
-    partitions._first_days.cache_clear()
-    yield database_url
-    partitions._first_days.cache_clear()
+    read_anew(monkeypatch)
+    return database_url
 
 
 @pytest.mark.usefixtures("url")
@@ -49,6 +53,13 @@ def test_each_line_begins_with_its_oldest_record() -> None:
 def test_what_has_weeks_and_months_of_its_owners_begins_one_before() -> None:
     assert partitions.calendar_months("running").get_first_partition_key() == "2015-02-01"
     assert partitions.weeks("running").get_first_partition_key() == "2015-03-02"
+
+
+@pytest.mark.usefixtures("url")
+def test_questions_have_the_weeks_since_somebody_is_there_to_be_asked() -> None:
+    today = datetime.now(UTC).date()
+    monday = today - timedelta(days=today.weekday())
+    assert partitions.weeks_of_use().get_partition_keys() == [monday.isoformat()]
 
 
 def test_a_line_without_records_has_the_days_of_a_year(url: str) -> None:
@@ -71,9 +82,8 @@ def test_without_a_database_every_day_is_there(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path))
-    partitions._first_days.cache_clear()
+    read_anew(monkeypatch)
     assert partitions.days("family").get_first_partition_key() == "2000-01-01"
-    partitions._first_days.cache_clear()
 
 
 def test_the_code_location_loads_with_the_partitions_of_its_records(url: str) -> None:

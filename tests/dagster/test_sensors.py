@@ -20,7 +20,7 @@ from assets.line_assets import partition_tag
 from keepsake import ledger, records
 from keepsake.database import connect
 from resources.database import DatabaseResource
-from sensors import line_sensor
+from sensors import empty_partitions, line_sensor
 from sensors.family import new_responses
 from sensors.running import new_activities
 from tests.family.conftest import OpensHouse
@@ -241,6 +241,62 @@ def test_the_day_is_that_of_utc(house: House, instance: dg.DagsterInstance) -> N
     evening_in_new_york = datetime.fromisoformat("2026-05-03T21:30:00-04:00")
     add(house, recorded_at=evening_in_new_york)
     assert days(instance) == [evening_in_new_york.astimezone(UTC).date().isoformat()]
+
+
+# -- days without records --------------------------------------------------------------------------
+
+
+def test_days_without_records_are_told_as_made_while_nothing_is_due(
+    house: House, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few at a time, the newest first, and no more when all are."""
+    monkeypatch.setattr(empty_partitions, "AT_ONCE", 2)
+    monkeypatch.setattr(
+        empty_partitions, "closed", lambda partitions: [f"2026-05-0{day}" for day in range(1, 9)]
+    )
+    monkeypatch.setattr(line_sensor, "closed", empty_partitions.closed)
+    add(house, recorded_at=NOON - timedelta(days=1))
+    add(house, "We sang.", recorded_at=NOON + timedelta(days=2))
+    house.change("UPDATE ledger SET status = 'succeeded', due_at = NULL")
+    told = []
+    context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
+    while isinstance(result := new_responses(context), dg.SensorResult):
+        for event in result.asset_events:
+            instance.report_runless_asset_event(event)
+        told.append(sorted({str(event.partition) for event in result.asset_events}))
+    assert told == [["2026-05-07", "2026-05-08"], ["2026-05-04", "2026-05-05"]]
+    for step in STEPS:
+        made = instance.get_materialized_partitions(dg.AssetKey(step))
+        assert made == {"2026-05-04", "2026-05-05", "2026-05-07", "2026-05-08"}
+    assert context.cursor == "2026-05-01 to 2026-05-08"
+
+
+def test_a_line_without_records_has_no_days_to_tell_of(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    assert isinstance(evaluate(instance), dg.SkipReason)
+
+
+# -- records that are older than all before --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kept_up", "asked"), [(True, []), (False, ["2026-05-04"])])
+def test_history_waits_for_the_partitions_of_what_is_older_where_they_come_by_themselves(
+    house: House,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    kept_up: bool,
+    asked: list[str],
+) -> None:
+    """The code server starts again when no run is under way: history would keep it from that."""
+    monkeypatch.setattr(line_sensor, "running", lambda settings: object() if kept_up else None)
+    add(house, priority="low")
+    house.change("UPDATE records SET recorded_at = '1999-05-04' WHERE id = 1")
+    add(house, "We sang.", priority="low")
+    monkeypatch.setenv("FIRST_DAY", "1990-01-01")  # it was lowered: the partitions do not know yet
+    assert days(instance) == asked
+    add(house, "new", recorded_at=YESTERDAY)
+    assert "2026-05-03" in days(instance)
 
 
 # -- imported history ------------------------------------------------------------------------------
