@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -560,17 +561,56 @@ class TestSearch:
         assert "has nothing to search yet" in keepsake("search", marlows, "courage").stdout
         assert answer("search", marlows, "courage") == []
 
-    def test_finds_a_passage(self, marlows: str, record: int, database_url: str) -> None:
+    @pytest.fixture
+    def embedded(self, record: int, database_url: str, models_url: str) -> int:
+        """The record with its passage, by the embedded model."""
         with connect(database_url) as db:
+            (text,) = db.execute("SELECT text FROM responses").fetchone() or ("",)
+            body = {"model": USE, "input": text}
+            answer = httpx.post(f"{models_url}/embeddings", json=body, timeout=60).json()
             db.execute(
                 "INSERT INTO passages (record_id, position, owner_id, text, model, dimensions,"
-                " embedding) SELECT record_id, 0, family_id, text, %s, 512,"
-                " array_fill(0.1, ARRAY[512])::real[]::halfvec FROM responses",
-                (USE,),
+                " embedding) SELECT record_id, 0, family_id, text, %s, 512, %s::text::halfvec"
+                " FROM responses",
+                (USE, str(answer["data"][0]["embedding"])),
             )
-        (hit,) = answer("search", marlows, "singing")
-        assert hit["record_id"] == record
-        assert "We sang on the way home." in keepsake("search", marlows, "singing").stdout
+            db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL")
+        return record
+
+    def test_finds_a_passage(self, marlows: str, embedded: int) -> None:
+        (hit,) = answer("search", marlows, "songs on the road")
+        assert hit["record_id"] == embedded
+        assert hit["similarity"] > 0.2
+        assert "We sang on the way home." in keepsake("search", marlows, "Lieder").stdout
+
+    def test_what_means_nothing_has_no_hit(self, marlows: str, embedded: int) -> None:
+        assert answer("search", marlows, "zzzzqqq") == []
+        assert "`--all` shows the nearest" in keepsake("search", marlows, "zzzzqqq").stdout
+        assert len(answer("search", marlows, "zzzzqqq", "--all")) == 1
+
+    def test_words_are_marked_and_scores_shown_on_demand(self, marlows: str, embedded: int) -> None:
+        shown = keepsake("search", marlows, "way home").stdout
+        assert "We sang on the *way* *home*." in shown
+        assert "similarity" not in shown
+        assert "similarity 0." in keepsake("search", marlows, "way home", "--scores").stdout
+        (hit,) = answer("search", marlows, "way home")
+        assert [hit["text"][start:end] for start, end in hit["marks"]] == ["way", "home"]
+
+    def test_what_was_just_added_is_found_by_words_and_said_to_be_under_way(
+        self, marlows: str, record: int
+    ) -> None:
+        nothing = keepsake("search", marlows, "courage").stdout
+        assert nothing.startswith("1 record of The Marlows is still being processed")
+        assert "We *sang* on the way home." in keepsake("search", marlows, "sang").stdout
+
+    def test_passages_of_another_model_are_said_to_be_left_out(
+        self, marlows: str, embedded: int, database_url: str
+    ) -> None:
+        with connect(database_url) as db:
+            db.execute("UPDATE passages SET model = 'another'")
+        shown = keepsake("search", marlows, "songs").stdout
+        assert "embedded by another model" in shown
+        assert "nothing to search" not in shown
 
     def test_an_empty_query_is_refused(self, marlows: str) -> None:
         assert keepsake("search", marlows, " ").exit_code == 2

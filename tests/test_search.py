@@ -8,7 +8,14 @@ import pytest
 
 from keepsake import family, records
 from keepsake.database import Connection, connect
-from keepsake.search import Hit, ensure_vector_index, index_name, search
+from keepsake.search import (
+    Hit,
+    ensure_vector_index,
+    index_name,
+    records_processing,
+    search,
+    search_unembedded,
+)
 
 NORTH, EAST, SOUTH = [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]
 MODEL = "compass"
@@ -52,12 +59,23 @@ class House:
         return record_id
 
     def search(
-        self, vector: Sequence[float], query: str = "nothing like it", *, model: str = MODEL
+        self,
+        vector: Sequence[float],
+        query: str = "nothing like it",
+        *,
+        model: str = MODEL,
+        floor: float | None = None,
     ) -> list[Hit]:
         return search(
             self.db, vector, query=query, owner_id=self.family.id, model=model,
-            dimensions=len(vector),
+            dimensions=len(vector), floor=floor,
         )  # fmt: skip
+
+    def add(self, text: str) -> int:
+        """A response as it comes in: without passages, all its steps due."""
+        record_id = self.say(text, NORTH, model="gone")
+        self.db.execute("DELETE FROM passages WHERE record_id = %s", (record_id,))
+        return record_id
 
 
 @pytest.fixture
@@ -107,6 +125,77 @@ def test_passages_of_another_model_are_never_found(marlows: House) -> None:
 def test_any_words_may_be_asked(marlows: House, query: str) -> None:
     record_id = marlows.say("We sailed north.", NORTH)
     assert [hit.record_id for hit in marlows.search(NORTH, query)] == [record_id]
+
+
+def test_a_record_is_one_hit_by_its_best_passage(marlows: House) -> None:
+    record_id = marlows.say("We sailed south.", SOUTH)
+    other = marlows.say("We sailed east.", EAST)
+    marlows.db.execute(
+        "INSERT INTO passages (record_id, position, owner_id, text, model, dimensions, embedding)"
+        " SELECT record_id, 1, owner_id, 'We sailed north.', model, dimensions, %s::text::halfvec"
+        " FROM passages WHERE record_id = %s",
+        (str(NORTH), record_id),
+    )
+    assert [(hit.record_id, hit.text) for hit in marlows.search(NORTH)] == [
+        (record_id, "We sailed north."),
+        (other, "We sailed east."),
+    ]
+
+
+def test_what_is_below_the_floor_is_no_hit_unless_it_holds_the_words(marlows: House) -> None:
+    near = marlows.say("We sailed north.", NORTH)
+    marlows.say("We sailed south.", SOUTH)
+    named = marlows.say("Joseph built the bench.", SOUTH)
+    assert [hit.record_id for hit in marlows.search(NORTH, floor=0.5)] == [near]
+    found = {hit.record_id: hit.similarity for hit in marlows.search(NORTH, "bench", floor=0.5)}
+    assert found == pytest.approx({near: 1, named: -1}, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("what did JOSEPH build on the bench", ["Joseph", "bench"]),
+        ('wood -bench -"the big plank"', ["wood"]),
+        ("the or was", []),
+        ("Was hat Joseph mit dem Holz gemacht?", ["Joseph"]),
+    ],
+)
+def test_the_telling_words_of_the_query_are_marked(
+    marlows: House, query: str, marked: list[str]
+) -> None:
+    marlows.say("The bench was of wood, and Joseph had made it of the plank.", NORTH)
+    (hit,) = marlows.search(NORTH, query) or marlows.search(NORTH)
+    assert sorted(hit.text[start:end] for start, end in hit.marks) == sorted(marked)
+
+
+class TestBeforePassagesAreMade:
+    """A record that has just come in."""
+
+    def test_it_counts_as_being_processed(self, db: Connection, marlows: House) -> None:
+        record_id = marlows.add("We sailed north.")
+        House(db, "The Others").add("We sailed north.")
+        assert records_processing(db, marlows.family.id) == 1
+        db.execute("UPDATE ledger SET due_at = NULL WHERE record_id = %s", (record_id,))
+        assert records_processing(db, marlows.family.id) == 0
+
+    def test_its_words_are_found(self, db: Connection, marlows: House) -> None:
+        marlows.add("We baked bread.")
+        record_id = marlows.add("We waited. " * 100 + "Then we sailed north.")
+        House(db, "The Others").add("We sailed north.")
+        (hit,) = search_unembedded(db, "sailed north", owner_id=marlows.family.id)
+        assert (hit.record_id, hit.by, hit.similarity) == (record_id, "Rose", None)
+        assert hit.text.endswith("Then we sailed north.")
+        assert len(hit.text) < 600
+        assert [hit.text[start:end] for start, end in hit.marks] == ["sailed", "north"]
+
+    def test_a_recording_without_a_transcript_has_no_words(
+        self, db: Connection, marlows: House
+    ) -> None:
+        record_id = marlows.add("")
+        db.execute(
+            "UPDATE responses SET text = NULL, audio_key = 'a' WHERE record_id = %s", (record_id,)
+        )
+        assert search_unembedded(db, "sailed", owner_id=marlows.family.id) == []
 
 
 class TestTheVectorIndex:

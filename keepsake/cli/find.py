@@ -6,19 +6,35 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keepsake.cli.shell import Json, console, open_database, print_json
+from keepsake.counted import counted
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from keepsake.search import Hit
+    from rich.console import Console
+
+    from keepsake.search import Answer, Hit
+
+MARKED = "bold yellow"
 
 
 def search(
     owner: Annotated[str, typer.Argument(help="Name, short name or id of a family or owner.")],
     query: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
     limit: Annotated[int, typer.Option(min=1, max=50, help="Most hits.")] = 5,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Show how near each hit is, and its score.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the nearest even if they are far from the query.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Search what an owner keeps, stories and bookmarks alike, by meaning and by words."""
+    """Search what an owner keeps, stories and bookmarks alike, by meaning and by words.
+
+    Words, "phrases", -exclusions and `or` are understood as in a web search. A record is one hit.
+    Words of the query are marked: with *asterisks* where the output is no terminal, and with
+    offsets into the text under --json.
+    """
     from keepsake.owners import find_owner
     from keepsake.search import ask
     from keepsake.settings import load_settings
@@ -28,26 +44,78 @@ def search(
     settings = load_settings()
     with open_database(settings) as connection:
         home = find_owner(connection, owner)
-        hits = asyncio.run(ask(connection, settings, query, owner_id=home.id, limit=limit))
+        answer = asyncio.run(
+            ask(
+                connection,
+                settings,
+                query,
+                owner_id=home.id,
+                limit=limit,
+                however_far=everything,
+            )
+        )
     if json:
-        print_json(hits)
-    elif not hits:
-        typer.echo(f"{home.name} has nothing to search yet.")
-    for hit in [] if json else hits:
-        _print(hit)
+        print_json(answer.hits)
+    else:
+        out = console()
+        for hit in answer.hits:
+            _print(hit, out, scores=scores)
+    for remark in _remarks(answer, home.name):
+        console(stderr=json).print(remark)  # a script reads one document and nothing else
 
 
-def _print(hit: "Hit") -> None:
-    out = console()
+def _remarks(answer: "Answer", name: str) -> list[str]:
+    """What there is to say beside the hits."""
+    remarks = []
+    if not answer.hits and answer.anything:
+        remarks.append(
+            f"Nothing that {name} keeps is near to this. `--all` shows the nearest all the same."
+        )
+    elif not answer.hits and not answer.processing and not answer.of_other_models:
+        remarks.append(f"{name} has nothing to search yet.")
+    if answer.processing:
+        are, their = ("is", "its") if answer.processing == 1 else ("are", "their")
+        remarks.append(
+            f"{counted(answer.processing, 'record')} of {name} {are} still being processed: "
+            f"{their} text is searched by words only, as far as it is known."
+        )
+    if answer.of_other_models:
+        remarks.append(
+            "Some records were embedded by another model and were not searched: materialise "
+            "`passages` and `bookmark_passages` (docs/settings.md)."
+        )
+    return remarks
+
+
+def _print(hit: "Hit", out: "Console", *, scores: bool) -> None:
     at = (
         ""
         if hit.starts_at is None
         else f", at {hit.starts_at // 60:.0f}:{hit.starts_at % 60:02.0f}"
     )
-    title = hit.title or f"Record {hit.record_id}"
-    out.print(title, style="bold")
+    out.print(hit.title or f"Record {hit.record_id}", style="bold")
     by = f"{hit.by}, " if hit.by else ""
     out.print(f"{by}{hit.recorded_at:%Y-%m-%d}{at} (record {hit.record_id})", style="dim")
+    if scores:
+        near = "by words only" if hit.similarity is None else f"similarity {hit.similarity:.3f}"
+        out.print(f"{near}, score {hit.score:.4f}", style="dim")
     if hit.url:
         out.print(hit.url)
-    out.print(f"{hit.text}\n", soft_wrap=False)
+    _print_marked(hit, out)
+
+
+def _print_marked(hit: "Hit", out: "Console") -> None:
+    from rich.text import Text
+
+    from keepsake.cli.tables import CONTROLS
+
+    text = Text()
+    end = 0
+    for start, stop in hit.marks:
+        word = hit.text[start:stop]
+        text.append(hit.text[end:start].translate(CONTROLS))
+        text.append(word if out.is_terminal else f"*{word}*", style=MARKED)
+        end = stop
+    text.append(hit.text[end:].translate(CONTROLS))
+    out.print(text, soft_wrap=not out.is_terminal)
+    out.print()

@@ -83,12 +83,12 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
             line(out, "summary", found.summary)
         if found.keywords:
             line(out, "keywords", ", ".join(word.keyword for word in found.keywords))
-    hits = asyncio.run(
+    answer = asyncio.run(
         ask(stage.connection, stage.settings, SEARCH, owner_id=owner(stage).id, limit=1)
     )
     out.print()
     out.print(f"Search in bookmarks: “{SEARCH}”", style="bold cyan")
-    for hit in hits:
+    for hit in answer.hits:
         out.print(f"{hit.title or 'untitled'}, record {hit.record_id}", style="dim")
         out.print(f"  {shorten(hit.text, 300, placeholder=' ...')}", soft_wrap=False)
 

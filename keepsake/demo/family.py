@@ -70,7 +70,7 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
         _show_story(kept(connection, record_id), stage.objects, stage.console)
     home = family.find_family(connection, memories.FAMILY)
     found = ask(connection, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)
-    _show_search(memories.SEARCH, asyncio.run(found), stage.console)
+    _show_search(memories.SEARCH, asyncio.run(found).hits, stage.console)
 
 
 def _show_story(found: Kept, objects: ObjectStore, console: "Console") -> None:
