@@ -1,6 +1,6 @@
 """`keepsake digest`."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,32 +8,90 @@ import typer
 from keepsake.cli.shell import Json, console, open_database, print_json
 
 if TYPE_CHECKING:
+    from keepsake.database import Connection
+    from keepsake.owners import Owner
     from keepsake.running.digest import Digest
+    from keepsake.running.weekly import Week
 
 
 def digest(
     owner: Annotated[str | None, typer.Option(help="Whose week; default: KEEPSAKE_OWNER.")] = None,
     week: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Any day of the week; default: the newest digest."),
+        str | None,
+        typer.Option(
+            help="2026-W46, any day of it (2026-11-12), or last: the week before this one. "
+            "Default: the newest."
+        ),
     ] = None,
+    make: Annotated[
+        bool, typer.Option("--make", help="Make it now, without waiting for the night.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show what a week of running came to, and where its page is."""
+    """Show what a week of running came to, and where its page is.
+
+    Digests are made at 04:30 UTC for weeks with new runs or letters; --make makes one now. No model
+    is asked. A week that is not over is told so far.
+    """
     from keepsake.clients.objects import open_objects
     from keepsake.owners import owner_or_default
     from keepsake.running.digest import find_digest
+    from keepsake.running.weekly import look_at_week, make_digests, week_named
     from keepsake.settings import load_settings
 
     settings = load_settings()
+    objects = open_objects(settings)
     with open_database(settings) as connection:
         runner = owner_or_default(connection, settings, owner)
-        found, key = find_digest(connection, runner, week.date() if week else None)
-    url = open_objects(settings).url(key)
+        today = datetime.now(UTC).astimezone(runner.zone).date()
+        day = week_named(week, today) if week else None
+        if make:
+            day = _with_runs(connection, runner, day)
+            make_digests(connection, objects, runner, [day])
+        found, key = find_digest(connection, runner, day)
+        now = look_at_week(connection, runner, found.week)
+    url = objects.url(key)
     if json:
         print_json({"page": url, "facts": found.model_dump(mode="json")})
     else:
         _print(found, url)
+        _print_missing(now)
+
+
+def _with_runs(connection: "Connection", runner: "Owner", week: date | None) -> date:
+    """The week to make, or the newest with a run.
+
+    Raises:
+        InvalidInput: there is no run in it.
+    """
+    from keepsake.errors import InvalidInput
+    from keepsake.running.weekly import look_at_week, newest_week
+
+    week = week or newest_week(connection, runner)
+    if week is None:
+        raise InvalidInput(f"{runner.slug} has no runs: a digest is made of those")
+    now = look_at_week(connection, runner, week)
+    if now.runs:
+        return week
+    waits = f": {now.to_come} of its activities are still to be computed" if now.to_come else ""
+    raise InvalidInput(f"{runner.slug} has no run in the week of {week}{waits}")
+
+
+def _print_missing(now: "Week") -> None:
+    """What is not in the digest yet, and how it comes in."""
+    out = console()
+    if now.newer:
+        runs = "1 run is" if now.newer == 1 else f"{now.newer:,} runs are"
+        out.print(f"{runs} newer than this digest: --make makes it again")
+    if now.to_come:
+        some = "1 activity" if now.to_come == 1 else f"{now.to_come:,} activities"
+        out.print(f"{some} of this week still to be computed or written about: `keepsake status`")
+
+
+def _so_far(found: "Digest") -> str:
+    from keepsake.running.page import day
+
+    return f", so far: as of {day(found.so_far)}" if found.so_far else ""
 
 
 def _print(found: "Digest", url: str) -> None:
@@ -41,7 +99,8 @@ def _print(found: "Digest", url: str) -> None:
     from keepsake.running.wording import clock, span
 
     out, total = console(), found.total
-    out.print(f"{found.owner}, {day(found.week)} to {day(found.last_day)} {found.last_day.year}")
+    until = f"{day(found.last_day)} {found.last_day.year}{_so_far(found)}"
+    out.print(f"{found.owner}, {day(found.week)} to {until}")
     usually = f", usually {km(found.before4)} km" if found.before4 is not None else ""
     runs = "1 run" if total.runs == 1 else f"{total.runs} runs"
     out.print(f"{runs}, {km(total.distance)} km{usually}, {clock(total.moving)} moving")

@@ -2,7 +2,7 @@
 
 A week is told as it stood when it ended; later runs do not change what earlier ones are compared
 with. How the facts look on a page is not here (`page.py`), nor when they are made
-(`assets/running/weekly_digests.py`).
+(`weekly.py`).
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from keepsake.running.trends import Comparison, Effortful, Facts, Number, Trend
 if TYPE_CHECKING:
     import pandas as pd
 
+EVERY_NIGHT = "04:30 UTC"  # when the schedule makes those that are missing or out of date
 WEEKS_SHOWN = 16
 EFFICIENCY_DAYS = 26 * 7
 INTENSITY_DAYS = 4 * 7
@@ -66,6 +67,7 @@ class Digest(Facts):
     owner: str
     time_zone: str
     week: date
+    so_far: date | None = None  # the day it was made on, where the week was not over
     total: WeekSum
     before4: Number | None  # mean distance of the four weeks before
     load_ratio: Number | None
@@ -88,7 +90,12 @@ class Digest(Facts):
 
 
 def make_digest(
-    owner: Owner, runs: "pd.DataFrame", efforts: Sequence[Effort], week: date
+    owner: Owner,
+    runs: "pd.DataFrame",
+    efforts: Sequence[Effort],
+    week: date,
+    *,
+    so_far: date | None = None,
 ) -> Digest:
     """The facts of the week that begins with the Monday `week`.
 
@@ -97,6 +104,7 @@ def make_digest(
         runs: all of the owner's runs, at least one of them in the week.
         efforts: the best efforts of the days before the week's end.
         week: its Monday.
+        so_far: today, where the week is not over: it is compared with no whole one.
     """
     import numpy as np
     import pandas as pd
@@ -114,9 +122,10 @@ def make_digest(
         owner=owner.name,
         time_zone=owner.time_zone,
         week=week,
+        so_far=so_far,
         total=weeks[-1],
         before4=_known(by_week.iloc[-1]["before4"]),
-        load_ratio=trends.load_ratio(by_week),
+        load_ratio=None if so_far else trends.load_ratio(by_week),
         weeks_in_a_row=trends.weeks_in_a_row(by_week),
         eddington=trends.eddington(runs),
         weeks=tuple(weeks),
@@ -127,7 +136,7 @@ def make_digest(
         intensity=trends.intensity(runs[runs["week"] == first]),
         intensity4=trends.intensity(runs[ago <= INTENSITY_DAYS]),
         predictions=tuple(predict(efforts)),
-        suggestions=tuple(suggest(runs, by_week, first)),
+        suggestions=tuple(suggest(runs, by_week, first, over=so_far is None)),
     )
 
 
@@ -135,7 +144,7 @@ def find_digest(connection: Connection, owner: Owner, day: date | None) -> tuple
     """The digest of the week that `day` is in, or the newest, and the key of its page.
 
     Raises:
-        InvalidInput: there is none.
+        InvalidInput: there is none. The message says when it comes, and how to make it now.
     """
     week = day and monday(day)
     row = connection.execute(
@@ -146,9 +155,10 @@ def find_digest(connection: Connection, owner: Owner, day: date | None) -> tuple
     ).fetchone()
     if row is None:
         which = f"of the week of {week}" if week else "yet"
+        named = f" --week {week}" if week else ""
         raise InvalidInput(
-            f"{owner.slug} has no digest {which}: they are made every night for weeks with runs; "
-            "materialise `weekly_digests` for one now"
+            f"{owner.slug} has no digest {which}: they are made at {EVERY_NIGHT} for weeks with "
+            f"runs; `keepsake digest --make --owner {owner.slug}{named}` makes it now"
         )
     return Digest.model_validate(row[0]), row[1]
 

@@ -137,7 +137,8 @@ def runners_between(connection: Connection, start: date, end: date) -> list[Owne
 def outdated_weeks(connection: Connection, *, limit: int) -> list[date]:
     """Mondays of weeks with a run that no digest tells of yet, or not as it is now; newest first.
 
-    A run is told anew when its facts or its letter were written after the digest.
+    A run is told anew when its facts or its letter were written after the digest, and a week that
+    was told before it was over is told once more.
     """
     return _outdated(connection, "week", ["activities", "letters"], limit)
 
@@ -158,7 +159,10 @@ _OUTDATED = {
           AND (made.made_at IS NULL OR EXISTS (
               SELECT FROM ledger l WHERE l.record_id = a.record_id AND l.step = ANY(%(steps)s)
                 -- A result is dated by the start of the transaction that brought it.
-                AND l.finished_at > made.made_at - interval '1 minute'))
+                AND l.finished_at > made.made_at - interval '1 minute')
+            -- It was made before its week was over, which it is now.
+            OR made.facts->>'so_far' IS NOT NULL
+              AND (t.first_day + interval '1 {unit}') AT TIME ZONE o.time_zone <= now())
         ORDER BY first_day DESC LIMIT %(limit)s
     """  # noqa: S608  # put together from the two pairs below
     for unit, table in (("week", "weekly_digests"), ("month", "trends"))

@@ -27,15 +27,18 @@ class Suggestion(Facts):
 
 
 def suggest(
-    runs: "pd.DataFrame", by_week: "pd.DataFrame", week: "pd.Timestamp"
+    runs: "pd.DataFrame", by_week: "pd.DataFrame", week: "pd.Timestamp", *, over: bool = True
 ) -> list[Suggestion]:
-    """What the week that begins with `week` suggests. `runs` and `by_week` end with it."""
+    """What the week that begins with `week` suggests. `runs` and `by_week` end with it.
+
+    Of a week that is not `over` nothing is said that its last days may change.
+    """
     this = runs[runs["week"] == week]
     found = (
         _spike(runs, this),
         _jump(by_week),
         _hard(runs, week),
-        _long_run(runs, by_week, week),
+        _long_run(runs, by_week, week) if over else None,
         _drift(this),
     )
     return [suggestion for suggestion in found if suggestion]

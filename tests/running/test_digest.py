@@ -2,20 +2,23 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from assets.running.trends import trends
 from assets.running.weekly_digests import weekly_digests
 from keepsake.cli import app
+from keepsake.database import connect
 from keepsake.running.digest import Digest
+from keepsake.running.history import monday, outdated_weeks
 from keepsake.running.months import Month
+from keepsake.running.weekly import week_named
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 from resources.objects import objects_resource
@@ -337,3 +340,92 @@ def test_the_command_says_when_there_is_no_digest(ada: Runner) -> None:
     shown = CliRunner().invoke(app, ["digest", "--owner", "ada", "--week", WEEK])
     assert shown.exit_code == 2
     assert "ada has no digest of the week of 2026-05-04" in shown.output
+
+
+def shown(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["digest", "--owner", "ada", *arguments])
+
+
+class TestMadeNow:
+    """`keepsake digest --make`."""
+
+    def test_is_the_same_digest_and_page_as_the_schedule_makes(
+        self, ada: Runner, instance: dg.DagsterInstance
+    ) -> None:
+        full_week(ada)
+        made = shown("--make", "--week", "2026-W19")
+        assert made.exit_code == 0, made.output
+        assert "1 run, 10.0 km, usually 10.0 km, 51:40 moving" in made.output
+        by_hand = stored(ada)
+        materialize(instance, weekly_digests, WEEK)
+        assert (by_hand[0], by_hand[2]) == (stored(ada)[0], stored(ada)[2])
+
+    def test_is_that_of_the_newest_week_with_a_run(self, ada: Runner) -> None:
+        ada.ran("2026-04-20T07:00", 8)
+        ada.ran("2026-05-10T23:30", 9)  # Sunday night in Berlin
+        assert "4 May to 10 May 2026" in shown("--make").output
+        assert "20 April to 26 April 2026" in shown("--make", "--week", "2026-04-22").output
+
+    def test_of_a_week_that_is_not_over_says_so_far(self, ada: Runner) -> None:
+        today = datetime.now(UTC).astimezone(ada.owner.zone)
+        ada.ran(f"{today:%Y-%m-%d}T00:00")
+        told = f"so far: as of {today.day} {today:%B}"
+        assert told in shown("--make").output
+        digest, page, _ = stored(ada, f"{monday(today.date())}")
+        assert digest.so_far == today.date()
+        assert told in page.words
+        assert "asks for a change so far" in page.words
+
+    def test_says_what_is_newer_and_what_is_still_to_come(self, ada: Runner) -> None:
+        ada.ran("2026-05-05T07:00")
+        shown("--make")
+        assert "newer than" not in shown().output
+        late = ada.ran("2026-05-06T07:00", known_for=-timedelta(hours=1))
+        assert "1 run is newer than this digest: --make makes it again" in shown().output
+        ada.rows("UPDATE ledger SET due_at = now() WHERE record_id = %s RETURNING 1", late)
+        assert "1 activity of this week still to be computed" in shown().output
+
+    @pytest.mark.parametrize(
+        ("week", "said"),
+        [
+            ("2026-W20", "ada has no run in the week of 2026-05-11"),
+            ("soon", "is no week: write 2026-W46"),
+            ("2026-W60", "is no week"),
+        ],
+    )
+    def test_is_refused_where_there_is_nothing_to_tell(
+        self, ada: Runner, week: str, said: str
+    ) -> None:
+        ada.ran("2026-05-05T07:00")
+        refused = shown("--make", "--week", week)
+        assert (refused.exit_code, said in refused.output) == (2, True)
+
+    def test_is_refused_without_runs(self, ada: Runner) -> None:
+        assert "ada has no runs" in shown("--make").output
+
+    def test_comes_by_itself_too_and_the_command_says_when(self, ada: Runner) -> None:
+        said = shown("--week", "2026-W19").output
+        assert "at 04:30 UTC" in said
+        assert "`keepsake digest --make --owner ada --week 2026-05-04` makes it now" in said
+
+
+@pytest.mark.parametrize(
+    ("named", "week"),
+    [
+        ("2026-W19", "2026-05-04"),
+        ("2026-05-10", "2026-05-04"),
+        ("last", "2026-05-04"),
+        ("2020-W53", "2020-12-28"),
+    ],
+)
+def test_a_week_is_named_by_its_number_a_day_or_as_the_last(named: str, week: str) -> None:
+    assert week_named(named, date(2026, 5, 12)).isoformat() == week
+
+
+def test_a_week_that_was_told_so_far_is_told_once_more_when_it_is_over(ada: Runner) -> None:
+    ada.ran("2026-05-05T07:00")
+    shown("--make")
+    with connect(ada.url) as db:
+        assert outdated_weeks(db, limit=9) == []
+        db.execute('UPDATE weekly_digests SET facts = facts || \'{"so_far": "2026-05-06"}\'')
+        assert outdated_weeks(db, limit=9) == [date(2026, 5, 4)]
