@@ -31,6 +31,8 @@ _HIDDEN = (
     " or self::dialog[not(@open)]]"
 )
 _SPACE = re.compile(r"\s+")
+# What the HTML parser lets through and refuses to have set as text.
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BLOCKS = frozenset(
     ["address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd",
      "details", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2",
@@ -153,7 +155,7 @@ def _write_formula(formula: Any) -> None:
 
 def _replace(element: Any, formula: str | None) -> None:
     """Put a formula in the place of an element, between dollars if it has no marks of its own."""
-    plain = _SPACE.sub(" ", formula or "").strip()
+    plain = _SPACE.sub(" ", NOT_IN_XML.sub("", formula or "")).strip()
     is_marked = plain[:1] in ("$", "\\") and plain[-1:] in ("$", "]", ")")
     marked = plain if is_marked or not plain else f"${plain}$"
     tail = element.tail

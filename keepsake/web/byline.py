@@ -8,8 +8,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
+
+from keepsake.web.article import NOT_IN_XML
 
 LONGEST_NAME = 80  # characters of one name
 MOST_WORDS = 7
@@ -92,16 +94,21 @@ def find_author(tree: Any) -> str | None:
     return None
 
 
-def find_date(tree: Any, address: str) -> date | None:
-    """When the page was published, by what it states or by the byline at its head."""
-    from htmldate import find_date as stated
+def find_date(tree: Any, stated: str | None) -> date | None:
+    """When the page was published: as it states it, or by the byline at its head.
 
-    for source in (tree, *map(_as_page, _byline_texts(tree))):
-        found = stated(source, extensive_search=False, original_date=True, url=address)
+    Args:
+        tree: as for `find_author`.
+        stated: what its metadata says, by ISO 8601.
+    """
+    from htmldate import find_date as find
+
+    said = (find(_as_page(t), extensive_search=False) for t in _byline_texts(tree))
+    for text in chain([stated], said):
         try:
-            return date.fromisoformat(found or "")
+            return date.fromisoformat(text or "")
         except ValueError:
-            address = ""  # what the address says has been seen
+            continue
     return None
 
 
@@ -204,7 +211,7 @@ def _as_page(text: str) -> Any:
     from lxml import html  # type: ignore[import-untyped]
 
     page = html.fromstring("<html><body><div class='date'></div></body></html>")
-    page.find(".//div").text = text
+    page.find(".//div").text = NOT_IN_XML.sub("", text)
     return page
 
 

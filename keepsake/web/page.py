@@ -249,7 +249,7 @@ def _read_html(markup: str, url: str) -> Page:
     return replace(
         page,
         author=_line(find_author(tree)),
-        published_on=find_date(tree, url),
+        published_on=find_date(tree, said.date),
         text=text,
         words=words,
         note=_note(words, asks_for_password),
@@ -258,11 +258,11 @@ def _read_html(markup: str, url: str) -> Page:
 
 
 def _tree(markup: str) -> Any:
-    """The page as a tree; None if there is nothing in it."""
+    """The page as a tree below `<html>`; None if there is nothing in it."""
     from trafilatura import load_html
 
     tree = load_html(markup)
-    if tree is None:  # a piece of HTML rather than a page
+    if tree is None or tree.tag != "html":  # a piece of HTML rather than a page
         tree = load_html(f"<html><body>{markup}</body></html>")
     return tree
 
@@ -287,6 +287,7 @@ def _title(tree: Any) -> str | None:
             tree,
             "//meta[@property='og:title']/@content",
             "string(//head/title)",
+            "string(//title[not(ancestor::svg)])",
             "string(//h1)",
         )
     )

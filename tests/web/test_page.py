@@ -398,3 +398,14 @@ def test_text_and_lines_have_a_bound() -> None:
 
 def test_deep_nesting_is_survived() -> None:
     read(page(body="<div>" * 20_000 + WORDS))
+
+
+def test_a_page_is_read_whatever_stands_before_it() -> None:
+    said = read(f"<math>{page('<title>Boats</title>', f'<article><p>{WORDS}</p></article>')}")
+    assert (said.title, said.text) == ("Boats", WORDS)
+
+
+def test_control_characters_in_a_formula_or_a_byline_are_left_out() -> None:
+    formula = '<math alttext="a&#x1;b"></math><img class="tex" alt="c\ufffed">'
+    said = read(page(body=f"<p class='byline'>By Ida&#x1; Holm</p><p>{formula} {WORDS}</p>"))
+    assert "$ab$$cd$" in said.text
