@@ -11,7 +11,15 @@ from rich.console import Console
 from benchmarks.results import Figure, save, show
 from benchmarks.site import forget_own_settings
 
-NAMES = ("throughput", "bookmarks", "imports", "latency", "local_models", "search")
+NAMES = (
+    "throughput",
+    "bookmarks",
+    "imports",
+    "latency",
+    "local_models",
+    "search",
+    "long_recordings",
+)
 
 
 def main() -> int:

@@ -291,7 +291,16 @@ async def _transcription(transcription: "Transcription", spoken: "asyncio.Task[b
         )
     times = "with" if heard.words else "without"
     until = f"; its provider ends it on {end}: name another in TRANSCRIPTION_MODEL" if end else ""
-    return f"{transcription.model} hears, {times} the times of words{until}"
+    languages = _languages(transcription)
+    return f"{transcription.model} hears {languages}, {times} the times of words{until}"
+
+
+def _languages(transcription: "Transcription") -> str:
+    """What the model understands, as far as its capabilities tell."""
+    can = transcription.capabilities
+    if can.languages:
+        return f"only {', '.join(can.languages)}"
+    return "the language it finds out" if can.detects else "the language it is told"
 
 
 def _role_mend(endpoint: Endpoint) -> str:

@@ -38,9 +38,11 @@ PATHS = frozenset({"keepsake_home", "prices_file", "notify_config"})
 LOCAL_MODELS: dict[Role, str] = {
     "chat": "smollm2-135m-instruct",
     "embeddings": USE,
-    "transcription": "whisper-tiny.en",
+    "transcription": "whisper-base",
     "speech": "hibari",
 }
+# Roles for which the embedded server has more than one model, the default first.
+LOCAL_CHOICES: dict[Role, tuple[str, ...]] = {"transcription": ("whisper-base", "whisper-tiny.en")}
 
 
 class Endpoint(BaseModel):
@@ -133,7 +135,11 @@ class Settings(BaseSettings):
     )
     transcription_base_url: str = Field("", description="Base URL. Empty: the embedded model.")
     transcription_api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint.")
-    transcription_model: str = Field("", description="Model name as the endpoint knows it.")
+    transcription_model: str = Field(
+        "",
+        description="Model name as the endpoint knows it. Embedded: `whisper-base` (the default, "
+        "many languages) or `whisper-tiny.en` (English only, for small machines).",
+    )
     transcription_concurrency: int = Field(0, ge=0, description="Calls at once. 0: 1 embedded, 8.")
     transcription_timeout: float = Field(600.0, gt=0, description="Seconds one call may take.")
 

@@ -22,7 +22,7 @@ from keepsake.demo.stage import Stage
 from keepsake.demo.watch import progress
 from keepsake.local.up import Addresses
 from keepsake.running.compute import compute
-from keepsake.settings import load_settings
+from keepsake.settings import LOCAL_MODELS, load_settings
 from keepsake.text import text_key, word_count
 from keepsake.web.page import read_page
 
@@ -58,7 +58,7 @@ async def test_each_recording_says_its_text(
 ) -> None:
     assert memory.audio is not None
     monkeypatch.setenv("TRANSCRIPTION_BASE_URL", models_url)
-    monkeypatch.setenv("TRANSCRIPTION_MODEL", "whisper-tiny.en")
+    monkeypatch.setenv("TRANSCRIPTION_MODEL", LOCAL_MODELS["transcription"])
     async with open_models(load_settings()) as models:
         heard = await models.transcription.transcribe(
             memory.audio.read_bytes(), filename=memory.audio.name, language="en"

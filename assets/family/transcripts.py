@@ -1,9 +1,9 @@
 """What was said, with the time of each word.
 
-A recording is decoded as a stream, cut at quiet points into pieces of a few minutes, and the
-pieces are transcribed side by side. A written response is its own transcript. What a listener
-could not trust is kept beside it as issues: a recording that breaks off, long silences, and loops,
-words a model repeats over and over where nothing was said.
+A recording is decoded as a stream, cut at quiet points into pieces of a few minutes that overlap,
+and the pieces are transcribed side by side and joined. A written response is its own transcript.
+What a listener could not trust is kept beside it as issues: a recording that breaks off, long
+silences, another language than expected, and what a model wrote down though nobody said it.
 """
 
 import asyncio
@@ -12,24 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from assets.line_assets import StepAsset
-from keepsake.clients.transcription import Heard, Segment, Word
+from keepsake.clients.transcription import Segment, Word
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import PermanentError
 from keepsake.family import Response
 from keepsake.line import Step
 from keepsake.realign import realigned
-from keepsake.text import Spoken, loops
+from keepsake.text import Spoken
 from resources.tools import Tools
-
-if TYPE_CHECKING:
-    from keepsake.audio.recording import Chunk, Recording
-
-W = TypeVar("W", Word, Segment)
-
-PIECES_AT_ONCE = 2  # of one recording: enough to hide waiting, few enough to leave room for others
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,8 @@ async def transcribe(response: Response, tools: Tools) -> Transcript:
     """The transcript of a response.
 
     Raises:
-        PermanentError: the recording cannot be decoded, is too long, or nobody speaks in it.
+        PermanentError: the recording cannot be decoded, is too long, nobody speaks in it, or the
+            model does not know its language.
     """
     if response.text is not None:
         return Transcript(response.text, response.language, None)
@@ -120,113 +114,26 @@ async def _with_raw(connection: AsyncConnection, record_id: int) -> Transcript |
 
 
 async def _transcribe_file(path: Path, response: Response, tools: Tools) -> Transcript:
-    from keepsake.audio.recording import Recording
+    from keepsake.listening import listen, open_recording
 
-    recording = Recording(path, max_seconds=60 * tools.settings.max_audio_minutes)
-    heard = await _listen(recording, response, tools)
-    issues = [issue for _, _, found in heard for issue in found]
-    text = " ".join(piece.text.strip() for _, piece, _ in heard if piece.text.strip())
-    if not text:
-        raise PermanentError(
-            f"no speech was found in {recording.heard.duration:.1f} s of audio "
-            f"(loudest {recording.heard.peak_db:.0f} dBFS): check the recording"
-        )
+    model = tools.models.transcription
+    recording = open_recording(path, model, max_seconds=60 * tools.settings.max_audio_minutes)
+    written = await listen(
+        recording,
+        model,
+        language=response.language,
+        hints=(response.member, response.family),
+        decoding=tools.audio,
+    )
     return Transcript(
-        text=text,
-        language=heard[0][1].language or response.language,
+        text=written.text,
+        language=written.language,
         duration=recording.heard.duration,
-        segments=tuple(_shifted(s, start) for start, piece, _ in heard for s in piece.segments),
-        words=tuple(_shifted(w, start) for start, piece, _ in heard for w in piece.words),
-        issues=(*_recording_issues(recording), *issues),
-        raw=tuple({"starts_at": start, **piece.raw} for start, piece, _ in heard),
+        segments=written.segments,
+        words=written.words,
+        issues=written.issues,
+        raw=written.raw,
     )
-
-
-async def _listen(
-    recording: "Recording", response: Response, tools: Tools
-) -> list[tuple[float, Heard, list[dict[str, Any]]]]:
-    """The pieces of a recording in order: start in seconds, what was heard, what is doubtful."""
-    pieces = recording.chunks()
-    places = asyncio.Semaphore(PIECES_AT_ONCE)
-    tasks = []
-    try:
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await places.acquire()
-                async with tools.audio:
-                    piece = await asyncio.to_thread(next, pieces, None)
-                if piece is None:
-                    break
-                tasks.append(group.create_task(_hear(piece, places, response, tools)))
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None  # the others were cancelled for its sake
-    return [task.result() for task in tasks]
-
-
-async def _hear(
-    piece: "Chunk", places: asyncio.Semaphore, response: Response, tools: Tools
-) -> tuple[float, Heard, list[dict[str, Any]]]:
-    try:
-        if piece.silent:  # a model asked all the same makes words up
-            return piece.start, Heard("", None, piece.duration, (), (), {}), []
-        heard = await tools.models.transcription.transcribe(
-            piece.data,
-            filename=piece.filename,
-            language=response.language,
-            hints=(response.member, response.family),
-        )
-        return piece.start, *_without_loops(heard, piece.start)
-    finally:
-        places.release()
-
-
-def _without_loops(heard: Heard, offset: float) -> tuple[Heard, list[dict[str, Any]]]:
-    """What was heard with each loop said once, and an issue for each. `raw` keeps them."""
-    said = [word.text for word in heard.words] or heard.text.split()
-    found = loops(said)
-    if not found:
-        return heard, []
-    dropped = {at for loop in found for at in range(loop.start + loop.length, loop.end)}
-    kept = [at for at in range(len(said)) if at not in dropped]
-    issues = []
-    for loop in found:
-        issue: dict[str, Any] = {"kind": "loop", "words": loop.length, "times": loop.times}
-        if heard.words:
-            issue["start"] = round(offset + heard.words[loop.start].start, 2)
-            issue["end"] = round(offset + heard.words[loop.end - 1].end, 2)
-        issues.append(issue)
-    return (
-        Heard(
-            text=" ".join(said[at].strip() for at in kept),
-            language=heard.language,
-            duration=heard.duration,
-            segments=heard.segments,
-            words=tuple(heard.words[at] for at in kept) if heard.words else (),
-            raw=heard.raw,
-        ),
-        issues,
-    )
-
-
-def _recording_issues(recording: "Recording") -> list[dict[str, Any]]:
-    heard = recording.heard
-    issues: list[dict[str, Any]] = [
-        {"kind": "silence", "start": round(span.start, 2), "end": round(span.end, 2)}
-        for span in heard.silences
-    ]
-    if heard.truncated:
-        issues.append(
-            {
-                "kind": "truncated",
-                "start": round(heard.duration, 2),
-                "end": round(heard.declared_seconds or heard.duration, 2),
-            }
-        )
-    return issues
-
-
-def _shifted(piece: W, seconds: float) -> W:
-    return type(piece)(piece.text, round(piece.start + seconds, 3), round(piece.end + seconds, 3))
 
 
 async def save(connection: AsyncConnection, results: Sequence[tuple[int, Transcript]]) -> None:
@@ -271,7 +178,7 @@ def _json(pieces: Sequence[Word | Segment]) -> str:
 TRANSCRIPTS = StepAsset(
     Step(
         name="transcripts",
-        version="1",
+        version="2",
         roles=("transcription",),
         make=worded,
         save=save,
@@ -282,11 +189,11 @@ TRANSCRIPTS = StepAsset(
     columns=[
         ("record_id", "bigint", "the response"),
         ("text", "text", "what was said, or written"),
-        ("language", "text", "ISO 639 code"),
+        ("language", "text", "ISO 639-1 code: as it was heard, else as the family's"),
         ("duration", "real", "seconds; empty for a written response"),
         ("segments", "jsonb", "[text, start, end] in seconds"),
         ("words", "jsonb", "[text, start, end] in seconds; empty if the model gives no word times"),
-        ("issues", "jsonb", "loops, long silences, truncation"),
+        ("issues", "jsonb", "what not to trust, and what was left out"),
         ("raw", "jsonb", "the provider's answers as they came"),
     ],
 )

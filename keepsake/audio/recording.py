@@ -5,7 +5,8 @@
         ...
     recording.heard                     # truncated? silent? where are the long silences?
 
-Cuts fall where it is quietest, so that no word is cut in two. What the words are is the
+Cuts fall where it is quietest. Where there is no pause, as over music, a word may still be cut in
+two: with an overlap both chunks hold what is said around the cut. What the words are is the
 transcription client's business.
 """
 
@@ -45,17 +46,21 @@ class Span:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Part of a recording as a FLAC file; times in seconds on the recording's clock."""
+    """Part of a recording as a FLAC file; times in seconds on the recording's clock.
+
+    From `cut` on, it is to be believed rather than the chunk before, which may end later.
+    """
 
     start: float
     duration: float
     data: bytes
     peak_db: float
+    cut: float
 
     @property
     def filename(self) -> str:
         """A name that tells an endpoint the format."""
-        return f"{self.start:.0f}s.flac"
+        return f"{self.start:.3f}s.flac"
 
     @property
     def silent(self) -> bool:
@@ -75,6 +80,8 @@ class Heard:
         peak_db: loudest sample, dBFS.
         spread_db: from the quiet to the loud tenths of a second (10th to 95th percentile).
         silences: silences of 4 s and more, in order.
+        track: which audio track was decoded, counted from 1.
+        tracks: how many the file has.
     """
 
     duration: float
@@ -84,6 +91,8 @@ class Heard:
     peak_db: float
     spread_db: float
     silences: tuple[Span, ...]
+    track: int
+    tracks: int
 
     @property
     def truncated(self) -> bool:
@@ -108,15 +117,23 @@ class Recording:
 
     Args:
         path: the file, in any format that FFmpeg reads.
-        chunk_seconds: wanted length of a chunk; none is longer than 1.1 times this.
+        chunk_seconds: wanted length of a chunk; none is longer than 1.1 times this and two
+            overlaps.
         max_seconds: longest recording accepted.
+        overlap_seconds: how far two chunks reach over the cut between them, each.
     """
 
     def __init__(
-        self, path: Path, *, chunk_seconds: float = 300.0, max_seconds: float = 7200.0
+        self,
+        path: Path,
+        *,
+        chunk_seconds: float = 300.0,
+        max_seconds: float = 7200.0,
+        overlap_seconds: float = 0.0,
     ) -> None:
         self._path = path
         self._chunk_samples = round(chunk_seconds * RATE)
+        self._overlap = round(overlap_seconds * RATE)
         self._max_seconds = max_seconds
         self._levels = _Levels()
         self._heard: Heard | None = None
@@ -140,9 +157,9 @@ class Recording:
             self._heard = self._sum_up(source)
 
     def _cut(self, source: Source) -> Iterator[Chunk]:
-        full = round(FULL * self._chunk_samples)
+        full = round(FULL * self._chunk_samples) + self._overlap
         waiting = np.empty(full + RATE, np.int16)  # a block is at most one second
-        start = count = 0
+        start = count = cut = 0
         for block in source.blocks(rate=RATE, channels=1):
             samples = _to_int16(block)
             self._levels.add(samples)
@@ -151,12 +168,14 @@ class Recording:
             self._refuse_if_longer((start + count) / RATE)
             if count >= full:
                 end = _quietest(waiting, self._chunk_samples)
-                yield _chunk(start, waiting[:end])
-                waiting[: count - end] = waiting[end:count].copy()
-                start, count = start + end, count - end
+                yield _chunk(start, waiting[: end + self._overlap], cut)
+                cut = start + end
+                first = end - self._overlap
+                waiting[: count - first] = waiting[first:count].copy()
+                start, count = start + first, count - first
         if start + count < SHORTEST_SOUND * RATE:
             raise PermanentError("the file holds no sound that decodes")
-        yield _chunk(start, waiting[:count])
+        yield _chunk(start, waiting[:count], cut)
 
     def _refuse_if_longer(self, seconds: float) -> None:
         # One second of grace: a file of exactly the limit may decode to a little more.
@@ -176,6 +195,8 @@ class Recording:
             peak_db=decibels(levels.peak),
             spread_db=levels.spread_db(),
             silences=levels.silences(longer_than=4.0),
+            track=source.info.track,
+            tracks=source.info.tracks,
         )
 
 
@@ -227,12 +248,13 @@ def _quietest(samples: NDArray[np.int16], chunk_samples: int) -> int:
     return first + int(np.argmin(sums[window:] - sums[:-window])) + window // 2
 
 
-def _chunk(start: int, samples: NDArray[np.int16]) -> Chunk:
+def _chunk(start: int, samples: NDArray[np.int16], cut: int) -> Chunk:
     return Chunk(
         start=start / RATE,
         duration=len(samples) / RATE,
         data=flac(samples, rate=RATE),
         peak_db=decibels(_peak(samples)),
+        cut=cut / RATE,
     )
 
 

@@ -37,6 +37,7 @@ _TOO_LONG = re.compile(
 # 408 and 425 are timeouts and races, 409 a conflict that passes, 424 Bedrock's ModelErrorException.
 _WORTH_ANOTHER_TRY = {408, 409, 424, 425}
 _CODE = re.compile(r"[A-Za-z][\w.-]{1,60}")
+_PARAMETER = re.compile(r"[a-z][a-z0-9_]{1,40}(\[\d*\])?(\.[a-z0-9_]{1,40})*")
 
 
 def translate(error: Exception, endpoint: Endpoint) -> StepError:
@@ -86,6 +87,8 @@ def _refusal(error: "APIStatusError", endpoint: Endpoint) -> StepError:
     """What a status of 400 or more means."""
     status, codes, text = error.status_code, _codes(error), str(error.body).lower()
     said = " ".join([str(status), *codes[:1]])
+    if parameter := _parameter(error):
+        said = f"{said}, parameter {parameter}"
     down = _endpoint_trouble(status, codes, text, endpoint)
     if down:
         return EndpointDown(f"{down} ({said})", role=endpoint.role)
@@ -99,6 +102,11 @@ def _refusal(error: "APIStatusError", endpoint: Endpoint) -> StepError:
     if endpoint.role == "chat" and _TOO_LONG.search(text):
         return PermanentError(
             f"the text does not fit the chat model's context ({said}): lower CHAT_CONTEXT_WORDS"
+        )
+    if endpoint.role == "transcription" and _parameter(error) == "language":
+        return PermanentError(
+            f"{endpoint.model} does not take the language of the recording ({said}): "
+            "name a model that knows it in TRANSCRIPTION_MODEL"
         )
     return PermanentError(f"the {endpoint.role} endpoint refused the request ({said})")
 
@@ -125,6 +133,12 @@ def _codes(error: "APIStatusError") -> list[str]:
     named = [body.get(key) for key in ("code", "error_code", "type", "__type")]
     named.append(error.response.headers.get("x-amzn-errortype", "").partition(":")[0])
     return [name for name in named if isinstance(name, str) and _CODE.fullmatch(name)]
+
+
+def _parameter(error: "APIStatusError") -> str | None:
+    """The parameter that the provider finds fault with, as OpenAI's errors name it."""
+    named = error.body.get("param") if isinstance(error.body, dict) else None
+    return named if isinstance(named, str) and _PARAMETER.fullmatch(named) else None
 
 
 def _unreachable(error: Exception, endpoint: Endpoint) -> str:

@@ -4,9 +4,11 @@ Pure functions and data. The calls are in `transcription.py`.
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 from keepsake.clients.structured import without_nul
 
@@ -49,6 +51,26 @@ class Segment:
     end: float
 
 
+Timed = TypeVar("Timed", Word, Segment)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What a model says of how far to trust a segment; None what it does not say.
+
+    Attributes:
+        avg_logprob: mean log probability of its tokens, of the 30 s it belongs to.
+        no_speech_prob: probability that there is no speech in these 30 s.
+        compression_ratio: how far the text of these 30 s can be packed: repeated words can far.
+        voice_prob: mean probability of a voice, by a detector of its own (embedded model only).
+    """
+
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = None
+    compression_ratio: float | None = None
+    voice_prob: float | None = None
+
+
 @dataclass(frozen=True)
 class Heard:
     """What a provider heard.
@@ -60,6 +82,9 @@ class Heard:
         segments: empty when the provider gives no times.
         words: empty when the provider gives no times for words.
         raw: the provider's answer as it came.
+        signs: one for each segment that the provider gave; empty where it gave none.
+        language_probability: how sure the model is of the language it found; None where it does
+            not say, or was told the language.
     """
 
     text: str
@@ -68,6 +93,115 @@ class Heard:
     segments: tuple[Segment, ...]
     words: tuple[Word, ...]
     raw: dict[str, Any]
+    signs: tuple[Signs, ...] = ()
+    language_probability: float | None = None
+
+    @cached_property
+    def word_places(self) -> list[tuple[int, int]]:
+        """Where in the text each word stands: characters [start, end)."""
+        return places(self.text, [word.text for word in self.words])
+
+    @cached_property
+    def segment_places(self) -> list[tuple[int, int]]:
+        """Where in the text each segment stands: characters [start, end)."""
+        return places(self.text, [segment.text for segment in self.segments])
+
+    def without(self, gone: Sequence[tuple[int, int]]) -> "Heard":
+        """The same without these characters of the text, and the words and segments in them.
+
+        A segment that loses some of its words keeps the others, and their times.
+        """
+        if not gone:
+            return self
+        words = [
+            (word, place)
+            for word, place in zip(self.words, self.word_places, strict=True)
+            if not _within(place, gone)
+        ]
+        kept = [
+            (number, _shrunk(self, segment, place, gone, words))
+            for number, (segment, place) in enumerate(
+                zip(self.segments, self.segment_places, strict=True)
+            )
+            if not _within(place, gone)
+        ]
+        return replace(
+            self,
+            text=_rest(self.text, 0, len(self.text), gone),
+            words=tuple(word for word, _ in words),
+            segments=tuple(segment for _, segment in kept),
+            signs=tuple(self.signs[number] for number, _ in kept) if self.signs else (),
+        )
+
+    def from_(self, seconds: float) -> "Heard":
+        """The same; what begins before that time begins then."""
+        return replace(
+            self,
+            words=tuple(_from(word, seconds) for word in self.words),
+            segments=tuple(_from(segment, seconds) for segment in self.segments),
+        )
+
+    def later(self, seconds: float) -> "Heard":
+        """The same, its times moved by so many seconds."""
+        return replace(
+            self,
+            words=tuple(_later(word, seconds) for word in self.words),
+            segments=tuple(_later(segment, seconds) for segment in self.segments),
+        )
+
+
+def places(text: str, pieces: Sequence[str]) -> list[tuple[int, int]]:
+    """Where in `text` each piece stands, in order; one that is not found takes no characters."""
+    found, position = [], 0
+    for piece in pieces:
+        start = text.find(piece, position)
+        if start < 0:
+            found.append((position, position))
+            continue
+        position = start + len(piece)
+        found.append((start, position))
+    return found
+
+
+def _within(place: tuple[int, int], spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether all of `place` is in one of the spans."""
+    return any(start <= place[0] < end and place[1] <= end for start, end in spans)
+
+
+def _rest(text: str, first: int, last: int, gone: Sequence[tuple[int, int]]) -> str:
+    """`text[first:last]` without the spans."""
+    kept, at = [], first
+    for start, end in sorted(gone):
+        kept.append(text[at : min(max(start, at), last)])
+        at = min(max(end, at), last)
+    return re.sub(r"[ \t]{2,}", " ", "".join([*kept, text[at:last]])).strip()
+
+
+def _shrunk(
+    heard: Heard,
+    segment: Segment,
+    place: tuple[int, int],
+    gone: Sequence[tuple[int, int]],
+    words: Sequence[tuple[Word, tuple[int, int]]],
+) -> Segment:
+    """A segment without the spans; `words` are those that are left of the whole text."""
+    text = _rest(heard.text, *place, gone)
+    if place[0] == place[1] or text == heard.text[slice(*place)]:
+        return segment
+    own = [word for word, at in words if place[0] <= at[0] < place[1]]
+    if not own:
+        return Segment(text, segment.start, segment.end)
+    return Segment(text, own[0].start, own[-1].end)
+
+
+def _from(piece: Timed, seconds: float) -> Timed:
+    if piece.start >= seconds:
+        return piece
+    return type(piece)(piece.text, seconds, max(seconds, piece.end))
+
+
+def _later(piece: Timed, seconds: float) -> Timed:
+    return type(piece)(piece.text, round(piece.start + seconds, 3), round(piece.end + seconds, 3))
 
 
 def language_code(name: str | None) -> str | None:
@@ -79,6 +213,11 @@ def language_code(name: str | None) -> str | None:
     return _LANGUAGES.get(lower) or (code if code.isalpha() and 2 <= len(code) <= 3 else None)
 
 
+def language_name(code: str) -> str:
+    """The English name of a language, as Whisper has it; the code where there is none."""
+    return next((name for name, known in _LANGUAGES.items() if known == code), code)
+
+
 def read_heard(answer: dict[str, Any]) -> Heard:
     """Read a provider's JSON answer leniently: entries whose times make no sense are left out.
 
@@ -86,9 +225,9 @@ def read_heard(answer: dict[str, Any]) -> Heard:
         answer: an object whose `text` is a string.
     """
     answer = without_nul(answer)
-    words = tuple(Word(*timed) for timed in _timed(answer.get("words")))
-    segments = tuple(Segment(*timed) for timed in _timed(answer.get("segments")))
-    segments = segments or tuple(_sentences(words))
+    words = tuple(Word(*timed) for timed, _ in _timed(answer.get("words")))
+    given = [(Segment(*timed), _signs(entry)) for timed, entry in _timed(answer.get("segments"))]
+    segments = tuple(segment for segment, _ in given) or tuple(_sentences(words))
     text = answer["text"].strip()
     duration = _duration(answer, words, segments)
     if text and duration and not segments:
@@ -100,27 +239,43 @@ def read_heard(answer: dict[str, Any]) -> Heard:
         segments=segments,
         words=words,
         raw=answer,
+        signs=tuple(signs for _, signs in given),
+        language_probability=_number(answer.get("language_probability")),
     )
 
 
-def _timed(entries: Any) -> Iterator[tuple[str, float, float]]:
-    """Text, start and end of each usable entry of a list of words or segments."""
+def _timed(entries: Any) -> Iterator[tuple[tuple[str, float, float], dict[str, Any]]]:
+    """Text, start and end of each usable entry of a list of words or segments, and the entry."""
     for entry in entries if isinstance(entries, list) else ():
         if not isinstance(entry, dict):
             continue
         text = entry.get("word") or entry.get("text")
         start, end = _seconds(entry.get("start")), _seconds(entry.get("end"))
         if isinstance(text, str) and text.strip() and start is not None and end is not None:
-            yield text.strip(), start, max(start, end)
+            yield (text.strip(), start, max(start, end)), entry
+
+
+def _signs(entry: dict[str, Any]) -> Signs:
+    return Signs(
+        *(
+            _number(entry.get(name))
+            for name in ("avg_logprob", "no_speech_prob", "compression_ratio", "voice_prob")
+        )
+    )
 
 
 def _seconds(value: Any) -> float | None:
     """`value` as a time, if it can be one."""
+    seconds = _number(value)
+    return seconds if seconds is not None and seconds >= 0 else None
+
+
+def _number(value: Any) -> float | None:
     try:
-        seconds = float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return number if math.isfinite(number) else None
 
 
 def _sentences(words: Sequence[Word]) -> Iterator[Segment]:

@@ -30,14 +30,20 @@ class Capabilities:
     Attributes:
         words: whether it gives the times of words.
         verbose: whether it takes `verbose_json` and gives the times of segments.
-        hints: the parameter for names it should expect, if it has one.
+        hints: the parameter for names it should expect. None where it has none, or where names
+            do harm: Whisper takes a list of names for what was said before, and goes on with it.
+        languages: the codes of all it understands, where these are few.
+        detects: whether it finds the language out and says so. Then it is told none: a model that
+            is told the wrong one translates or makes words up.
         max_bytes: the largest file it takes, where known.
         sunset: the last day it is served, where announced.
     """
 
     words: bool = True
     verbose: bool = True
-    hints: Literal["prompt", "keywords"] | None = "prompt"
+    hints: Literal["prompt", "keywords"] | None = None
+    languages: tuple[str, ...] | None = None
+    detects: bool = True
     max_bytes: int | None = None
     sunset: date | None = None
 
@@ -45,23 +51,33 @@ class Capabilities:
 _END_OF_WHISPER = date(2027, 2, 26)
 # The first pattern that matches `provider/model` counts. As announced by November 2026.
 _CAPABILITIES: tuple[tuple[str, Capabilities], ...] = (
-    ("cartesia/*", Capabilities(verbose=False, hints=None, max_bytes=2_000_000_000)),
+    ("cartesia/*", Capabilities(verbose=False, detects=False, max_bytes=2_000_000_000)),
     ("openai/whisper-1", Capabilities(max_bytes=25_000_000, sunset=_END_OF_WHISPER)),
     (
         "openai/gpt-4o*transcribe-diarize*",
         Capabilities(
-            words=False, verbose=False, hints=None, max_bytes=25_000_000, sunset=_END_OF_WHISPER
+            words=False, verbose=False, detects=False, max_bytes=25_000_000, sunset=_END_OF_WHISPER
         ),
     ),
     (
         "openai/gpt-4o*transcribe*",
-        Capabilities(words=False, verbose=False, max_bytes=25_000_000, sunset=_END_OF_WHISPER),
+        Capabilities(
+            words=False,
+            verbose=False,
+            hints="prompt",
+            detects=False,
+            max_bytes=25_000_000,
+            sunset=_END_OF_WHISPER,
+        ),
     ),
     (
         "openai/gpt-transcribe*",
-        Capabilities(words=False, verbose=False, hints="keywords", max_bytes=25_000_000),
+        Capabilities(
+            words=False, verbose=False, hints="keywords", detects=False, max_bytes=25_000_000
+        ),
     ),
-    ("*", Capabilities()),  # a Whisper behind a compatible server
+    ("*.en", Capabilities(languages=("en",), detects=False)),  # Whisper's English-only models
+    ("*", Capabilities()),  # a Whisper: the embedded one, or behind a compatible server
 )
 
 
@@ -69,6 +85,16 @@ def capabilities_of(endpoint: Endpoint) -> Capabilities:
     """What the model at `endpoint` can do, by its provider and name."""
     name = f"{endpoint.provider}/{endpoint.model}"
     return next(found for pattern, found in _CAPABILITIES if fnmatch(name, pattern))
+
+
+def language_refusal(model: str, can: Capabilities, language: str | None) -> str | None:
+    """Why the model takes no recording in this language, and what to set; None if it takes it."""
+    if can.languages is None or language is None or language in can.languages:
+        return None
+    return (
+        f"{model} understands only {', '.join(can.languages)}, and the recording is expected in "
+        f"{language}: set TRANSCRIPTION_MODEL to a model that knows it (embedded: whisper-base)"
+    )
 
 
 class Backend(Protocol):

@@ -284,6 +284,7 @@ async def add_response(
     text = None if new.text is None else records.check_text(new.text, settings)
     key, digest = None, hashlib.sha256((text or "").encode()).hexdigest()
     if new.audio is not None:
+        _check_language(family.language, settings)
         digest = check_audio(new.audio, settings)
         key = f"family/{family.id}/audio/{digest}{new.audio.suffix.lower()}"
         await _store_once(objects, key, new.audio)
@@ -336,6 +337,15 @@ def check_audio(path: Path, settings: Settings) -> str:
         )
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_language(language: str, settings: Settings) -> None:
+    """Refuse a recording that is expected in a language the transcription model does not know."""
+    from keepsake.clients.transcription import capabilities_of, language_refusal
+
+    endpoint = settings.endpoint("transcription")
+    if refused := language_refusal(endpoint.model, capabilities_of(endpoint), language):
+        raise InvalidInput(refused)
 
 
 def _find_member(connection: Connection, family: Family, name: str) -> tuple[int, str]:

@@ -1,8 +1,10 @@
 """The transcription client: one shape of answer from every provider, and nothing made up."""
 
+from typing import Any
+
 import pytest
 
-from keepsake.clients.heard import language_code, read_heard
+from keepsake.clients.heard import Signs, language_code, read_heard
 from keepsake.clients.transcription import Segment, Word
 from keepsake.errors import EndpointDown, PermanentError, RetryableError
 from keepsake.usage import metered
@@ -41,7 +43,7 @@ async def test_words_and_segments_have_their_times(models_on: Opens) -> None:
     assert _field(seen, "timestamp_granularities[]") == ["word", "segment"]
     assert _field(seen, "response_format") == ["verbose_json"]
     assert _field(seen, "language") == ["en"]
-    assert _field(seen, "prompt") == ["Ana, José"]
+    assert _field(seen, "prompt") == []  # Whisper writes down names that it is told to expect
     assert b'filename="a.wav"' in seen.body
 
 
@@ -50,8 +52,11 @@ async def test_model_without_word_times_is_not_asked_for_them(models_on: Opens) 
     double.hears = {"text": "We baked bread.", "usage": {"type": "duration", "seconds": 3}}
     async with models_on(double, transcription_model="gpt-4o-mini-transcribe") as models:
         assert not models.transcription.capabilities.words
-        heard = await models.transcription.transcribe(b"RIFF", filename="a.wav")
+        heard = await models.transcription.transcribe(
+            b"RIFF", filename="a.wav", hints=["Ana", "José"]
+        )
     assert heard.words == ()
+    assert _field(double.seen[0], "prompt") == ["Ana, José"]
     assert heard.segments == (Segment("We baked bread.", 0.0, 3.0),)
     assert _field(double.seen[0], "response_format") == ["json"]
     assert _field(double.seen[0], "timestamp_granularities[]") == []
@@ -107,6 +112,23 @@ async def test_bad_audio_is_permanent(models_on: Opens) -> None:
             await models.transcription.transcribe(b"text", filename="a.mp3")
 
 
+async def test_a_refusal_names_the_parameter_and_quotes_nothing(models_on: Opens) -> None:
+    double = OpenAI()
+    double.next(error(400, "invalid_value", param="prompt", message="No: 'Ana said that'"))
+    async with models_on(double) as models:
+        with pytest.raises(PermanentError, match="400 invalid_value, parameter prompt") as refused:
+            await models.transcription.transcribe(b"RIFF", filename="a.mp3")
+    assert "Ana" not in str(refused.value)
+
+
+async def test_a_refused_language_says_what_to_set(models_on: Opens) -> None:
+    double = OpenAI()
+    double.next(error(400, "unsupported_language", param="language"))
+    async with models_on(double) as models:
+        with pytest.raises(PermanentError, match="TRANSCRIPTION_MODEL"):
+            await models.transcription.transcribe(b"RIFF", filename="a.mp3", language="de")
+
+
 async def test_file_that_cannot_be_taken_is_not_sent(models_on: Opens) -> None:
     double = OpenAI()
     async with models_on(double, transcription_model="whisper-1") as models:
@@ -123,6 +145,51 @@ async def test_answer_without_text_is_worth_another_try(models_on: Opens) -> Non
     async with models_on(double) as models:
         with pytest.raises(RetryableError, match="TRANSCRIPTION_BASE_URL"):
             await models.transcription.transcribe(b"RIFF", filename="a.wav")
+
+
+@pytest.mark.parametrize(
+    ("model", "hints", "languages", "detects"),
+    [
+        ("whisper-base", None, None, True),
+        ("whisper-tiny.en", None, ("en",), False),
+        ("whisper-1", None, None, True),
+        ("Systran/faster-whisper-small.en", None, ("en",), False),
+        ("gpt-4o-transcribe", "prompt", None, False),
+        ("gpt-4o-transcribe-diarize", None, None, False),
+        ("gpt-transcribe", "keywords", None, False),
+    ],
+)
+async def test_what_each_model_takes(
+    models_on: Opens, model: str, hints: str | None, languages: Any, detects: bool
+) -> None:
+    async with models_on(OpenAI(), transcription_model=model) as models:
+        can = models.transcription.capabilities
+    assert (can.hints, can.languages, can.detects) == (hints, languages, detects)
+
+
+def test_what_a_model_says_of_its_doubts_is_read() -> None:
+    segment = {"text": "We", "start": 0, "end": 1, "avg_logprob": -1.3, "no_speech_prob": "nan"}
+    heard = read_heard({"text": "We", "segments": [segment], "language_probability": 0.4})
+    assert heard.signs == (Signs(avg_logprob=-1.3),)
+    assert heard.language_probability == 0.4
+
+
+def test_words_taken_out_leave_the_rest_of_their_segment() -> None:
+    words = [
+        {"word": word, "start": at, "end": at + 1}
+        for at, word in enumerate(["We", "baked", "bread", "Every", "Sunday"])
+    ]
+    segments = [
+        {"text": "We baked bread.", "start": 0, "end": 3},
+        {"text": "Every Sunday!", "start": 3, "end": 5},
+    ]
+    heard = read_heard(
+        {"text": "We baked bread. Every Sunday!", "words": words, "segments": segments}
+    )
+    left = heard.without([(heard.word_places[2][0], heard.word_places[4][0])])
+    assert left.text == "We baked Sunday!"
+    assert [word.text for word in left.words] == ["We", "baked", "Sunday"]
+    assert left.segments == (Segment("We baked", 0.0, 2.0), Segment("Sunday!", 4.0, 5.0))
 
 
 def test_times_that_make_no_sense_are_passed_over() -> None:

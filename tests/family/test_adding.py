@@ -2,6 +2,7 @@
 
 import struct
 import wave
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,20 @@ async def test_a_length_that_is_only_guessed_refuses_no_recording(house: House) 
     audio = Path(__file__).parents[1] / "audio" / "files" / "vbr-without-a-header.mp3"
     with house.under(MAX_AUDIO_MINUTES="0.5") as strict:
         assert await strict.add(audio=audio)
+
+
+async def test_a_language_that_the_model_does_not_know_is_refused_with_what_to_set(
+    house: House,
+) -> None:
+    audio = Path(__file__).parents[1] / "audio" / "files" / "german.ogg"
+    german = replace(house, family=replace(house.family, language="de"))
+    with (
+        german.under(TRANSCRIPTION_MODEL="whisper-tiny.en") as small,
+        pytest.raises(InvalidInput, match=r"understands only en.*in de: set TRANSCRIPTION_MODEL"),
+    ):
+        await small.add(audio=audio)
+    assert nothing_was_stored(house)
+    assert await german.add(audio=audio)
 
 
 def test_an_unknown_family_is_named_with_those_there_are(house: House) -> None:

@@ -15,6 +15,8 @@ from .conftest import SPOKEN, WRITTEN, OpensHouse, Told
 from .house import House
 from .recordings import RATE, noise, record, silence, spoken, tone
 
+FILES = Path(__file__).parents[1] / "audio" / "files"
+SEA = "my mother told me to be patient because"
 SENTENCE = "My grandmother baked bread every Saturday."
 
 
@@ -90,11 +92,55 @@ async def test_recordings_of_every_kind_are_understood(house: House, tmp_path: P
         assert row["duration"] == pytest.approx(len(spoken(SENTENCE)) / RATE, abs=0.1)
 
 
-async def test_the_model_is_told_which_names_to_expect(
+async def test_a_whisper_is_told_no_names(
     misheard: House, listener: OpenAI, tmp_path: Path
 ) -> None:
+    """It takes them for what was said before, and goes on with them."""
     await transcript(misheard, audio=record(tone(3), tmp_path / "a.flac", codec="flac"))
-    assert b"Rose, The Marlows" in listener.seen[0].body
+    assert b"Marlows" not in listener.seen[0].body
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "starts"),
+    [
+        ("opposite-phase.wav", 5.6, [0.0]),
+        ("two-tracks-first-silent.m4a", 5.5, [0.0]),
+        ("phone-with-pauses.amr", 14.0, [0.0, 8.56]),
+        ("vbr-without-a-header.mp3", 27.6, [22.0]),
+    ],
+)
+async def test_recordings_of_telephones_and_recorders_are_understood(
+    house: House, name: str, seconds: float, starts: list[float]
+) -> None:
+    row = await transcript(house, audio=FILES / name)
+    assert text_key(row["text"]).count(SEA) == len(starts)
+    assert row["duration"] == pytest.approx(seconds, abs=0.05)
+    said = [start for word, start, _ in row["words"] if word == "My"]
+    assert said == pytest.approx(starts, abs=0.6)  # Whisper puts a first word early
+    tracks = [issue for issue in row["issues"] if issue["kind"] == "tracks"]
+    assert tracks == ([{"kind": "tracks", "track": 2, "tracks": 2}] if ".m4a" in name else [])
+
+
+async def test_german_becomes_german_and_says_that_it_was_not_expected(house: House) -> None:
+    """The family was made without a language: English is expected."""
+    row = await transcript(house, audio=FILES / "german.ogg")
+    assert row["language"] == "de"
+    assert {"meine", "mutter", "vergessen"} <= set(text_key(row["text"]).split())
+    [issue] = row["issues"]
+    assert (issue["kind"], issue["declared"], issue["heard"]) == ("language", "en", "de")
+
+
+async def test_what_an_english_model_would_invent_of_german_is_refused(
+    house: House,
+) -> None:
+    with house.under(TRANSCRIPTION_MODEL="whisper-tiny.en") as small:
+        record_id = await small.add(audio=FILES / "german.ogg")
+        await small.run("transcripts")
+    kind, message = house.error(record_id, "transcripts")
+    assert kind == "PermanentError"
+    assert "understands only en" in message
+    assert "whisper-base" in message
+    assert house.of("transcripts", record_id) == []
 
 
 # -- what not to trust ----------------------------------------------------------------------------

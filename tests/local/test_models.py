@@ -22,7 +22,7 @@ from openai.types.audio import TranscriptionVerbose
 from benchmarks.search import MEMORIES
 from keepsake.embedding_models import E5, EMBEDDED, USE
 from keepsake.local.models.packages import package_folder, verify
-from keepsake.settings import LOCAL_MODELS
+from keepsake.settings import LOCAL_CHOICES, LOCAL_MODELS
 
 # Its only wheel; the lock leaves it out elsewhere.
 E5_RUNS = pytest.mark.skipif(
@@ -91,7 +91,7 @@ class TestServer:
         assert [model.id for model in client.models.list()] == [
             LOCAL_MODELS["chat"],
             *EMBEDDED,
-            LOCAL_MODELS["transcription"],
+            *LOCAL_CHOICES["transcription"],
             LOCAL_MODELS["speech"],
         ]
 
@@ -305,7 +305,7 @@ class TestTranscription:
     @pytest.mark.parametrize(
         "options",
         [
-            {"language": "es"},
+            {"language": "Klingon"},
             {"response_format": "srt"},
             {"response_format": "json", "timestamp_granularities": ["word"]},
         ],
@@ -315,6 +315,27 @@ class TestTranscription:
     ) -> None:
         with pytest.raises(openai.BadRequestError):
             _listen(client, "a.mp3", spoken, **options)
+
+    def test_the_small_whisper_refuses_other_languages_by_name(
+        self, client: OpenAI, spoken: bytes
+    ) -> None:
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.audio.transcriptions.create(
+                model="whisper-tiny.en", file=("a.mp3", spoken), language="de"
+            )
+        assert (refused.value.code, refused.value.param) == ("unsupported_language", "language")
+
+    def test_the_small_whisper_hears_english(self, client: OpenAI, spoken: bytes) -> None:
+        heard = client.audio.transcriptions.create(
+            model="whisper-tiny.en", file=("a.mp3", spoken), language="en"
+        )
+        assert "grandmother baked bread" in heard.text
+
+    def test_german_is_heard_as_german(self, client: OpenAI) -> None:
+        german = (Path(__file__).parents[1] / "audio" / "files" / "german.ogg").read_bytes()
+        heard = _listen(client, "a.ogg", german, response_format="verbose_json")
+        assert heard.language == "german"
+        assert heard.language_probability > 0.9
 
     def test_form_without_a_file_is_refused(self, models_url: str) -> None:
         answer = httpx.post(

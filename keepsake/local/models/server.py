@@ -22,7 +22,7 @@ from starlette.routing import Route
 from keepsake.embedding_models import EMBEDDED
 from keepsake.local.models import chat, embeddings, speech, transcription
 from keepsake.local.models.errors import Abandoned, RequestRefused
-from keepsake.settings import LOCAL_MODELS, ROLES, Role
+from keepsake.settings import LOCAL_CHOICES, LOCAL_MODELS, ROLES, Role
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +187,9 @@ def _transcription_request(form: FormData) -> transcription.TranscriptionRequest
 
 def _served(role: Role) -> tuple[str, ...]:
     """The models of a role, the default first."""
-    return tuple(EMBEDDED) if role == "embeddings" else (LOCAL_MODELS[role],)
+    if role == "embeddings":
+        return tuple(EMBEDDED)
+    return LOCAL_CHOICES.get(role, (LOCAL_MODELS[role],))
 
 
 def _check_model(name: object, role: Role) -> None:
