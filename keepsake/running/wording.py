@@ -42,7 +42,7 @@ def told(facts: Facts, zone: ZoneInfo) -> list[Fact]:
                 "fastest stretch",
                 f"{EFFORTS[metres]} in {clock(seconds)}{_measured(facts, metres)}",
             )
-            for metres, seconds in facts.best_efforts.items()
+            for metres, seconds in sorted(facts.best_efforts.items(), key=_length)
             if metres in EFFORTS
         ),
     ]
@@ -183,6 +183,11 @@ def _kilometres(facts: Facts) -> Iterator[Fact]:
         yield Fact("fastest kilometre", _ranked(fastest))
         yield Fact("slowest kilometre", _ranked(slowest))
     yield Fact("kilometre by kilometre", ", ".join(clock(split.pace) for split in whole))
+
+
+def _length(effort: tuple[str, float]) -> float:
+    """Its metres: a database gives efforts back in an order of its own."""
+    return float(effort[0])
 
 
 def _measured(facts: Facts, metres: str) -> str:

@@ -108,6 +108,12 @@ def test_a_stretch_that_is_a_little_short_says_what_was_measured() -> None:
     assert texts(short, "fastest stretch") == ["1 km in 4:40", "5 km in 24:10 (4998 m measured)"]
 
 
+def test_stretches_are_told_from_the_shortest_to_the_longest() -> None:
+    stored = replace(RUN, best_efforts={"400": 110.0, "5000": 1500.0, "1609.344": 470.0})
+    told_in_order = [text.partition(" in ")[0] for text in texts(stored, "fastest stretch")]
+    assert told_in_order == ["400 m", "1 mile", "5 km"]
+
+
 def test_each_stretch_is_told_by_its_name() -> None:
     assert texts(RUN, "fastest stretch") == ["400 m in 1:51", "10 km in 52:08"]
 
