@@ -30,6 +30,7 @@ from schedules.family import (
     weekly_interview_prompts,
 )
 from schedules.running import close_the_month
+from schedules.weekly_prompts import send_interview_prompts, send_interview_prompts_job
 from sensors.batches import imports_done
 from sensors.bookmarks import new_bookmarks
 from sensors.family import new_responses
@@ -60,6 +61,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             family_job,
             interview_prompts_job,
             daily_quote_job,
+            send_interview_prompts_job,
             bookmarks_job,
             running_job,
             weekly_digests_job,
@@ -70,6 +72,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             daily_podcasts,
             close_the_day,
             daily_quote,
+            send_interview_prompts,
             weekly_interview_prompts,
             close_the_bookmarks_day,
             close_the_month,

@@ -140,6 +140,10 @@ class TestAdd:
             (("--text", "We sang.", "--recorded-at", "2999-01-01"), "is in the future"),
             (("--text", "We sang.", "--recorded-at", "1999-12-31"), "FIRST_DAY"),
             (("--text", "We sang.", "--priority", "high"), "low, normal, urgent"),
+            (
+                ("--text", "We sang.", "--prompt", "7"),
+                "no interview prompt 7: `keepsake prompts the-marlows` lists those it has",
+            ),
             (("--text", "We sang.", "--question", "7"), "no interview prompt 7"),
             (("--audio", __file__), "no audio"),
         ],
@@ -548,6 +552,46 @@ class TestDelete:
         assert answer("delete") == {
             "deleted": [], "objects": {"deleted": 1, "left": 0, "reason": None},
         }  # fmt: skip
+
+
+class TestPrompts:
+    """`keepsake prompts`, and answering one"""
+
+    @pytest.fixture
+    def prompt(self, marlows: str, database_url: str) -> int:
+        """A prompt of the Marlows' own."""
+        with connect(database_url) as db:
+            row = db.execute(
+                "INSERT INTO interview_prompts (family_id, question, question_key, week, source)"
+                " SELECT id, 'Who sang?', 'who sang', '2026-05-04', 'ai' FROM families"
+                " RETURNING id"
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def test_none_yet(self, marlows: str) -> None:
+        assert "no interview prompts yet" in keepsake("prompts", marlows).stdout
+        assert answer("prompts", marlows) == []
+
+    def test_one_is_listed_answered_by_id_and_listed_as_answered(
+        self, marlows: str, prompt: int
+    ) -> None:
+        assert "Who sang?" in keepsake("prompts", marlows).stdout
+        added = answer(
+            "add", "response", marlows, "Rose", "--text", "My father.", "--prompt", str(prompt)
+        )
+        [listed] = answer("prompts", marlows)
+        assert (listed["id"], listed["week"]) == (prompt, "2026-05-04")
+        assert listed["answered_by"] == [added["record_id"]]
+
+    def test_that_of_another_family_is_refused(self, marlows: str, prompt: int) -> None:
+        keepsake("add", "family", "The Others")
+        keepsake("add", "member", "the-others", "Kim")
+        result = keepsake(
+            "add", "response", "the-others", "Kim", "--text", "Me.", "--prompt", str(prompt)
+        )
+        assert result.exit_code == 2
+        assert f"The Others has no interview prompt {prompt}" in result.stderr
 
 
 class TestSearch:

@@ -66,6 +66,7 @@ class Told:
     """What a family has told and been asked so far."""
 
     family_id: int
+    language: str
     titles: tuple[str, ...]
     values: tuple[str, ...]
     questions: tuple[str, ...]
@@ -86,7 +87,7 @@ class Told:
     description=__doc__,
     partitions_def=weeks_of_use(),
     backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="1",
+    code_version="2",
     kinds=kinds_of("chat", "embeddings"),
     owners=OWNERS,
     metadata={
@@ -122,7 +123,7 @@ def _families_without(connection: Connection, week: date) -> list[Told]:
     """Families that have a story and no questions of this week yet."""
     rows = connection.execute(
         """
-        SELECT f.id,
+        SELECT f.id, f.language,
                ARRAY(SELECT s.title FROM stories s JOIN responses r USING (record_id)
                      WHERE r.family_id = f.id ORDER BY s.record_id DESC LIMIT %(most)s),
                ARRAY(SELECT value FROM value_tags t WHERE t.family_id = f.id
@@ -137,7 +138,7 @@ def _families_without(connection: Connection, week: date) -> list[Told]:
         """,
         {"week": week, "most": REMEMBERED},
     ).fetchall()
-    return [Told(row[0], *map(tuple, row[1:])) for row in rows]
+    return [Told(row[0], row[1], *map(tuple, row[2:])) for row in rows]
 
 
 async def _ask_all(families: Sequence[Told], models: ModelsResource) -> list[list[str] | None]:
@@ -150,9 +151,13 @@ async def _ask_all(families: Sequence[Told], models: ModelsResource) -> list[lis
 
 async def _ask(told: Told, clients: "Models") -> list[str] | None:
     new: list[str] = []
+    # The embedded model, whose answers are held to a schema, writes English only.
+    language = "en" if clients.chat.enforces_schema else told.language
     for _ in range(ATTEMPTS):
         try:
-            answer = await clients.chat.ask(Questions, system=SYSTEM, user=_prompt(told, new))
+            answer = await clients.chat.ask(
+                Questions, system=SYSTEM, user=_prompt(told, new, language)
+            )
             offered = [" ".join(q.split()) for q in answer.questions if q.rstrip().endswith("?")]
             new += await _unasked(offered, [*told.questions, *new], clients)
         except StepError as error:
@@ -163,12 +168,12 @@ async def _ask(told: Told, clients: "Models") -> list[str] | None:
     return new[:EACH_WEEK] or None
 
 
-def _prompt(told: Told, new: Sequence[str]) -> str:
+def _prompt(told: Told, new: Sequence[str], language: str) -> str:
     asked = "\n".join(f"- {question}" for question in (*told.questions, *new)) or "- none"
     return (
         f"<told>\nStories: {'; '.join(told.titles)}\nValues: {', '.join(told.values)}\n</told>\n"
         f"Asked before, so do not ask again:\n{asked}\n"
-        f"Write {EACH_WEEK} new questions."
+        f"Write {EACH_WEEK} new questions, in the language with the ISO 639 code {language}."
     )
 
 

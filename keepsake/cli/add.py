@@ -83,8 +83,15 @@ def response(
             "names none. Default: now.",
         ),
     ] = None,
+    prompt: Annotated[
+        int | None,
+        typer.Option(
+            metavar="ID",
+            help="The interview prompt it answers; `keepsake prompts` lists them.",
+        ),
+    ] = None,
     question: Annotated[
-        int | None, typer.Option(metavar="ID", help="The interview prompt it answers.")
+        int | None, typer.Option(hidden=True, help="The former name of --prompt.")
     ] = None,
     priority: Annotated[str, typer.Option(help="low, normal or urgent.")] = "normal",
     external_id: Annotated[
@@ -110,7 +117,7 @@ def response(
             recorded_at=moment(recorded_at, home.time_zone),
             text=text if file is None else decoded(file.read(), "--file"),
             audio=audio,
-            prompt_id=question,
+            prompt_id=question if prompt is None else prompt,
             priority=priority,
             external_id=external_id,
         )

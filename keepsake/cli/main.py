@@ -15,6 +15,7 @@ from keepsake.cli import (
     find,
     importing,
     owners,
+    prompts,
     run,
     show,
     status,
@@ -67,6 +68,7 @@ app.command("records", rich_help_panel="Records")(show.records)
 app.command("show", rich_help_panel="Records")(show.show)
 app.command("batches", rich_help_panel="Records")(status.batches)
 app.command("search", rich_help_panel="Records")(find.search)
+app.command("prompts", rich_help_panel="Records")(prompts.prompts)
 app.command("digest", rich_help_panel="Records")(digest.digest)
 app.command("tag", rich_help_panel="Records")(edit.tag)
 app.command("delete", rich_help_panel="Records")(delete.delete)

@@ -1,8 +1,6 @@
 """The quote of the day: one for each family, in the morning of its own time zone, sent once.
 
-A row in `deliveries` is claimed before anything is sent, so that however often this runs, and in
-however many places, a family gets one quote a day. A send that failed is tried again at the next
-run, up to three times; one that broke off half-way is not, since it may have arrived.
+How a family gets it at most once is in `deliveries.py`.
 """
 
 from dataclasses import dataclass
@@ -12,10 +10,10 @@ from psycopg.rows import class_row
 
 from keepsake.clients.notifications import Delivery, notify, urls_for
 from keepsake.database import Connection
+from keepsake.family.deliveries import ATTEMPTS, claim, settle
 from keepsake.settings import Settings
 
 KIND = "daily_quote"
-ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,16 @@ async def deliver(connection: Connection, settings: Settings, waiting: Waiting) 
     """Send a family its quote of the day. None if someone else has, or there is nowhere to send."""
     urls = urls_for(settings, waiting.slug)
     quote = _choose(connection, waiting.family_id)
-    if not urls or quote is None or not _claim(connection, waiting, quote):
+    if not urls or quote is None:
+        return None
+    if not claim(
+        connection,
+        waiting.family_id,
+        KIND,
+        waiting.day,
+        record_id=quote.record_id,
+        position=quote.position,
+    ):
         return None
     source = f", from “{quote.title}”" if quote.title else ""
     delivery = await notify(
@@ -74,17 +81,7 @@ async def deliver(connection: Connection, settings: Settings, waiting: Waiting) 
         title=f"{waiting.name}: the quote of the day",
         body=f"“{quote.text}”\n{quote.member}{source}, {quote.recorded.isoformat()}",
     )
-    connection.execute(
-        "UPDATE deliveries SET status = %s, detail = %s"
-        " WHERE family_id = %s AND kind = %s AND day = %s",
-        (
-            "sent" if delivery.sent else "failed",
-            delivery.detail,
-            waiting.family_id,
-            KIND,
-            waiting.day,
-        ),
-    )
+    settle(connection, waiting.family_id, KIND, waiting.day, delivery)
     return delivery
 
 
@@ -110,20 +107,3 @@ def _choose(connection: Connection, family_id: int) -> ChosenQuote | None:
             """,
             (KIND, family_id),
         ).fetchone()
-
-
-def _claim(connection: Connection, waiting: Waiting, quote: ChosenQuote) -> bool:
-    """Take the day's delivery; False if another run has it."""
-    row = connection.execute(
-        """
-        INSERT INTO deliveries AS d (family_id, kind, day, record_id, position, status)
-        VALUES (%s, %s, %s, %s, %s, 'sending')
-        ON CONFLICT (family_id, kind, day) DO UPDATE
-            SET status = 'sending', attempts = d.attempts + 1, record_id = excluded.record_id,
-                position = excluded.position
-            WHERE d.status = 'failed' AND d.attempts < %s
-        RETURNING 1
-        """,
-        (waiting.family_id, KIND, waiting.day, quote.record_id, quote.position, ATTEMPTS),
-    ).fetchone()
-    return row is not None

@@ -370,7 +370,10 @@ def _find_question(connection: Connection, family: Family, prompt_id: int | None
         (prompt_id, family.id),
     ).fetchone()
     if row is None:
-        raise InvalidInput(f"{family.name} has no interview prompt {prompt_id}")
+        raise InvalidInput(
+            f"{family.name} has no interview prompt {prompt_id}: "
+            f"`keepsake prompts {family.slug}` lists those it has"
+        )
     return str(row[0])
 
 

@@ -105,6 +105,14 @@ def test_no_question_comes_twice_nor_in_other_words(
     assert QUESTIONS[0] in teller.prompts[1]
 
 
+def test_questions_are_asked_for_in_the_familys_language(
+    house: House, instance: dg.DagsterInstance, teller: Storyteller
+) -> None:
+    house.change("UPDATE families SET language = 'de'")
+    assert ask(instance).success
+    assert "in the language with the ISO 639 code de" in teller.prompts[0]
+
+
 def test_what_is_no_question_is_left_out(
     house: House, instance: dg.DagsterInstance, teller: Storyteller
 ) -> None:

@@ -1,0 +1,112 @@
+"""Interview prompts: sent once a week to the right people, listed, and answered by id."""
+
+from datetime import date
+
+from keepsake.clients.notifications import Delivery
+from keepsake.database import Connection
+from keepsake.family import Family
+from keepsake.family.deliveries import ATTEMPTS
+from keepsake.family.weekly_prompts import deliver, families_waiting, interview_prompts
+from keepsake.settings import Settings
+
+from .test_daily_quote import (
+    Webhook,
+    db,
+    deliveries,
+    family,
+    quote,
+    settings,
+    webhook,
+    zone_where_it_is,
+)
+
+__all__ = ["db", "settings", "webhook"]  # fixtures
+QUESTIONS = ("Who taught you to swim?", "What did your first wage buy?", "Who sang to you?")
+
+
+def write(db: Connection, family: Family, *questions: str, weeks_ago: int = 0) -> list[int]:
+    """Prompts of the current week where the family lives, or of an earlier one; their ids."""
+    rows = [
+        db.execute(
+            "INSERT INTO interview_prompts (family_id, question, question_key, week, source)"
+            " VALUES (%s, %s, %s, date_trunc('week', now() AT TIME ZONE %s)::date - 7 * %s, 'ai')"
+            " RETURNING id",
+            (family.id, question, question, family.time_zone, weeks_ago),
+        ).fetchone()
+        for question in questions
+    ]
+    return [row[0] for row in rows if row]
+
+
+async def deliver_all(db: Connection, settings: Settings) -> list[Delivery | None]:
+    """What the schedule's run does."""
+    return [await deliver(db, settings, waiting) for waiting in families_waiting(db, 0)]
+
+
+async def test_the_weeks_prompts_are_sent_with_their_ids(
+    db: Connection, settings: Settings, webhook: Webhook
+) -> None:
+    home = family(db)
+    write(db, home, "An older question?", weeks_ago=1)
+    ids = write(db, home, *QUESTIONS)
+    await deliver_all(db, settings)
+    [message] = webhook.messages
+    assert message.startswith("The Marlows: this week's questions\n")
+    for number, question in zip(ids, QUESTIONS, strict=True):
+        assert f"{number}. {question}" in message
+    assert "An older question?" not in message
+    assert f"keepsake add response the-marlows MEMBER --prompt {ids[0]}" in message
+
+
+async def test_however_often_it_runs_a_family_gets_them_once_a_week(
+    db: Connection, settings: Settings, webhook: Webhook
+) -> None:
+    home = family(db)
+    write(db, home, *QUESTIONS)
+    [waiting] = families_waiting(db, 0)
+    await deliver_all(db, settings)
+    assert await deliver(db, settings, waiting) is None, "another run that saw it waiting"
+    assert families_waiting(db, 0) == []
+    assert len(webhook.messages) == 1
+    db.execute("UPDATE deliveries SET day = day - 7")
+    await deliver_all(db, settings)
+    assert len(webhook.messages) == 2
+
+
+async def test_a_failed_send_is_tried_three_times(
+    db: Connection, settings: Settings, webhook: Webhook
+) -> None:
+    webhook.status = 500
+    write(db, family(db), *QUESTIONS)
+    for _ in range(ATTEMPTS + 1):
+        await deliver_all(db, settings)
+    assert len(webhook.messages) == ATTEMPTS
+    [row] = deliveries(db)
+    assert (row["kind"], row["status"], row["attempts"]) == (
+        "interview_prompts", "failed", ATTEMPTS,
+    )  # fmt: skip
+
+
+def test_a_family_waits_from_the_hour_on_where_it_lives(db: Connection) -> None:
+    for name, hour in (("Early", 6), ("Late", 12)):
+        write(db, family(db, name, time_zone=zone_where_it_is(hour)), *QUESTIONS)
+    family(db, "Without")
+    old = family(db, "Long ago", time_zone=zone_where_it_is(12))
+    write(db, old, "A question of last week?", weeks_ago=1)
+    assert [waiting.name for waiting in families_waiting(db, 9)] == ["Late"]
+
+
+def test_prompts_are_listed_with_week_and_answers(db: Connection) -> None:
+    home = family(db)
+    [older] = write(db, home, "An older question?", weeks_ago=1)
+    ids = write(db, home, *QUESTIONS[:2])
+    write(db, family(db, "The Others"), "A question of others?")
+    record_id = quote(db, home, "I learned it in the river.")
+    db.execute("UPDATE responses SET prompt_id = %s WHERE record_id = %s", (ids[1], record_id))
+    found = interview_prompts(db, home.id)
+    assert [(prompt.id, prompt.answered_by) for prompt in found] == [
+        (ids[0], []),
+        (ids[1], [record_id]),
+        (older, []),
+    ]
+    assert all(isinstance(prompt.week, date) for prompt in found)
