@@ -34,9 +34,6 @@ LOUDNESS = -16.0  # LUFS, what podcast platforms ask for
 LOUDNESS_TOLERANCE = 1.5
 SPOKEN_WORDS = 220  # of one spoken piece: about 90 seconds
 PAUSE = 0.7  # seconds between parts
-THREE_LETTERS = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "pt": "por",
-                 "nl": "nld", "pl": "pol", "ru": "rus", "uk": "ukr", "ar": "ara", "he": "heb",
-                 "zh": "zho", "ja": "jpn", "ko": "kor", "hi": "hin", "tr": "tur"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -176,8 +173,9 @@ def _spread(text: str, duration: float) -> Iterator[tuple[str, float, float]]:
 
 
 def _assemble(voices: Sequence[_Voice], response: Response, story: Story, out: Path) -> "Episode":
+    from keepsake.audio.cover import cover
     from keepsake.audio.episode import Part, assemble
-    from keepsake.audio.id3 import EpisodeTags
+    from keepsake.audio.id3 import EpisodeTags, three_letters
 
     tags = EpisodeTags(
         title=story.title,
@@ -185,7 +183,8 @@ def _assemble(voices: Sequence[_Voice], response: Response, story: Story, out: P
         album=f"{response.family} family stories",
         published=response.recorded_at.date(),
         description=story.summary,
-        language=_three_letters(response.language),
+        language=three_letters(response.language),
+        cover=cover(response.family),
     )
     last = len(voices) - 1
     parts = [
@@ -193,10 +192,6 @@ def _assemble(voices: Sequence[_Voice], response: Response, story: Story, out: P
         for at, voice in enumerate(voices)
     ]
     return assemble(parts, out, tags=tags, loudness=LOUDNESS)
-
-
-def _three_letters(language: str) -> str:
-    return language if len(language) == 3 else THREE_LETTERS.get(language, "und")
 
 
 def _cues(voices: Sequence[_Voice], episode: "Episode") -> Iterator[Cue]:
@@ -255,7 +250,7 @@ def episodes_audible(connection: Connection, window: Window) -> Finding:
 PODCASTS = StepAsset(
     Step(
         name="podcasts",
-        version="1",
+        version="2",
         needs=("transcripts", "stories"),
         roles=("speech",),
         make=produce,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from textwrap import shorten
 
 from pydantic import BaseModel, Field, create_model
 
@@ -113,19 +114,30 @@ async def _with_clips(quotes: list[Quote], response: Response, tools: Tools) -> 
 
 
 async def _with_clip(quote: Quote, recording: Path, response: Response, tools: Tools) -> Quote:
-    """A quote with its clip, whose key tells recording and times: the same clip is cut once."""
+    """A quote with its clip, whose key tells what is in it: the same clip is cut once."""
     from keepsake.audio.clip import cut
+    from keepsake.audio.cover import cover
+    from keepsake.audio.id3 import EpisodeTags, three_letters
 
     start, end = quote.starts_at, quote.ends_at
     if start is None or end is None or not 0 < end - start <= LONGEST_CLIP:
         return quote
-    name = fingerprint(response.audio_key, start, end)
+    tags = EpisodeTags(
+        title=shorten(quote.text, 80, placeholder="…"),
+        artist=response.member,
+        album=f"{response.family} family stories",
+        published=response.recorded_at.date(),
+        language=three_letters(response.language),
+        genre="Speech",
+        cover=cover(response.family),
+    )
+    name = fingerprint(response.audio_key, start, end, tags)
     key = f"family/{response.family_id}/clips/{name}.mp3"
     if not await tools.objects.exists(key):
         clip = recording.with_name(f"{name}.mp3")
         try:
             async with tools.audio:
-                await asyncio.to_thread(cut, recording, start, end, clip)
+                await asyncio.to_thread(cut, recording, start, end, clip, tags=tags)
         except PermanentError:
             return quote  # times that point at silence: the words stand, without a voice
         await tools.objects.put_file(key, clip, "audio/mpeg")
@@ -177,7 +189,7 @@ def quotes_verbatim(connection: Connection, window: Window) -> Finding:
 QUOTES = StepAsset(
     Step(
         name="quotes",
-        version="1",
+        version="2",
         needs=("transcripts",),
         roles=("chat",),
         make=find,

@@ -1,10 +1,12 @@
-"""Cut a few seconds out of a recording: the speaker's own voice for a quote."""
+"""Cut a few seconds out of a recording, as loud as an episode: the speaker's own voice."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
 from keepsake.audio.encode import Mp3Writer, faded, replacing
+from keepsake.audio.id3 import EpisodeTags, write_tags
+from keepsake.audio.levelling import LOUDNESS, find_gain, levelled
 from keepsake.audio.loudness import measure
 from keepsake.audio.media import Samples, open_source, probe
 from keepsake.errors import PermanentError
@@ -13,13 +15,21 @@ TOLERANCE = 0.2  # seconds a clip may differ from what was asked for
 
 
 def cut(
-    path: Path, start: float, end: float, out_path: Path, *, pad: float = 0.15, fade: float = 0.02
+    path: Path,
+    start: float,
+    end: float,
+    out_path: Path,
+    *,
+    tags: EpisodeTags | None = None,
+    pad: float = 0.15,
+    fade: float = 0.02,
 ) -> float:
     """Cut `start` to `end` (seconds) of a recording to an mp3; return the clip's seconds.
 
     The clip is `pad` longer on both sides where the recording goes on, exact to the sample, with
     `fade` seconds of fade at its edges, mono or stereo as the source. `out_path` is written whole
-    or not at all.
+    or not at all. It is brought to -16 LUFS with true peaks below -1 dBTP; what is too short to
+    measure, under 0.4 s, is left as loud as it is. `tags` are written if there are any.
 
     Raises:
         PermanentError: the times are outside the recording, the clip is silent, or its length is
@@ -39,6 +49,8 @@ def cut(
             raise PermanentError(f"the clip lasts {clip.duration:.2f} s instead of {written:.2f} s")
         if clip.silent:
             raise PermanentError(f"the recording is silent from {start:.2f} s to {end:.2f} s")
+        if tags:
+            write_tags(temporary, tags)
     return clip.duration
 
 
@@ -49,9 +61,14 @@ def _write(path: Path, first: float, last: float, out_path: Path, fade: float) -
     rate = 48_000 if info.sample_rate == 48_000 else 44_100
     channels = min(info.channels, 2)
     kilobits = 96 if channels == 1 else 128
+
+    def span() -> Iterator[Samples]:
+        return _span(path, first, last, rate=rate, channels=channels)
+
+    gain = find_gain(span, rate=rate, channels=channels, loudness=LOUDNESS) or 0.0
     with Mp3Writer(out_path, rate=rate, channels=channels, kilobits=kilobits) as mp3:
-        span = _span(path, first, last, rate=rate, channels=channels)
-        for block in faded(span, round(fade * rate)):
+        sound = levelled(span(), gain, rate=rate, channels=channels)
+        for block in faded(sound, round(fade * rate)):
             mp3.write(block)
     return mp3.samples / rate
 

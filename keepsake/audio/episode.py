@@ -14,28 +14,16 @@ import numpy as np
 from keepsake.audio.captions import ChapterMark
 from keepsake.audio.encode import Mp3Writer, faded, replacing
 from keepsake.audio.id3 import EpisodeTags, write_tags
-from keepsake.audio.loudness import (
-    SILENT_DB,
-    UNMEASURED,
-    FilterChain,
-    Measured,
-    decibels,
-    measure_blocks,
-)
-from keepsake.audio.media import Samples, open_source, probe, silence, to_block
+from keepsake.audio.levelling import LOUDNESS, PEAK_LIMIT, find_gain, levelled
+from keepsake.audio.loudness import SILENT_DB, Measured, decibels, measure_blocks
+from keepsake.audio.media import Samples, open_source, probe, silence
 from keepsake.errors import PermanentError
 
 RATE = 44_100
 KILOBITS = 128
 FADE_SAMPLES = round(0.01 * RATE)
 
-PEAK_LIMIT = -1.0  # dBTP, what podcast platforms accept
-# The limiter sees samples only: mp3 coding and the curve between samples may go over by 2 dB.
-LIMITER_DB = -3.0
-LIMITER = f"limit={10 ** (LIMITER_DB / 20):.4f}:attack=5:release=80:level=false:latency=true"
 LOUDNESS_TOLERANCE = 1.0  # LU, of the finished episode
-GAIN_TOLERANCE = 0.2  # LU, of one part while its gain is sought
-GAIN_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -68,7 +56,7 @@ class _Placed:
 
 
 def assemble(
-    parts: Sequence[Part], out_path: Path, *, tags: EpisodeTags, loudness: float = -16.0
+    parts: Sequence[Part], out_path: Path, *, tags: EpisodeTags, loudness: float = LOUDNESS
 ) -> Episode:
     """Join parts into an mp3 of 44.1 kHz and 128 kbit/s, stereo if any part is.
 
@@ -109,32 +97,22 @@ def _append(mp3: Mp3Writer, part: Part, channels: int, loudness: float) -> _Plac
 
 def _gain(path: Path, channels: int, loudness: float) -> float:
     """Find the gain in dB that brings a part to the wanted loudness."""
-    raw = measure_blocks(_decoded(path, channels), rate=RATE, channels=channels)
-    if raw.silent:
-        raise PermanentError("a part of the episode is silent")
-    if raw.integrated_lufs <= UNMEASURED:
+    gain = find_gain(
+        lambda: _decoded(path, channels), rate=RATE, channels=channels, loudness=loudness
+    )
+    if gain is None:
+        raw = measure_blocks(_decoded(path, channels), rate=RATE, channels=channels)
+        if raw.silent:
+            raise PermanentError("a part of the episode is silent")
         raise PermanentError(
             f"a part of the episode is too short to measure ({raw.duration:.2f} s)"
         )
-    gain = loudness - raw.integrated_lufs
-    if raw.true_peak_db + gain <= LIMITER_DB:
-        return gain  # the limiter will have nothing to do
-    for _ in range(GAIN_ROUNDS):  # what the limiter takes away, the gain gives back
-        limited = measure_blocks(_levelled(path, channels, gain), rate=RATE, channels=channels)
-        missing = loudness - limited.integrated_lufs
-        if abs(missing) <= GAIN_TOLERANCE:
-            break
-        gain += missing
     return gain
 
 
 def _levelled(path: Path, channels: int, gain: float) -> Iterator[Samples]:
     """Decode a part at its final level."""
-    limiter = FilterChain("alimiter", LIMITER, rate=RATE, channels=channels)
-    factor = np.float32(10 ** (gain / 20))
-    for block in _decoded(path, channels):
-        yield from map(to_block, limiter.push(block * factor))
-    yield from map(to_block, limiter.push(None))
+    return levelled(_decoded(path, channels), gain, rate=RATE, channels=channels)
 
 
 def _decoded(path: Path, channels: int) -> Iterator[Samples]:

@@ -1,11 +1,20 @@
 """A clip of the original: the right words, to the sample, whole or not at all."""
 
+from datetime import date
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
+from mutagen import id3
 
 from keepsake.audio.clip import cut
+from keepsake.audio.cover import cover
+from keepsake.audio.episode import LOUDNESS_TOLERANCE
+from keepsake.audio.id3 import EpisodeTags
+from keepsake.audio.loudness import measure
 from keepsake.audio.media import open_source, probe
 from keepsake.errors import PermanentError
 
@@ -89,7 +98,52 @@ def test_a_clip_does_not_click(encode: Encode, tmp_path: Path) -> None:
     edge = RATE // 200  # 5 ms, a tenth of the fade
     assert clip[:edge].max() < 0.1
     assert clip[-edge:].max() < 0.1
-    assert clip[RATE // 4 : -RATE // 4].max() == pytest.approx(0.5, abs=0.05)
+    assert clip[RATE // 4 : -RATE // 4].max() > 0.15
+
+
+@pytest.mark.parametrize("volume", [0.02, 1.0], ids=["far from the phone", "too near"])
+def test_a_clip_is_as_loud_as_an_episode(
+    speech: Sound, encode: Encode, tmp_path: Path, volume: float
+) -> None:
+    path = encode(speech * volume, "a.flac", codec="flac")
+    cut(path, 10, 14, tmp_path / "clip.mp3")
+    measured = measure(tmp_path / "clip.mp3")
+    assert measured.integrated_lufs == pytest.approx(-16, abs=LOUDNESS_TOLERANCE)
+    assert measured.true_peak_db <= -1
+
+
+def test_a_clip_has_tags_and_a_cover_and_is_read_all_the_same(
+    speech: Sound, encode: Encode, tmp_path: Path
+) -> None:
+    path = encode(speech, "a.flac", codec="flac")
+    tags = EpisodeTags(
+        title="Dough needs patience",
+        artist="Rose",
+        album="The Marlows family stories",
+        published=date(2026, 10, 4),
+        genre="Speech",
+        cover=cover("The Marlows"),
+    )
+    cut(path, 10, 12, tmp_path / "clip.mp3", tags=tags)
+    tag: Any = id3.ID3(tmp_path / "clip.mp3")  # type: ignore[no-untyped-call]
+    names = ("TIT2", "TPE1", "TALB", "TCON", "TDRC")
+    assert [str(tag[name]) for name in names] == [
+        "Dough needs patience",
+        "Rose",
+        "The Marlows family stories",
+        "Speech",
+        "2026-10-04",
+    ]
+    assert tag["APIC:"].data == cover("The Marlows")
+    assert measure(tmp_path / "clip.mp3").duration == pytest.approx(2.3, abs=0.05)
+
+
+def test_a_cover_is_a_square_picture_of_the_familys_own() -> None:
+    with av.open(BytesIO(cover("The Marlows")), "r") as picture:
+        frame = next(picture.decode(video=0))
+    assert (frame.width, frame.height) == (600, 600)
+    assert len(np.unique(frame.to_ndarray(format="rgb24").reshape(-1, 3), axis=0)) == 2
+    assert cover("The Marlows") != cover("The Harbors")
 
 
 @pytest.mark.parametrize(
