@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from keepsake.cli import app
+from keepsake.cli.shell import Commands
 from keepsake.counted import counted
 from keepsake.database import connect
 from keepsake.owners import add_owner
@@ -126,6 +128,19 @@ def test_a_disk_that_refuses_is_one_line(home: Path, monkeypatch: pytest.MonkeyP
     result = keepsake("status")
     assert result.exit_code == 1
     assert result.stderr == f"keepsake: {home / 'postgres.lock'}: Is a directory\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk to write to is Linux's")
+def test_a_full_disk_is_one_line() -> None:
+    own = typer.Typer(cls=Commands, pretty_exceptions_enable=False)
+
+    @own.command()
+    def write() -> None:
+        Path("/dev/full").write_text("a record")
+
+    own.command("read")(lambda: None)
+    result = CliRunner().invoke(own, ["write"])
+    assert (result.exit_code, result.stderr) == (1, "keepsake: No space left on device\n")
 
 
 @pytest.fixture

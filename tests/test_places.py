@@ -40,9 +40,8 @@ def test_a_checkout_has_its_data_in_the_repository(tmp_path: Path) -> None:
 
 def test_an_installed_package_has_them_in_the_users_folders(tmp_path: Path) -> None:
     package = tmp_path / "site" / "keepsake"
-    package.mkdir(parents=True)
-    for name in ("__init__.py", "errors.py", "places.py", "settings.py"):
-        shutil.copy(ROOT / "keepsake" / name, package)
+    data = shutil.ignore_patterns("demo", "__pycache__", "*.gz", "*.npz")
+    shutil.copytree(ROOT / "keepsake", package, ignore=data)
     (tmp_path / "config/keepsake").mkdir(parents=True)
     (tmp_path / "config/keepsake/.env").write_text("QUOTE_HOUR=5\n")
     user = {"XDG_CONFIG_HOME": tmp_path / "config", "XDG_DATA_HOME": tmp_path / "data"}

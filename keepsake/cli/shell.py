@@ -46,10 +46,11 @@ class Commands(TyperGroup):
             refused = isinstance(error, InvalidInput | SettingsError)
             raise typer.Exit(2 if refused else 1) from None
         except OSError as error:
-            # A reader like `head` that has gone is no error. What has no file is no one's disk.
-            if error.errno == errno.EPIPE or error.filename is None:
+            # A reader like `head` that has gone is no error; what has no number is a fault of ours.
+            if error.errno in (errno.EPIPE, None):
                 raise
-            complain(f"{error.filename}: {error.strerror}")
+            where = f"{error.filename}: " if error.filename else ""
+            complain(f"{where}{error.strerror}")
             raise typer.Exit(1) from None
 
 

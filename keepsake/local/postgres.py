@@ -15,12 +15,13 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -243,7 +244,13 @@ def _run(command: str, *arguments: object) -> None:
         output.seek(0)
         said = output.read().decode(errors="replace").strip().splitlines()
     if done.returncode:
-        raise PostgresError(f"PostgreSQL's {command} failed: {said[-1] if said else 'no reason'}")
+        raise PostgresError(f"PostgreSQL's {command} failed: {_reason(said)}")
+
+
+def _reason(said: Sequence[str]) -> str:
+    """The line that says why: after it may come what was done about it."""
+    errors = [line for line in said if re.search(r"\b(error|FATAL|PANIC):", line)]
+    return (errors or list(said) or ["no reason"])[-1]
 
 
 def _binaries() -> Path:

@@ -276,7 +276,7 @@ class _Up:
                 runs.cancel(self._dagster_url, timeout=_CANCEL_TIMEOUT, say=self._say)
             self._say("Waiting for Dagster and the models to end.")
             self._parts.end(_END_TIMEOUT)
-        if not self._settings.database_url:
+        if not self._settings.database_url and postgres.running_url(self._settings.home):
             self._say("Waiting for PostgreSQL to end.")
             postgres.stop(self._settings.home)
 
@@ -433,13 +433,13 @@ def _make_home(settings: Settings, root: Path) -> None:
         )
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=settings.home):
-            pass  # it can be written to
+        with TemporaryFile(dir=settings.home) as file:
+            file.write(bytes(4096))  # a full disk still makes files, empty ones
     except OSError as error:
         a_file = isinstance(error, FileExistsError)
         what = "is a file" if a_file else f"cannot be written ({error.strerror})"
         raise SettingsError(
-            f"KEEPSAKE_HOME: {settings.home} {what}: name a folder that you may write to"
+            f"KEEPSAKE_HOME: {settings.home} {what}: name a folder that can be written to"
         ) from None
 
 
