@@ -464,6 +464,8 @@ class TestByHand:
             ("title", "Singing"), ("transcript", "We sang all the way home."),
         ]  # fmt: skip
         assert "title edited, " in keepsake("show", record).stdout
+        assert "podcasts: to be made again: due" in keepsake("show", record).stdout
+        assert "to be made again" in keepsake("status", record).stdout
         assert answer("records", "--search", "sang")[0]["title"] == "Singing"
         assert keepsake("edit", record, "--title", "Singing").stdout.startswith("Nothing changed")
         keepsake("edit", record, "--revert", "title")
@@ -534,7 +536,11 @@ class TestDelete:
         assert len(answer("records")) == 1
 
     def test_deletes_the_record_and_its_file(self, spoken: int, tmp_path: Path) -> None:
+        (tmp_path / "home").mkdir(exist_ok=True)
+        page = Path(keepsake("show", spoken, "--html").stdout.strip())
+        assert page.is_file()
         shown = keepsake("delete", spoken, "--yes").stdout
+        assert not page.exists()
         assert shown.endswith("Deleted 1 record and 1 object.\n")
         assert answer("records") == []
         assert not [p for p in (tmp_path / "home/objects").rglob("*") if p.is_file()]

@@ -31,6 +31,7 @@ def delete(
     json: Json = False,
 ) -> None:
     """Delete records, all that was made of them, and their files. There is no way back."""
+    from keepsake.cli.show import page_path
     from keepsake.clients.objects import open_objects
     from keepsake.deletion import doomed, sweep
     from keepsake.settings import load_settings
@@ -48,6 +49,7 @@ def delete(
             _ask(len(plan.records))
         for record in plan.records:
             _delete(connection, record)
+            page_path(settings, record).unlink(missing_ok=True)
         swept = asyncio.run(sweep(connection, open_objects(settings)))
     if json:
         print_json({"deleted": plan.records, "objects": swept})

@@ -33,7 +33,7 @@ def show_document(out: "Console", document: "Document") -> None:
         was = f", was “{edit.previous}”" if edit.previous and edit.field == "title" else ""
         out.print(f"  {edit.field} {what}, {when(edit.edited_at)}{was}")
     if document.unmade:
-        _heading(out, "Not there")
+        _heading(out, "Not there, or not up to date")
     for step in document.unmade:
         reason = f": {step.reason}" if step.reason else ""
         out.print(f"  {step.step}: {step.why}{reason}")
@@ -42,6 +42,11 @@ def show_document(out: "Console", document: "Document") -> None:
 def _heading(out: "Console", text: str) -> None:
     out.print()
     out.print(text, style="bold")
+
+
+def _prose(out: "Console", text: str) -> None:
+    """Print a text: between words, as wide as the terminal; in a pipe each line as it is."""
+    out.print(text, soft_wrap=not out.is_terminal)
 
 
 def _show_response(out: "Console", made: "Kept", document: "Document") -> None:
@@ -59,9 +64,9 @@ def _show_response(out: "Console", made: "Kept", document: "Document") -> None:
         out.print(f"Values: {', '.join(told)}")
     if story:
         out.print()
-        out.print(story.summary)
+        _prose(out, story.summary)
         _heading(out, "Story")
-        out.print(story.text)
+        _prose(out, story.text)
     _show_findings(out, made, document)
     _show_words(out, made, document)
 
@@ -87,7 +92,7 @@ def _show_words(out: "Console", made: "Kept", document: "Document") -> None:
         _heading(out, "Transcript" if record.spoken else "As it was written")
         for issue in made.transcript.issues:
             out.print(f"[{_issue(issue)}]", style="dim")
-        out.print(made.transcript.text)
+        _prose(out, made.transcript.text)
     if made.episode:
         _heading(out, f"Episode, {clock(made.episode.duration)}")
         _place(out, document, made.episode.audio_key)
@@ -114,7 +119,7 @@ def _show_bookmark(out: "Console", made: "KeptBookmark", document: "Document") -
         out.print(f"Keywords: {', '.join(words)}")
     if made.summary:
         out.print()
-        out.print(made.summary)
+        _prose(out, made.summary)
     if made.media:
         _heading(out, "Media")
     for medium in made.media:
@@ -125,7 +130,7 @@ def _show_bookmark(out: "Console", made: "KeptBookmark", document: "Document") -
     if made.text:
         count = f", {made.words:,} {'word' if made.words == 1 else 'words'}" if made.words else ""
         _heading(out, f"Text{count}")
-        out.print(made.text)
+        _prose(out, made.text)
 
 
 def _show_activity(out: "Console", made: "KeptActivity", document: "Document") -> None:
@@ -139,7 +144,7 @@ def _show_activity(out: "Console", made: "KeptActivity", document: "Document") -
         out.print(f"  in the file: {'; '.join(remarks(made.issues))}")
     if made.letter:
         _heading(out, "Letter")
-        out.print(made.letter)
+        _prose(out, made.letter)
     if made.insight:
         _heading(out, "Insight")
         out.print(f"Heart rate: {made.insight.heart_rate}")

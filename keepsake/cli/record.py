@@ -69,6 +69,8 @@ def _remark(step: Mapping[str, Any]) -> str:
         return f"nothing to make: {step['nothing_reason']}"
     if step["held"]:
         return "; ".join(filter(None, (HOLDS[step["held"]], error)))
+    if step["status"] == "succeeded" and due is not None:
+        return "to be made again"
     if step["status"] != "pending":
         return error
     if due is None:

@@ -54,13 +54,18 @@ def show(
         show_document(console(), found)
 
 
+def page_path(settings: "Settings", record: int) -> Path:
+    """Where the page of a record is written, if nobody says where."""
+    return settings.home / "pages" / f"record-{record}.html"
+
+
 def _write(html: str, record: int, settings: "Settings", output: Path | None) -> Path:
     """Write a page where only its owner can read it.
 
     Raises:
         InvalidInput: the file cannot be written.
     """
-    path = (output or settings.home / "pages" / f"record-{record}.html").absolute()
+    path = (output or page_path(settings, record)).absolute()
     try:
         if output is None:
             path.parent.mkdir(exist_ok=True)  # in a data folder that is there: none is made here

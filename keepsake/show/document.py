@@ -18,7 +18,7 @@ from keepsake.progress import RecordHead, record_head
 from keepsake.running.kept import KeptActivity, kept_activity
 
 Made = Kept | KeptBookmark | KeptActivity
-Why = Literal["failed", "nothing to make", "held", "not made yet"]
+Why = Literal["failed", "nothing to make", "held", "not made yet", "to be made again"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class File:
 
 @dataclass(frozen=True)
 class Unmade:
-    """A step without a result, and why in plain words."""
+    """A step without a result, or with one that is to be replaced, and why in plain words."""
 
     step: str
     why: Why
@@ -122,7 +122,9 @@ def _unmade(connection: Connection, record_id: int) -> Iterator[Unmade]:
     for row in record_steps(connection, record_id):
         error = row["error_message"] or ""
         if row["status"] == "succeeded":
-            if not row["made"]:
+            if row["due_at"]:
+                yield Unmade(row["step"], "to be made again", _open(row))
+            elif not row["made"]:
                 yield Unmade(row["step"], "nothing to make", row["nothing_reason"] or "")
         elif row["held"]:
             yield Unmade(row["step"], "held", HOLDS[row["held"]])
