@@ -17,7 +17,7 @@ from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 
 State = Literal["failed", "due", "held"]
-MOST = 1000  # records of one page
+MOST = 1001  # records of one page, and one more to see whether there is a next
 
 _STATES = {
     "failed": SQL("l.status = 'failed' AND l.held IS NULL"),

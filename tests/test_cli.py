@@ -467,6 +467,7 @@ class TestByHand:
         assert "podcasts: to be made again: due" in keepsake("show", record).stdout
         assert "to be made again" in keepsake("status", record).stdout
         assert answer("records", "--search", "sang")[0]["title"] == "Singing"
+        assert "--before" not in keepsake("records", "--limit", 1).stdout
         assert keepsake("edit", record, "--title", "Singing").stdout.startswith("Nothing changed")
         keepsake("edit", record, "--revert", "title")
         assert answer("show", record)["made"]["story"]["title"] == "Home"

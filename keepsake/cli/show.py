@@ -137,8 +137,9 @@ def records(
             since=None if since is None else since.date(),
             words=search,
             before=before,
-            limit=limit,
+            limit=limit + 1,
         )
+    found, more = found[:limit], len(found) > limit
     if json:
         print_json(found)
     elif not found:
@@ -146,7 +147,7 @@ def records(
     else:
         rows = [_row(each) for each in found]
         print_table("Records", rows, filled(rows))
-        if len(found) == limit:
+        if more:
             typer.echo(f"\nThe next ones: --before {found[-1].id}")
 
 
