@@ -123,7 +123,8 @@ def test_a_bookmark_as_text(bookmark: int, tmp_path: Path) -> None:
 
 def test_an_activity_as_text(activity: int, tmp_path: Path) -> None:
     shown = keepsake("show", activity).stdout
-    for text in ("Lunch run\nAda, 4 May 2026", "distance: 5.00 km", "in the file: 3 points have no time: left out",
+    for text in ("Lunch run\nAda, 4 May 2026", "distance: 5.00 km",
+                 "in the file: 3 points have no time: left out",
                  "Letter\nDear Ada,\nwell run.", "Recommendation: Rest.",
                  str(tmp_path / "home/objects/running/a.gpx")):  # fmt: skip
         assert text in shown
