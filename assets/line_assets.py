@@ -7,10 +7,13 @@ flow through them in `keepsake/engine.py`.
 
 import asyncio
 import gc
+import signal
+import threading
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
 import dagster as dg
@@ -197,11 +200,39 @@ def told_as_they_complete(
     with asyncio.Runner() as runner:
         work = runner.get_loop().create_task(carry(on_partition))
         while not work.done():
-            runner.run(_until_moved(work, moved))
+            with _interrupts_cancel(work):
+                runner.run(_until_moved(work, moved))
             now = dict(complete)
             complete.clear()
             yield from tell(now)
         return work.result()
+
+
+@contextmanager
+def _interrupts_cancel(work: asyncio.Task[Report]) -> Iterator[None]:
+    """Let a run that is cancelled cancel the work, and then raise as Dagster does.
+
+    Dagster's handler of SIGINT raises wherever the process is just then. In an event loop that is
+    within some task or callback, which takes it for an error of its own: it may go unnoticed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals: list[tuple[int, FrameType | None]] = []
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        signals.append((number, frame))
+        work.get_loop().call_soon_threadsafe(work.cancel)
+
+    before = signal.signal(signal.SIGINT, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if signals:
+        if callable(before):
+            before(*signals[0])
+        raise KeyboardInterrupt
 
 
 async def _until_moved(work: asyncio.Task[Report], moved: asyncio.Event) -> None:

@@ -1,6 +1,8 @@
 """The family line as Dagster runs it: assets that tell their story, checks, and nothing private."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -293,6 +295,40 @@ def test_a_run_that_is_cancelled_while_a_day_is_told_puts_back_what_is_unfinishe
     events = told_as_they_complete(carry, lambda complete: iter([dg.Output(None)]))
     next(events)
     events.close()
+    assert put_back
+
+
+def test_a_run_that_is_cancelled_in_the_middle_of_a_task_puts_back_and_is_cancelled() -> None:
+    """Dagster's handler raises, and what is raised within a task is taken for the task's error."""
+    put_back = False
+
+    class Interrupted(BaseException):
+        pass
+
+    def raise_interrupted(*_: object) -> None:
+        raise Interrupted
+
+    async def is_interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+
+    async def carry(on_partition: OnPartition) -> Report:
+        nonlocal put_back
+        other = asyncio.create_task(is_interrupted())
+        try:
+            await asyncio.wait({other})
+        finally:
+            await asyncio.sleep(0)
+            put_back = True
+        return Report({})
+
+    before = signal.signal(signal.SIGINT, raise_interrupted)
+    try:
+        with pytest.raises(Interrupted):
+            list(told_as_they_complete(carry, lambda complete: iter([])))
+        assert signal.getsignal(signal.SIGINT) is raise_interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert put_back
 
 
