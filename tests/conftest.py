@@ -34,11 +34,12 @@ _nobodys = pytest.MonkeyPatch()
 _no_home = TemporaryDirectory(prefix="no-home-", ignore_cleanup_errors=True)
 
 
-def pytest_configure() -> None:
+def _keep_users_out() -> None:
     """Keep the environment, `.env` and data of a user from tests and what they start.
 
-    The data folder is one that is not there, except where a test names its own. So from the start
-    on, not in a fixture: the code location reads settings and database when it is imported.
+    The data folder is one that is not there, except where a test names its own. So at once, not in
+    a fixture or hook: the code location, which other `conftest.py` import, reads settings and
+    database when it is imported.
     """
     for name in Settings.model_fields:
         _nobodys.delenv(name.upper(), raising=False)
@@ -46,8 +47,11 @@ def pytest_configure() -> None:
     _nobodys.setenv("KEEPSAKE_HOME", str(Path(_no_home.name) / "home"))
 
 
+_keep_users_out()
+
+
 def pytest_unconfigure() -> None:
-    """Give back what `pytest_configure` took."""
+    """Give back what was taken."""
     _nobodys.undo()
     _no_home.cleanup()
 
