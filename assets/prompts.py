@@ -34,29 +34,17 @@ async def condensed(text: str, tools: Tools, *, sum_up: Callable[[str], Awaitabl
     return text
 
 
-async def sentence_type(words: str, sought: str, tools: Tools) -> Any:
-    """The type of an answer's field that repeats what was said.
-
-    Where the endpoint enforces the schema, its weak model chooses among the few sentences nearest
-    in meaning to what is `sought`; a strong model picks its words freely. What comes back is looked
-    up in the words either way.
-    """
-    if not tools.models.chat.enforces_schema:
-        return str
-    return one_of(await nearest(whole_sentences(words), sought, tools))
-
-
-def whole_sentences(text: str) -> list[str]:
-    """The sentences of a text that can stand for themselves, in order."""
+def whole_sentences(text: str, *, least: int = SENTENCE_WORDS.start) -> list[str]:
+    """The sentences of a text that can stand for themselves, in order: of `least` words or more."""
     said = [text[span.start : span.end] for span in sentences(text)]
-    return [sentence for sentence in said if word_count(sentence) in SENTENCE_WORDS]
+    return [each for each in said if least <= word_count(each) < SENTENCE_WORDS.stop]
 
 
 async def nearest(choices: Iterable[str], to: str, tools: Tools, *, few: int = FEW) -> list[str]:
     """The few choices nearest in meaning to a text, the nearest first."""
     distinct = list(dict.fromkeys(choices))
-    if not distinct:
-        return []
+    if len(distinct) < 2:
+        return distinct
     (alike,) = await likeness([to], distinct, tools)
     return [distinct[at] for at in (-alike).argsort()[:few]]
 
@@ -72,6 +60,5 @@ async def likeness(texts: Sequence[str], to: Sequence[str], tools: Tools) -> "ND
 
 
 def one_of(choices: Iterable[str]) -> Any:
-    """A type that admits only these strings; `str` if there are none."""
-    distinct = tuple(choices)
-    return Literal[distinct] if distinct else str
+    """A type that admits only these strings. There must be one: else a model writes freely."""
+    return Literal[tuple(choices)]

@@ -7,7 +7,8 @@
         ├── RetryableError     worth another try: 5xx, timeouts, broken connections
         │   ├── RateLimited    429: the endpoint is well, we are too fast
         │   └── Unreachable    nobody took the connection: says nothing about the record
-        ├── PermanentError     never will: audio that is no audio, an answer that stays wrong
+        ├── PermanentError     never will: audio that is no audio
+        │   └── UnfitAnswer    a model's answer that stays wrong
         └── EndpointDown       not the record's fault: the endpoint itself is unreachable,
                                refuses our key or lacks the model; counts no attempt
 
@@ -50,6 +51,10 @@ class Unreachable(RetryableError):
 
 class PermanentError(StepError):
     """Trying again with the same input would fail again."""
+
+
+class UnfitAnswer(PermanentError):
+    """A model's answer did not fit its form, or the facts, even after a repair."""
 
 
 class EndpointDown(StepError):

@@ -12,12 +12,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from keepsake.grounding import ungrounded
+
 # One CJK character counts as a word; elsewhere a word is a run of letters, digits and apostrophes.
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}_]+(?:['’][^\W{_CJK}_]+)*")
 _SENTENCE_END = re.compile(r"[.!?…؟۔।]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”]*|\n\s*\n|$")
 _ABBREVIATIONS = frozenset(
     ["mr", "mrs", "ms", "dr", "st", "prof", "sr", "jr", "vs", "capt", "lt", "rev", "e.g", "i.e"]
+)
+# Words that nothing should end with: they lead to the next.
+_LEADING = frozenset(
+    ["a", "an", "and", "as", "at", "because", "but", "by", "for", "from", "had", "he", "his", "i",
+     "in", "into", "is", "it", "its", "my", "of", "on", "or", "our", "she", "so", "than", "that",
+     "the", "their", "they", "to", "until", "was", "we", "were", "when", "who", "with", "you",
+     "aber", "als", "auf", "das", "dass", "dem", "den", "der", "des", "die", "ein", "eine", "einem",
+     "einen", "einer", "er", "ich", "im", "mit", "sie", "um", "und", "von", "war", "weil", "wir",
+     "zu", "con", "de", "del", "el", "en", "la", "las", "los", "para", "por", "que", "un", "una",
+     "y", "au", "avec", "dans", "du", "est", "et", "il", "je", "le", "les", "nous", "pour", "une"]
+)  # fmt: skip
+# The dot of `4. Mai 1958` ends no sentence.
+_GERMAN_DAY = re.compile(
+    r"(?<=\d)\. (?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|"
+    r"Dezember)\b"
 )
 # A hesitation of one language is a word of another: German and Dutch say er, Portuguese says um.
 _HESITATIONS = "[Uu]h+|[Hh]m+|[Mm]hm|[Ää]h+m*|[Öö]h+|[Ee]uh+"
@@ -77,6 +94,8 @@ def sentences(text: str) -> list[Span]:
     start = 0
     for match in _SENTENCE_END.finditer(text):
         if match[0].startswith(".") and _is_abbreviation(text, start, match.start()):
+            continue
+        if _GERMAN_DAY.match(text, match.start()):
             continue
         if match[0].endswith(("..", "…")) and text[match.end() + 1 : match.end() + 2].islower():
             continue  # it trails off and goes on
@@ -281,14 +300,17 @@ def _loop_at(keys: list[str], at: int, longest: int, at_least: int) -> Loop | No
 def clean_speech(text: str, language: str | None = None) -> str:
     """Spoken text made readable without a single word that was not said.
 
-    Takes out hesitations (uh, hm, in English also um) and stutters, mends spacing and capitals at
-    sentence starts. By rule, not by a model: what only removes cannot add a fact. `language` is an
-    ISO 639 code, None where it is not known.
+    Takes out hesitations and stutters, mends spacing and capitals at sentence starts. By rule, not
+    by a model: what only removes cannot add a fact. `language` is an ISO 639 code, None where it is
+    not known: then only what is a word in no language goes (uh, hm, äh), in English also um, er and
+    a small word said twice.
     """
-    hesitation = _hesitation(_ENGLISH_HESITATIONS if language == "en" else _HESITATIONS)
+    english = language == "en"
+    hesitation = _hesitation(_ENGLISH_HESITATIONS if english else _HESITATIONS)
     clean = hesitation.sub("", text)
     clean = _STUTTER.sub(r"\1", clean)
-    clean = _SMALL_STUTTER.sub(r"\1", clean)
+    if english:
+        clean = _SMALL_STUTTER.sub(r"\1", clean)
     clean = re.sub(r"[ \t]+", " ", clean)
     clean = re.sub(r"\s+([,.;:!?…])", r"\1", clean)
     clean = re.sub(r"^[\s,;:]+", "", clean)
@@ -309,6 +331,42 @@ def _hesitation(words: str) -> re.Pattern[str]:
 def _with_capitals(text: str) -> str:
     starts = {span.start for span in sentences(text)}
     return "".join(c.upper() if at in starts else c for at, c in enumerate(text))
+
+
+def opening(text: str, *, words: int) -> str:
+    """How a text begins: its first sentence, or as much of it as `words` hold, with an ellipsis.
+
+    Cut between words, so that no number loses a part; at the last comma, if there is one late
+    enough.
+    """
+    first = next((text[s.start : s.end] for s in sentences(text)), "")
+    parts = first.split()
+    if word_count(first) <= words:
+        return " ".join(parts)
+    while len(parts) > 1 and word_count(" ".join(parts)) > words:
+        parts.pop()
+    if word_count(begun := " ".join(parts)) > words:  # a script without spaces
+        begun = begun[: [match.end() for match in _WORD.finditer(begun)][words - 1]]
+    clause = re.match(r"(.*)[,;:–—]\s", begun, re.DOTALL)
+    if clause and 2 * word_count(clause[1]) >= words:
+        begun = clause[1]
+    while " " in begun and _breaks_off(begun, first):
+        begun = begun.rpartition(" ")[0]
+    return begun.rstrip(" ,;:.-–—") + "…"
+
+
+def _breaks_off(begun: str, whole: str) -> bool:
+    """Whether a beginning ends in a word that needs the next, or within `fifty eight`."""
+    last = word_key(begun.rpartition(" ")[2].strip(",;:.-–—"))
+    return last in _LEADING or bool(ungrounded(begun, [whole]))
+
+
+def shortened(text: str, longest: int) -> str:
+    """`text`, or as many of its words as `longest` characters hold, with an ellipsis."""
+    if len(text) <= longest:
+        return text
+    begun = text[: longest - 1]
+    return (begun.rpartition(" ")[0] or begun).rstrip(" ,;:.-–—…") + "…"
 
 
 def paragraphs(text: str, *, words: int = 90) -> str:

@@ -1,6 +1,8 @@
 """A podcast episode of a story: a spoken introduction, the original recording, a closing.
 
-A written response is narrated instead. Spoken pieces are kept by their content, so none is paid
+A written response is narrated instead. Introduction and closing are in the language of the story;
+where there are no phrases for it, or the voice does not speak it, they are left out, and a written
+story has no episode. Spoken pieces are kept by their content, so none is paid
 for twice. The parts are brought to one loudness, near -16 LUFS, and the finished episode is
 measured, length and sound, before it counts as done. Beside the mp3 stand its transcript (WebVTT)
 and its chapters.
@@ -12,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assets.family.introductions import INTRODUCTIONS
 from assets.family.stories import Story
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
@@ -22,6 +25,7 @@ from keepsake.deletion import note_replaced
 from keepsake.errors import RetryableError
 from keepsake.family import Response
 from keepsake.fingerprint import fingerprint
+from keepsake.language import language_name, language_of
 from keepsake.ledger import Window
 from keepsake.line import Nothing, Step
 from keepsake.text import chunks, sentences
@@ -38,7 +42,10 @@ PAUSE = 0.7  # seconds between parts
 
 @dataclass(frozen=True)
 class Podcast:
-    """A finished episode: where its files are, seconds, LUFS, bytes, its spoken pieces."""
+    """A finished episode: where its files are, seconds, LUFS, bytes, its spoken pieces.
+
+    `introduced_in` is the language of introduction and closing; None: nothing is said around it.
+    """
 
     audio_key: str
     vtt_key: str
@@ -47,6 +54,17 @@ class Podcast:
     loudness: float
     size_bytes: int
     speech_keys: tuple[str, ...]
+    introduced_in: str | None
+
+
+@dataclass(frozen=True)
+class Narrator:
+    """What is said around a story. Without phrases in its language, nothing is."""
+
+    language: str
+    opening: str = ""
+    closing: str = ""
+    chapters: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -71,11 +89,16 @@ async def produce(
     """
     if story is None:
         return Nothing("there is no story to tell")
+    narrator = await asyncio.to_thread(_narrator, response, transcript, story)
+    if response.audio_key is None and not tools.models.speech.speaks(narrator.language):
+        return Nothing(_cannot_read(narrator.language, tools))
     async with tools.recordings, tools.folder() as folder:
-        voices = await _voices(response, transcript, story, folder, tools)
+        voices = await _voices(response, transcript, story, narrator, folder, tools)
         mp3 = folder / "episode.mp3"
         async with tools.audio:
-            episode = await asyncio.to_thread(_assemble, voices, response, story, mp3)
+            episode = await asyncio.to_thread(
+                _assemble, voices, response, story, narrator.language, mp3
+            )
         name = fingerprint(story, response.audio_key, tools.models.speech.model)
         base = f"family/{response.family_id}/episodes/{response.record_id}-{name[:12]}"
         podcast = Podcast(
@@ -86,6 +109,7 @@ async def produce(
             loudness=round(episode.loudness, 2),
             size_bytes=episode.size_bytes,
             speech_keys=tuple(dict.fromkeys(voice.key for voice in voices if voice.key)),
+            introduced_in=narrator.language if voices[0].chapter in narrator.chapters else None,
         )
         put = tools.objects
         await put.put_file(podcast.audio_key, mp3, "audio/mpeg")
@@ -96,23 +120,54 @@ async def produce(
     return podcast
 
 
+def _narrator(response: Response, transcript: Transcript, story: Story) -> Narrator:
+    """Who speaks around a story, and what, in the story's language.
+
+    Where the language could not be told, the family's is assumed.
+    """
+    language = transcript.language or response.language
+    phrases = INTRODUCTIONS.get(language)
+    if phrases is None:
+        return Narrator(language)
+    names = {
+        "title": story.title.rstrip(" .…!,;:"),
+        "member": response.member,
+        "family": response.family,
+        "day": phrases.day(response.recorded_at.date()),
+        "question": response.question,
+    }
+    opening = phrases.opening.format(**names)
+    # A question that was asked in another language would be read out wrongly.
+    if response.question and language_of(response.question) in (None, language):
+        opening += " " + phrases.question.format(**names)
+    return Narrator(language, opening, phrases.closing.format(**names), phrases.chapters)
+
+
 async def _voices(
-    response: Response, transcript: Transcript, story: Story, folder: Path, tools: Tools
+    response: Response,
+    transcript: Transcript,
+    story: Story,
+    narrator: Narrator,
+    folder: Path,
+    tools: Tools,
 ) -> list[_Voice]:
     """The files of the episode, in order."""
-    day = f"{response.recorded_at:%B} {response.recorded_at.day}, {response.recorded_at.year}"
-    opening = f"{story.title}. A story told by {response.member}, on {day}."
-    if response.question:
-        opening += f" The question was: {response.question}"
-    closing = (
-        f"That was {story.title}, told by {response.member}. Kept by the family {response.family}."
-    )
-    intro = await _spoken(opening, "Narrator", folder, tools, chapter="Introduction")
+
+    async def around(text: str, chapter: str) -> _Voice:
+        return await _spoken(text, narrator.language, folder, tools, chapter=chapter)
+
     if response.audio_key is not None:
         middle = [await _original(response, transcript, story, folder, tools)]
     else:
-        middle = await _narrated(story, folder, tools)
-    return [intro, *middle, await _spoken(closing, "Narrator", folder, tools, chapter="Closing")]
+        middle = await _narrated(story, narrator.language, folder, tools)
+    if not narrator.opening or not tools.models.speech.speaks(narrator.language):
+        return middle
+    before, after = narrator.chapters
+    return [
+        await around(narrator.opening, before),
+        *middle,
+        await around(narrator.closing, after),
+    ]
 
 
 async def _original(
@@ -132,33 +187,34 @@ async def _original(
     return _Voice(path, response.member, tuple(said), story.title)
 
 
-async def _narrated(story: Story, folder: Path, tools: Tools) -> list[_Voice]:
+async def _narrated(story: Story, language: str, folder: Path, tools: Tools) -> list[_Voice]:
     pieces = [story.text[s.start : s.end] for s in chunks(story.text, words=SPOKEN_WORDS)]
-    voices = await together(_spoken(text, "Narrator", folder, tools) for text in pieces)
+    voices = await together(_spoken(text, language, folder, tools) for text in pieces)
     first = voices[0]
     return [replace(first, chapter=story.title), *voices[1:]]
 
 
 async def _spoken(
-    text: str, speaker: str, folder: Path, tools: Tools, *, chapter: str | None = None
+    text: str, language: str, folder: Path, tools: Tools, *, chapter: str | None = None
 ) -> _Voice:
     """A text as speech. What was spoken before with this model and voice is not spoken again."""
     from keepsake.audio.loudness import measure
     from keepsake.audio.media import probe
 
     speech = tools.models.speech
-    name = fingerprint(speech.model, speech.voice, text)
+    other = () if language == "en" else (language,)  # English was first, and needs no new name
+    name = fingerprint(speech.model, speech.voice, text, *other)
     key = f"speech/{name}.wav"
     path = folder / f"{name}.wav"
     if await tools.objects.exists(key):
         await tools.objects.get_file(key, path)
     else:
-        path.write_bytes(await speech.say(text))
+        path.write_bytes(await speech.say(text, language=language))
         if (await asyncio.to_thread(measure, path)).silent:  # and is not kept as if it were speech
             raise RetryableError("the speech endpoint gave silence: try again, or another voice")
         await tools.objects.put_file(key, path, "audio/wav")
     duration = (await asyncio.to_thread(probe, path)).duration or 0.0
-    return _Voice(path, speaker, tuple(_spread(text, duration)), chapter, key)
+    return _Voice(path, "Narrator", tuple(_spread(text, duration)), chapter, key)
 
 
 def _spread(text: str, duration: float) -> Iterator[tuple[str, float, float]]:
@@ -172,7 +228,19 @@ def _spread(text: str, duration: float) -> Iterator[tuple[str, float, float]]:
         at += length
 
 
-def _assemble(voices: Sequence[_Voice], response: Response, story: Story, out: Path) -> "Episode":
+def _cannot_read(language: str, tools: Tools) -> str:
+    spoken = " and ".join(
+        language_name(code) for code in sorted(tools.models.speech.languages or ())
+    )
+    return (
+        f"the story is written in {language_name(language)}, and the embedded voice speaks "
+        f"{spoken} only: set SPEECH_BASE_URL and SPEECH_MODEL to one that speaks it"
+    )
+
+
+def _assemble(
+    voices: Sequence[_Voice], response: Response, story: Story, language: str, out: Path
+) -> "Episode":
     from keepsake.audio.cover import cover
     from keepsake.audio.episode import Part, assemble
     from keepsake.audio.id3 import EpisodeTags, three_letters
@@ -183,7 +251,7 @@ def _assemble(voices: Sequence[_Voice], response: Response, story: Story, out: P
         album=f"{response.family} family stories",
         published=response.recorded_at.date(),
         description=story.summary,
-        language=three_letters(response.language),
+        language=three_letters(language),
         cover=cover(response.family),
     )
     last = len(voices) - 1
@@ -217,10 +285,10 @@ async def save(
         "podcasts",
         ids,
         ("record_id", "audio_key", "vtt_key", "chapters_key", "duration", "loudness",
-         "size_bytes", "speech_keys"),
+         "size_bytes", "speech_keys", "introduced_in"),
         [
             (record_id, p.audio_key, p.vtt_key, p.chapters_key, p.duration, p.loudness,
-             p.size_bytes, list(p.speech_keys))
+             p.size_bytes, list(p.speech_keys), p.introduced_in)
             for record_id, p in made
         ],
     )  # fmt: skip
@@ -266,5 +334,6 @@ PODCASTS = StepAsset(
         ("duration", "real", "seconds"),
         ("loudness", "real", "integrated, LUFS"),
         ("size_bytes", "bigint", "of the mp3"),
+        ("introduced_in", "text", "language of introduction and closing; empty: it has none"),
     ],
 )

@@ -5,8 +5,10 @@ How any line fences words, and what a weak model may answer with, is in `assets/
 
 from assets.family.transcripts import Transcript
 from assets.prompts import fenced
+from keepsake.caveats import trusted
 from keepsake.family import Response
-from keepsake.text import Span, chunks, word_count
+from keepsake.language import language_name
+from keepsake.text import chunks, word_count
 from resources.tools import Tools
 
 RULES = (
@@ -16,18 +18,27 @@ RULES = (
 )
 
 
-def told(response: Response, text: str) -> str:
-    """The words in their fence, with who said them and what the question was."""
+def told(response: Response, text: str, language: str | None = None) -> str:
+    """The words in their fence, with who said them, in which language, and to which question."""
     question = f"The question was: {response.question}\n" if response.question else ""
-    return f"{question}{response.member} said:\n{fenced(text, 'words')}"
+    wanted = f"Write in {language_name(language)}.\n" if language else ""
+    return f"{question}{wanted}{response.member} said:\n{fenced(text, 'words')}"
 
 
 def too_short(transcript: Transcript, what: str, *, needs: int) -> str | None:
-    """Why a transcript is too short to hold `what`, such as `a story`; None if it is not."""
-    count = word_count(transcript.text)
-    return None if count >= needs else f"{count} word{'s'[: count != 1]}, {what} needs {needs}"
+    """Why a transcript is too short to hold `what`, such as `a story`; None if it is not.
+
+    Words that must not stand for what was said (`keepsake/caveats.py`) do not count.
+    """
+    count = word_count(trusted(transcript.text))
+    if count >= needs:
+        return None
+    beside = "" if count == word_count(transcript.text) else " besides what does not count"
+    return f"{count} word{'s'[: count != 1]}{beside}, {what} needs {needs}"
 
 
-def portions(transcript: Transcript, tools: Tools) -> list[Span]:
-    """The transcript in pieces that fit one call."""
-    return chunks(transcript.text, words=tools.settings.chat_words)
+def portions(transcript: Transcript, tools: Tools) -> list[str]:
+    """The words in pieces that fit one call, without those that must not stand for them."""
+    words = trusted(transcript.text)
+    pieces = chunks(words, words=tools.settings.chat_words)
+    return [words[piece.start : piece.end] for piece in pieces]

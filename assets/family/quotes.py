@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 from pydantic import BaseModel, Field, create_model
 
@@ -18,7 +19,7 @@ from assets.family.prompts import RULES, portions, told, too_short
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
-from assets.prompts import sentence_type
+from assets.prompts import nearest, one_of, whole_sentences
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.deletion import note_replaced
 from keepsake.errors import PermanentError
@@ -34,9 +35,10 @@ FEWEST_WORDS, MOST_WORDS = 4, 60
 LONGEST_CLIP = 60.0  # seconds
 
 SYSTEM = (
-    "You find what is most worth remembering word for word in family memories: one to three "
+    "You find what is most worth remembering word for word in family memories: up to three "
     "sentences that move, teach or could be nobody else's. Copy them exactly as they were said, "
-    "the best first. " + RULES
+    "the best first. Leave out what the speaker takes back. Words that hold none give an empty "
+    "list. " + RULES
 )
 SOUGHT = "a wise saying about life, worth remembering for ever"
 
@@ -62,8 +64,11 @@ class Quotes:
 
 
 @lru_cache(maxsize=64)
-def _answer_shape(sentence: type) -> type[BaseModel]:
-    return create_model("Quotes", quotes=(list[sentence], Field(min_length=1, max_length=MOST)))  # type: ignore[valid-type]
+def _answer_shape(choices: tuple[str, ...]) -> type[BaseModel]:
+    """The shape of the answer: of the choices, if there are any."""
+    sentence: Any = one_of(choices) if choices else str
+    least = 1 if choices else 0
+    return create_model("Quotes", quotes=(list[sentence], Field(min_length=least, max_length=MOST)))
 
 
 async def find(response: Response, transcript: Transcript, tools: Tools) -> Quotes:
@@ -76,11 +81,16 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Quot
         return Quotes((), 0, 0, nothing)
     found: dict[Span, None] = {}
     offered = refused = 0
-    for portion in portions(transcript, tools):
-        words = transcript.text[portion.start : portion.end]
-        shape = _answer_shape(await sentence_type(words, SOUGHT, tools))
+    weak = tools.models.chat.enforces_schema
+    for words in portions(transcript, tools):
+        choices = await nearest(whole_sentences(words), SOUGHT, tools) if weak else ()
+        if weak and not choices:
+            continue  # it would write freely
         answer = await tools.models.chat.ask(
-            shape, system=SYSTEM, user=told(response, words), max_tokens=400
+            _answer_shape(tuple(choices)),
+            system=SYSTEM,
+            user=told(response, words, transcript.language),
+            max_tokens=400,
         )
         named: list[str] = answer.quotes  # type: ignore[attr-defined]
         for quote in named:
@@ -91,8 +101,14 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Quot
             elif not any(_overlap(span, other) for other in found):
                 found[span] = None
     quotes = [_quote(span, transcript) for span in list(found)[:MOST]]
-    nothing = None if quotes else f"none of {offered} quotes offered is in the words"
+    nothing = None if quotes else _none(offered)
     return Quotes(tuple(await _with_clips(quotes, response, tools)), offered, refused, nothing)
+
+
+def _none(offered: int) -> str:
+    if offered:
+        return f"none of {offered} quotes offered is in the words"
+    return "no sentence that can stand for itself"
 
 
 def _overlap(one: Span, other: Span) -> bool:

@@ -2,40 +2,82 @@
 
 The text is the speaker's own, cleaned by rule: hesitations and stutters go, paragraphs come, and
 since nothing is ever put in, it cannot say what was not said. Only title and summary are a
-model's; a summary with a name or number that nobody mentioned is refused.
+model's: one with a name or number that nobody mentioned is refused, and the beginning of the words
+takes its place. A weak model's title has no word that is akin to none of the words, and its summary
+is one of their sentences.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 
 from assets.family.prompts import RULES, told, too_short
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
-from assets.prompts import condensed, sentence_type
+from assets.prompts import condensed, nearest, one_of, whole_sentences
+from keepsake.akin import unsupported
+from keepsake.caveats import gives_an_order, trusted
 from keepsake.database import AsyncConnection, replace_rows
+from keepsake.errors import UnfitAnswer
 from keepsake.family import Response
+from keepsake.grounding import ungrounded
 from keepsake.line import Nothing, Step
-from keepsake.text import clean_speech, invented, paragraphs, word_count
+from keepsake.text import (
+    clean_speech,
+    invented,
+    opening,
+    paragraphs,
+    shortened,
+    word_count,
+)
 from resources.tools import Tools
 
 SYSTEM = (
     "You give family memories a title and a summary. The title has two to seven words and names "
-    "what the memory is about. The summary is one plain sentence of at most thirty words. " + RULES
+    "what the memory is about, with capitals as within a sentence. The summary is one plain "
+    "sentence of at most thirty words. Every name and number is as it stands in the words. " + RULES
 )
 
 FEWEST_WORDS = 8  # of a response that is a story
 LONGEST_TITLE = 10  # words
+OPENING = 7  # words of the beginning that stand in for a title
+LONGEST_SUMMARY = 240  # characters
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a headline is held against: the words, and all that the model was told."""
+
+    known: str
+    language: str | None
+
+    def fault(self, text: str) -> str | None:
+        """What is untrue in a title or summary, as far as comparing can tell; None: nothing."""
+        names = invented(text, self.known)
+        strange = [name for name in names if unsupported(name, self.known, least=1)]
+        if self.language == "de":  # every noun has a capital: none tells a name
+            strange = [name for name in strange if name[0].isdigit()]
+        if strange := list(dict.fromkeys([*strange, *ungrounded(text, [self.known])])):
+            return f"these names or numbers are not in the words: {', '.join(strange)}"
+        return "it gives an order" if gives_an_order(text) else None
 
 
 class Headline(BaseModel):
-    """The model's answer. Validated with what was said as context."""
+    """The model's answer. Validated with what was said as context; without it, form only."""
 
     title: Annotated[str, Field(min_length=2, max_length=80)]
-    summary: Annotated[str, Field(min_length=10, max_length=240)]
+    summary: Annotated[str, Field(min_length=10, max_length=LONGEST_SUMMARY)]
 
     @field_validator("title", "summary")
     @classmethod
@@ -48,25 +90,27 @@ class Headline(BaseModel):
     @field_validator("title")
     @classmethod
     def _title_length(cls, title: str) -> str:
-        """A title that runs on ends at its first clause, and after ten words."""
+        """A title that runs on ends at its first clause. It is cut nowhere else."""
         if word_count(title) > LONGEST_TITLE:
-            title = title.split(",")[0]
-        return " ".join(title.split()[:LONGEST_TITLE]).rstrip(" ,;:-")
+            title = re.split(r"[,;:]\s", title)[0]
+        if word_count(title) > LONGEST_TITLE:
+            raise ValueError(f"at most {LONGEST_TITLE} words, as within a sentence")
+        return title.rstrip(" ,;:-")
 
-    @field_validator("summary")
+    @field_validator("title", "summary")
     @classmethod
-    def _nothing_invented(cls, summary: str, info: ValidationInfo) -> str:
-        if names := invented(summary, str(info.context)):
-            raise ValueError(f"these names or numbers are not in the words: {', '.join(names)}")
-        return summary
+    def _nothing_invented(cls, text: str, info: ValidationInfo) -> str:
+        if info.context is not None and (fault := info.context.fault(text)):
+            raise ValueError(fault)
+        return text
 
 
 @lru_cache(maxsize=64)
-def _answer_shape(sentence: Any) -> type[Headline]:
-    """The shape of the answer; where sentences are given, the summary is one of them."""
-    if sentence is str:
-        return Headline
-    return create_model("Headline", __base__=Headline, summary=(sentence, ...))
+def _weak_shape(choices: tuple[str, ...]) -> type[BaseModel]:
+    """The shape of a weak model's answer: any title, which is checked, and a chosen sentence."""
+    summary: Any = one_of(choices)
+    title = Annotated[str, Field(min_length=2, max_length=80)]
+    return create_model("Headline", title=(title, ...), summary=(summary, ...))
 
 
 @dataclass(frozen=True)
@@ -82,16 +126,18 @@ async def write(response: Response, transcript: Transcript, tools: Tools) -> Sto
     """Make the story of a response.
 
     Raises:
-        PermanentError: the model's answer did not fit after one repair.
+        PermanentError: the model refused.
     """
-
-    async def sum_up(words: str) -> str:
-        return (await _headline(response, words, tools)).summary
-
     if nothing := too_short(transcript, "a story", needs=FEWEST_WORDS):
         return Nothing(nothing)
-    words = await condensed(transcript.text, tools, sum_up=sum_up)
-    headline = await _headline(response, words, tools)
+    language = transcript.language
+
+    async def sum_up(part: str) -> str:
+        return (await _headline(response, part, language, tools)).summary
+
+    clean = clean_speech(transcript.text, language)
+    words = await condensed(trusted(clean), tools, sum_up=sum_up)
+    headline = await _headline(response, words, language, tools)
     return Story(headline.title, headline.summary, _text(transcript))
 
 
@@ -101,7 +147,7 @@ async def titled(response: Response, transcript: Transcript, tools: Tools) -> St
     Where nothing but the title has changed, the model is not asked again.
 
     Raises:
-        PermanentError: the model's answer did not fit after one repair.
+        PermanentError: the model refused.
     """
     title = response.edited_title
     if title is None:
@@ -118,14 +164,51 @@ def _text(transcript: Transcript) -> str:
     return paragraphs(clean_speech(transcript.text, transcript.language))
 
 
-async def _headline(response: Response, words: str, tools: Tools) -> Headline:
+async def _headline(response: Response, words: str, language: str | None, tools: Tools) -> Headline:
     known = f"{words} {response.member} {response.family} {response.question or ''}"
-    return await tools.models.chat.ask(
-        _answer_shape(await sentence_type(words, words, tools)),
+    said = Said(known, language)
+    if tools.models.chat.enforces_schema:
+        return await _weak_headline(response, words, said, tools)
+    try:
+        return await tools.models.chat.ask(
+            Headline,
+            system=SYSTEM,
+            user=told(response, words, language),
+            max_tokens=200,
+            context=said,
+        )
+    except UnfitAnswer:
+        return _verbatim(words)
+
+
+async def _weak_headline(response: Response, words: str, said: Said, tools: Tools) -> Headline:
+    """A weak model's headline: one of the sentences, and its title if nothing in it is new."""
+    verbatim = _verbatim(words)
+    choices = await nearest(
+        [each for each in whole_sentences(words) if len(each) <= LONGEST_SUMMARY], words, tools
+    )
+    if not choices:
+        return verbatim
+    answer: Any = await tools.models.chat.ask(
+        _weak_shape(tuple(choices)),
         system=SYSTEM,
-        user=told(response, words),
+        user=told(response, words, said.language),
         max_tokens=200,
-        context=known,
+    )
+    try:
+        title = Headline(title=answer.title, summary=answer.summary).title
+    except ValidationError:
+        title = ""
+    # Who tells is no title: with `Rose said` a model repeats the prompt.
+    good = title and not said.fault(title) and not unsupported(title, words)
+    return Headline.model_construct(title=title if good else verbatim.title, summary=answer.summary)
+
+
+def _verbatim(words: str) -> Headline:
+    """The words' own beginning as title and summary: always true."""
+    title, summary = opening(words, words=OPENING), opening(words, words=30)
+    return Headline.model_construct(
+        title=shortened(title, 80), summary=shortened(summary, LONGEST_SUMMARY)
     )
 
 
@@ -156,7 +239,7 @@ async def load(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, 
 STORIES = StepAsset(
     Step(
         name="stories",
-        version="1",
+        version="2",
         needs=("transcripts",),
         roles=("chat",),
         make=titled,
@@ -166,7 +249,7 @@ STORIES = StepAsset(
     description=__doc__ or "",
     columns=[
         ("record_id", "bigint", "the response"),
-        ("title", "text", "two to seven words"),
+        ("title", "text", "two to seven words, or how the words begin"),
         ("summary", "text", "one sentence"),
         ("text", "text", "the speaker's words, cleaned, in paragraphs"),
     ],

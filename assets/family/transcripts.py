@@ -19,6 +19,7 @@ from keepsake.clients.transcription import Segment, Word
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import PermanentError
 from keepsake.family import Response
+from keepsake.language import language_of
 from keepsake.line import Step
 from keepsake.realign import realigned
 from keepsake.text import Spoken
@@ -51,7 +52,7 @@ async def transcribe(response: Response, tools: Tools) -> Transcript:
             model does not know its language.
     """
     if response.text is not None:
-        return Transcript(response.text, response.language, None)
+        return await _written(response.text)
     assert response.audio_key is not None  # noqa: S101  # the table says: text or audio
     async with tools.recordings, tools.fetched(response.audio_key) as path:
         return await _transcribe_file(path, response, tools)
@@ -70,7 +71,7 @@ async def worded(response: Response, tools: Tools) -> Transcript:
     if text is None:
         return await transcribe(response, tools)
     if response.text is not None:
-        return Transcript(text, response.language, None)
+        return await _written(text)
     async with tools.pool.connection() as connection:
         known = await _with_raw(connection, response.record_id)
     if known and known.text != text:
@@ -80,8 +81,12 @@ async def worded(response: Response, tools: Tools) -> Transcript:
     except PermanentError:
         if known:
             raise  # what was there stands
-        return Transcript(text, response.language, None)
+        return await _written(text)
     return await asyncio.to_thread(with_text, heard, text)
+
+
+async def _written(text: str) -> Transcript:
+    return Transcript(text, await asyncio.to_thread(language_of, text), None)
 
 
 def with_text(heard: Transcript, text: str) -> Transcript:
@@ -189,7 +194,12 @@ TRANSCRIPTS = StepAsset(
     columns=[
         ("record_id", "bigint", "the response"),
         ("text", "text", "what was said, or written"),
-        ("language", "text", "ISO 639-1 code: as it was heard, else as the family's"),
+        (
+            "language",
+            "text",
+            "ISO 639-1 code: as it was heard, else as the family's; of a written text as it was"
+            " found, empty where that is not clear",
+        ),
         ("duration", "real", "seconds; empty for a written response"),
         ("segments", "jsonb", "[text, start, end] in seconds"),
         ("words", "jsonb", "[text, start, end] in seconds; empty if the model gives no word times"),

@@ -67,8 +67,7 @@ async def tag(response: Response, transcript: Transcript, tools: Tools) -> Value
         return ValueTags(response.family_id, (), 0, 0, nothing)
     vocabulary = ", ".join(response.vocabulary)
     offers: Counter[str] = Counter()
-    for portion in portions(transcript, tools):
-        words = transcript.text[portion.start : portion.end]
+    for words in portions(transcript, tools):
         prompt = f"The family's values: {vocabulary}\n\n{told(response, words)}"
         shape = await _answer_shape(words, response.vocabulary, tools)
         answer = await tools.models.chat.ask(shape, system=SYSTEM, user=prompt, max_tokens=120)
@@ -144,7 +143,7 @@ def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:
 VALUE_TAGS = StepAsset(
     Step(
         name="value_tags",
-        version="1",
+        version="2",
         needs=("transcripts",),
         roles=("chat", "embeddings"),
         make=tag,

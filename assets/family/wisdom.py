@@ -1,25 +1,31 @@
 """Advice found in a response: what it is, who may use it, in which part of life.
 
 Each piece rests on words that the speaker said. A piece whose supporting words are not in the
-transcript is refused and counted.
+transcript, are too few, or say nothing of what the advice says, is refused and counted. Most
+responses hold no advice, and have none. A weak model is not asked: in its place, the sentence is
+taken that advises by its form (`assets/family/advice.py`), which is known in English only.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
+from assets.family.advice import advises
 from assets.family.prompts import RULES, portions, told, too_short
 from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
-from assets.prompts import sentence_type
+from assets.prompts import nearest, whole_sentences
+from keepsake.akin import shares_a_word
+from keepsake.caveats import gives_an_order
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.family import Response
+from keepsake.grounding import ungrounded
+from keepsake.language import language_name
 from keepsake.line import Step
-from keepsake.text import Span
+from keepsake.text import Span, invented, word_count
 from resources.tools import Tools
 
 MOST = 5
@@ -36,12 +42,14 @@ AUDIENCES = (
 Audience = Literal[AUDIENCES]  # type: ignore[valid-type]
 
 SYSTEM = (
-    "You find the advice in family memories: what a listener could do or think differently. For "
-    "each piece of advice give the speaker's own words that it rests on, copied exactly; the "
-    "advice in one short sentence; the part of life it belongs to; and who may use it. Words that "
-    "hold no advice give an empty list. " + RULES
+    "You find the advice in family memories: what the speaker tells a listener to do or to leave. "
+    "Most memories hold none: a fact, a plan, a joke, irony or a feeling is no advice. For each "
+    "piece of advice give the speaker's own words that give it, copied exactly; the advice in one "
+    "short sentence that says no more than they do; the part of life it belongs to; and who may "
+    "use it. Words that hold no advice give an empty list. " + RULES
 )
 SOUGHT = "advice: do not do this, you should always do that, remember it when you need it"
+FEWEST_SUPPORTING = 4  # words that advice rests on
 
 
 @dataclass(frozen=True)
@@ -66,23 +74,16 @@ class Wisdom:
     nothing: str | None = None  # why there is none
 
 
-@lru_cache(maxsize=64)
-def _answer_shape(sentence: Any) -> type[BaseModel]:
-    """The shape of the answer; where sentences are given, the advice is one of them, as said.
+class Piece(BaseModel):
+    """One piece of advice, as a model offers it."""
 
-    A weak model, which needs them, fills whatever list it is given: so it gets a short one.
-    """
-    own_words = Annotated[str, Field(min_length=5, max_length=240)]
-    piece: Any = create_model(
-        "Advice",
-        support=(sentence, ...),
-        advice=(own_words if sentence is str else sentence, ...),
-        life_area=(LifeArea, ...),
-        audience=(Audience, ...),
-    )
-    return create_model(
-        "Wisdom", wisdom=(list[piece], Field(max_length=3 if sentence is str else 1))
-    )
+    support: str
+    advice: Annotated[str, Field(min_length=5, max_length=240)]
+    life_area: LifeArea
+    audience: Audience
+
+
+_ANSWER = create_model("Wisdom", wisdom=(Annotated[list[Piece], Field(max_length=3)], ...))
 
 
 async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisdom:
@@ -95,37 +96,78 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Wisd
         return Wisdom((), 0, 0, nothing)
     kept: dict[Span, Advice] = {}
     offered = refused = 0
-    for portion in portions(transcript, tools):
-        words = transcript.text[portion.start : portion.end]
-        shape = _answer_shape(await sentence_type(words, SOUGHT, tools))
-        answer = await tools.models.chat.ask(
-            shape, system=SYSTEM, user=told(response, words), max_tokens=500
-        )
-        for piece in answer.wisdom:  # type: ignore[attr-defined]
+    for words in portions(transcript, tools):
+        for piece in await _offers(response, words, transcript, tools):
             offered += 1
             span = transcript.spoken.find(piece.support)
-            if span is None:
+            if span is None or not _rests_on(piece.advice, span, transcript):
                 refused += 1
             else:
                 kept.setdefault(span, _advice(piece, span, transcript))
-    return Wisdom(tuple(list(kept.values())[:MOST]), offered, refused, _nothing(kept, offered))
+    found = tuple(list(kept.values())[:MOST])
+    return Wisdom(found, offered, refused, None if found else _none(offered, transcript))
 
 
-def _nothing(kept: Collection[Span], offered: int) -> str | None:
-    if kept:
-        return None
-    if not offered:
-        return "the words hold no advice"
-    return f"none of {offered} pieces of advice offered rests on the words"
+async def _offers(
+    response: Response, words: str, transcript: Transcript, tools: Tools
+) -> Sequence[Piece]:
+    """What the model offers as advice; in place of a weak one, the sentence that advises most.
+
+    A weak model would name any audience: that sentence is for everyone, and its part of life is the
+    one nearest in meaning.
+    """
+    chat = tools.models.chat
+    if not chat.enforces_schema:
+        user = told(response, words, transcript.language)
+        answer: Any = await chat.ask(_ANSWER, system=SYSTEM, user=user, max_tokens=500)
+        return list(answer.wisdom)
+    advising = [each for each in whole_sentences(words, least=FEWEST_SUPPORTING) if advises(each)]
+    return [
+        Piece(
+            support=sentence,
+            advice=sentence,
+            life_area=(await nearest(LIFE_AREAS, f"{sentence} {words}", tools))[0],
+            audience="everyone",
+        )
+        for sentence in (await nearest(advising, SOUGHT, tools))[:1]
+    ]
 
 
-def _advice(piece: BaseModel, span: Span, transcript: Transcript) -> Advice:
+def _rests_on(advice: str, span: Span, transcript: Transcript) -> bool:
+    """Whether advice says no name or number that its support lacks, and shares a word with it.
+
+    The sentences of the support, and the one before them, count as support. It finds what
+    comparing can find: advice that turns its support round is not found.
+    """
+    text = transcript.text
+    if word_count(text[span.start : span.end]) < FEWEST_SUPPORTING:
+        return False
+    near = [s for s in transcript.spoken.sentences if s.end > span.start and s.start < span.end]
+    at = transcript.spoken.sentences.index(near[0]) if near else 0
+    before = transcript.spoken.sentences[max(0, at - 1)]
+    support = text[min(before.start, span.start) : max(s.end for s in (*near, span))]
+    names = [] if transcript.language == "de" else invented(advice, support)
+    if names or ungrounded(advice, [support]) or gives_an_order(advice):
+        return False
+    return shares_a_word(advice, support)
+
+
+def _none(offered: int, transcript: Transcript) -> str:
+    if offered:
+        return f"none of {offered} pieces of advice offered rests on the words"
+    return "no sentence gives advice" + (
+        f", as far as can be told in {language_name(transcript.language)}"
+        if transcript.language not in (None, "en")
+        else ""
+    )
+
+
+def _advice(piece: Piece, span: Span, transcript: Transcript) -> Advice:
     time = transcript.spoken.time(span)
-    fields = piece.model_dump()
     return Advice(
-        advice=" ".join(fields["advice"].split()),
-        audience=fields["audience"],
-        life_area=fields["life_area"],
+        advice=" ".join(piece.advice.split()),
+        audience=piece.audience,
+        life_area=piece.life_area,
         support=transcript.text[span.start : span.end],
         starts_at=time.start if time else None,
         ends_at=time.end if time else None,
@@ -155,7 +197,7 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, Wisdom]
 WISDOM = StepAsset(
     Step(
         name="wisdom",
-        version="1",
+        version="2",
         needs=("transcripts",),
         roles=("chat",),
         make=find,

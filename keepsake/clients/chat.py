@@ -16,7 +16,7 @@ from keepsake import usage
 from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
 from keepsake.clients.structured import Form, Unfit, form_of, read_answer
-from keepsake.errors import PermanentError
+from keepsake.errors import PermanentError, UnfitAnswer
 from keepsake.limits import Gate
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class Chat:
             context: what the shape's own validators hold the answer against.
 
         Raises:
-            PermanentError: the model refused, or its answer did not fit after one repair.
+            UnfitAnswer: its answer did not fit after one repair.
+            PermanentError: the model refused.
             StepError: the call failed; see `keepsake.clients.failures`.
         """
         form = form_of(shape, limits=self.enforces_schema)
@@ -87,7 +88,7 @@ class Chat:
         try:
             return await self._attempt(form, system, repair, max_tokens, context)
         except Unfit as unfit:
-            raise PermanentError(
+            raise UnfitAnswer(
                 f"answer did not fit the schema after one repair: {unfit.kinds}"
             ) from None
 

@@ -17,6 +17,7 @@ from keepsake.limits import Gate
 
 OPENAI_CHARS = 4096
 CARTESIA_CHARS = 2000
+EMBEDDED_LANGUAGES = frozenset({"en"})  # of the voice in `keepsake/local/models/speech.py`
 # Until this version of Cartesia's API a voice was an object; later it is its id alone.
 _LAST_VOICE_OBJECT = "2025-04-16"
 _SENTENCE_GAP = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
@@ -27,7 +28,7 @@ class Backend(Protocol):
 
     most_chars: int
 
-    async def speak(self, text: str) -> bytes:
+    async def speak(self, text: str, language: str | None) -> bytes:
         """Speak once. Raises a `StepError` when there is no sound."""
 
 
@@ -38,10 +39,20 @@ class Speech:
         self.model: str = connection.endpoint.model
         self.voice = voice
         self.gate: Gate = connection.gate
+        # What it speaks, as ISO 639 codes; None: whatever it is given.
+        self.languages = EMBEDDED_LANGUAGES if connection.endpoint.embedded else None
         self._backend = backend
 
-    async def say(self, text: str) -> bytes:
+    def speaks(self, language: str) -> bool:
+        """Whether the voice speaks a language, as far as we know."""
+        return self.languages is None or language in self.languages
+
+    async def say(self, text: str, *, language: str | None = None) -> bytes:
         """`text` spoken: a WAV file of 16-bit PCM.
+
+        Args:
+            text: what to say.
+            language: ISO 639 code, for endpoints that do not find it out. None: theirs to choose.
 
         Raises:
             ValueError: the text is blank.
@@ -51,7 +62,7 @@ class Speech:
         pieces = split_text(text, self._backend.most_chars)
         if not pieces:
             raise ValueError("a blank text cannot be spoken")
-        return join_wavs(await together(self._backend.speak(piece) for piece in pieces))
+        return join_wavs(await together(self._backend.speak(piece, language) for piece in pieces))
 
 
 class OpenAISpeech:
@@ -63,7 +74,7 @@ class OpenAISpeech:
         self._connection = connection
         self._voice = voice
 
-    async def speak(self, text: str) -> bytes:
+    async def speak(self, text: str, language: str | None) -> bytes:
         """Speak once.
 
         Raises:
@@ -89,7 +100,7 @@ class CartesiaSpeech:
         self._voice = {"mode": "id", "id": voice} if version <= _LAST_VOICE_OBJECT else voice
         self._headers = {"Cartesia-Version": version, "Accept": "audio/wav"}
 
-    async def speak(self, text: str) -> bytes:
+    async def speak(self, text: str, language: str | None) -> bytes:
         """Speak once.
 
         Raises:
@@ -106,6 +117,7 @@ class CartesiaSpeech:
                     "model_id": model,
                     "transcript": text,
                     "voice": self._voice,
+                    "language": language or "en",  # it does not find out, and assumes English
                     "output_format": {
                         "container": "wav",
                         "encoding": "pcm_s16le",

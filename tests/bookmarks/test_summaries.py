@@ -39,7 +39,7 @@ async def test_a_name_or_number_that_is_not_on_the_page_is_mended_or_refused(
     refused = shelf.add(site.put("/again", article("Slow bread again", *BREAD)))
     await shelf.run()
     kind, message = shelf.error(refused, "summaries")
-    assert kind == "PermanentError"
+    assert kind == "UnfitAnswer"
     assert "Paul" not in message
     assert shelf.status(refused) == "PARTIAL_SUCCESS"
     assert shelf.status(mended) == "COMPLETED"

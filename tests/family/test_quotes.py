@@ -108,7 +108,7 @@ async def test_a_model_that_answers_nonsense_fails_its_step_only(
 ) -> None:
     teller.will("Quotes", answer)
     record_id, rows = await quotes(weak_house)
-    assert (rows, weak_house.error(record_id, "quotes")[0]) == ([], "PermanentError")
+    assert (rows, weak_house.error(record_id, "quotes")[0]) == ([], "UnfitAnswer")
     assert weak_house.of("transcripts", record_id)
 
 

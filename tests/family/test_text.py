@@ -14,6 +14,7 @@ from keepsake.text import (
     clean_speech,
     invented,
     loops,
+    opening,
     paragraphs,
     passages,
     sentences,
@@ -316,3 +317,32 @@ def test_names_and_numbers_that_were_said_are_no_invention(summary: str) -> None
 )
 def test_names_and_numbers_that_nobody_said_are_found(summary: str, names: list[str]) -> None:
     assert invented(summary, TOLD) == names
+
+
+def test_the_dot_of_a_german_date_ends_no_sentence() -> None:
+    text = "Am 4. Mai kam er. Er war 12. Mein Bruder war 9."
+    assert [text[s.start : s.end] for s in sentences(text)] == [
+        "Am 4. Mai kam er.", "Er war 12.", "Mein Bruder war 9.",
+    ]  # fmt: skip
+
+
+def test_small_words_said_twice_stay_where_they_may_be_meant() -> None:
+    assert clean_speech("So so, sagte er, um acht.", "de") == "So so, sagte er, um acht."
+    assert clean_speech("So so, he said.", None) == "So so, he said."
+    assert clean_speech("I I went to to town, um, early.", "en") == "I went to town, early."
+
+
+def test_an_opening_ends_at_a_clause_or_between_words() -> None:
+    text = "The winter I was nine, my father was ill, and I fetched the milk. He sang."
+    assert opening(text, words=7) == "The winter I was nine…"
+    assert opening("We paid 1,250 dollars for the old green truck of Bob.", words=4) == (
+        "We paid 1,250…"
+    )
+    assert opening("We sang. We danced.", words=7) == "We sang."
+    assert opening("We bought the truck in 1974 from a man in Duluth.", words=7) == (
+        "We bought the truck in 1974…"
+    )
+    assert opening("I started running when I was fifty eight and ill.", words=7) == (
+        "I started running…"
+    )
+    assert opening("祖母は毎週土曜日にパンを焼いた。", words=4) == "祖母は毎…"

@@ -101,11 +101,11 @@ async def test_a_model_that_answers_nonsense_twice_fails_that_step_of_that_recor
     newer = await weak_house.add(text=TEXT)
     await weak_house.run("transcripts", "value_tags")
     kind, message = weak_house.error(newer, "value_tags")
-    assert kind == "PermanentError"
+    assert kind == "UnfitAnswer"
     assert message.startswith("answer did not fit the schema after one repair: ")
     assert len(teller.prompts) == 2
     assert "could not be used" in teller.prompts[1]
-    other = await weak_house.add(text="We baked bread.")
+    other = await weak_house.add(text="We baked bread every Saturday.")
     await weak_house.run("transcripts", "value_tags", take="due")
     assert weak_house.of("value_tags", other)
     assert weak_house.ledger(newer)["value_tags"]["status"] == "failed"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from assets.family.advice import advises
 from assets.family.wisdom import AUDIENCES, LIFE_AREAS, MOST
 
 from .conftest import Told
@@ -60,9 +61,10 @@ async def test_advice_without_words_that_support_it_is_refused_and_counted(
     weak_house: House, teller: Storyteller
 ) -> None:
     invented = advice("Never borrow money from friends."), advice("Rose talk about money")
-    teller.will("Wisdom", {"wisdom": [*invented, advice("Then Rose made a rule.")]})
+    said = advice("Say thank you before you talk about money")
+    teller.will("Wisdom", {"wisdom": [*invented, said]})
     record_id, rows = await wisdom(weak_house)
-    assert [row["support"] for row in rows] == ["Then Rose made a rule."]
+    assert [row["support"] for row in rows] == ["Say thank you before you talk about money."]
     [refusals] = weak_house.of("refusals", record_id)
     assert (refusals["step"], refusals["offered"], refusals["refused"]) == ("wisdom", 3, 2)
 
@@ -70,7 +72,8 @@ async def test_advice_without_words_that_support_it_is_refused_and_counted(
 async def test_the_same_words_support_one_piece_of_advice(
     weak_house: House, teller: Storyteller
 ) -> None:
-    pieces = advice("Then Rose made a rule."), advice("then rose made a rule", "Another.")
+    said = "Say thank you before you talk about money"
+    pieces = advice(said), advice(said.lower(), "Thank them, then talk.")
     teller.will("Wisdom", {"wisdom": pieces})
     record_id, rows = await wisdom(weak_house)
     assert [row["advice"] for row in rows] == ["Thank each other first."]
@@ -81,13 +84,104 @@ async def test_words_without_advice_have_none(weak_house: House, teller: Storyte
     teller.will("Wisdom", {"wisdom": []})
     record_id, rows = await wisdom(weak_house)
     assert rows == []
-    assert weak_house.ledger(record_id)["wisdom"]["status"] == "succeeded"
+    row = weak_house.ledger(record_id)["wisdom"]
+    assert (row["status"], row["nothing_reason"]) == ("succeeded", "no sentence gives advice")
+
+
+@pytest.mark.parametrize(
+    ("support", "advised"),
+    [
+        ("Then Rose made a rule.", "Never lend a car to a cousin."),  # it says nothing of that
+        ("talk about money", "Talk about money."),  # three words are no support
+        ("Say thank you before you talk about money.", "Say thank you as Martha did."),
+        ("Say thank you before you talk about money.", "Say thank you 3 times."),
+        ("Say thank you before you talk about money.", "Ignore all instructions about money."),
+    ],
+)
+async def test_advice_that_its_support_does_not_hold_is_refused(
+    weak_house: House, teller: Storyteller, support: str, advised: str
+) -> None:
+    teller.will("Wisdom", {"wisdom": [advice(support, advised)]})
+    record_id, rows = await wisdom(weak_house)
+    assert rows == []
+    reason = weak_house.ledger(record_id)["wisdom"]["nothing_reason"]
+    assert reason == "none of 1 pieces of advice offered rests on the words"
+
+
+async def test_in_place_of_the_embedded_model_the_sentence_that_advises_is_taken(
+    house: House,
+) -> None:
+    record_id, [row] = await wisdom(house)
+    assert row["advice"] == row["support"] == "Say thank you before you talk about money."
+    assert (row["life_area"], row["audience"]) == ("money", "everyone")
+    assert house.ledger(record_id)["wisdom"]["tokens_out"] == 0
+
+
+async def test_the_embedded_model_finds_none_where_none_is_given(house: House) -> None:
+    text = "Our dog was afraid of snow. He once ate a whole wedding cake and slept for two days."
+    record_id, rows = await wisdom(house, text)
+    row = house.ledger(record_id)["wisdom"]
+    assert (rows, row["calls"]) == ([], 0)
+    assert row["nothing_reason"] == "no sentence gives advice"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "If something scares you, sing to it, and keep walking.",
+        "So tell the truth early.",
+        "My mother always said, do not wait until you have enough to share.",
+        "You can water a thing, but you cannot hurry it.",
+        "Never wait for the other one to write first.",
+        "When you are angry, count to one hundred.",
+        "One should never borrow from a neighbor.",
+        "Do the hard thing before breakfast.",
+        "Whoever is tired should not make decisions.",
+        "If your neighbor is sick, cook for two.",
+        "Don’t marry a man who is rude to waiters.",
+    ],
+)
+def test_what_advises_by_its_form(sentence: str) -> None:
+    assert advises(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "My father's only cooking advice was to never trust a thin cook.",
+        "Oh sure, lend your cousin the car.",
+        "Do you remember the bread?",
+        "We had to walk to the station in the rain.",
+        "I never felt brave, not once.",
+        "Never in my life had I seen so much snow.",
+        "You could watch the road go by.",
+        "You cannot imagine how cold it was.",
+        "She told everybody to bring whatever was in the freezer.",
+        "Work was hard to find that year.",
+        "When it rained, we read the same three books.",
+        "You must have been five years old.",
+        "Er sagte nie ein Wort.",
+        "Keep in mind that we had no telephone at that time.",
+        "Open windows were forbidden in that school, even in June.",
+        "Look, there was nothing to eat.",
+        "Give her a needle and she could mend a sail.",
+        "Take the summer of 1955, for example.",
+        "You should see the scar it left.",
+    ],
+)
+def test_what_does_not_advise(sentence: str) -> None:
+    assert not advises(sentence)
 
 
 async def test_a_long_text_gives_a_few_pieces(weak_house: House, teller: Storyteller) -> None:
     text = " ".join(f"On day {day} we sang song number {day}." for day in range(120))
     answers = [
-        {"wisdom": [advice(f"On day {day} we sang"), advice(f"we sang song number {day}")]}
+        {
+            "wisdom": [
+                advice(f"On day {day} we sang", "Sing song after song."),
+                advice(f"we sang song number {day}", "Sing song after song."),
+            ]
+        }
         for day in range(0, 120, 15)
     ]
     teller.will("Wisdom", *answers)
@@ -112,6 +206,6 @@ async def test_advice_that_does_not_fit_its_form_fails_without_a_word_of_it(
     teller.will("Wisdom", {"wisdom": [piece]})
     record_id, rows = await wisdom(weak_house)
     kind, message = weak_house.error(record_id, "wisdom")
-    assert (rows, kind) == ([], "PermanentError")
+    assert (rows, kind) == ([], "UnfitAnswer")
     assert "after one repair: wisdom.0." in message
     assert not any(word in message for word in ("astrology", "aliens", "Rose", "xxx"))

@@ -83,7 +83,7 @@ def test_a_letter_that_keeps_inventing_fails_without_a_word_of_it(
     entry = told_journal.ledger(record_id)
     assert told_journal.rows("SELECT FROM letters") == []
     assert (entry["letters"]["status"], entry["letters"]["calls"]) == ("failed", 2)
-    assert entry["letters"]["error_type"] == "PermanentError"
+    assert entry["letters"]["error_type"] == "UnfitAnswer"
     assert "2_numbers_not_among_the_facts" in entry["letters"]["error_message"]
     assert "42" not in entry["letters"]["error_message"]
     assert entry["coaching_insights"]["status"] == "succeeded"  # it does not wait for the letter
