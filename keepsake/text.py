@@ -312,7 +312,8 @@ def clean_speech(text: str, language: str | None = None) -> str:
     if english:
         clean = _SMALL_STUTTER.sub(r"\1", clean)
     clean = re.sub(r"[ \t]+", " ", clean)
-    clean = re.sub(r"\s+([,.;:!?…])", r"\1", clean)
+    # From the first space on only: else each of many blank lines is a start of its own to try.
+    clean = re.sub(r"(?<!\s)\s+([,.;:!?…])", r"\1", clean)
     clean = re.sub(r"^[\s,;:]+", "", clean)
     clean = re.sub(r",(\s*[.!?])", r"\1", clean)
     # Who said nothing but "um" is left with it.
@@ -340,12 +341,9 @@ def opening(text: str, *, words: int) -> str:
     enough.
     """
     first = next((text[s.start : s.end] for s in sentences(text)), "")
-    parts = first.split()
     if word_count(first) <= words:
-        return " ".join(parts)
-    while len(parts) > 1 and word_count(" ".join(parts)) > words:
-        parts.pop()
-    if word_count(begun := " ".join(parts)) > words:  # a script without spaces
+        return " ".join(first.split())
+    if word_count(begun := _leading_parts(first, words)) > words:  # a script without spaces
         begun = begun[: [match.end() for match in _WORD.finditer(begun)][words - 1]]
     clause = re.match(r"(.*)[,;:–—]\s", begun, re.DOTALL)
     if clause and 2 * word_count(clause[1]) >= words:
@@ -353,6 +351,20 @@ def opening(text: str, *, words: int) -> str:
     while " " in begun and _breaks_off(begun, first):
         begun = begun.rpartition(" ")[0]
     return begun.rstrip(" ,;:.-–—") + "…"
+
+
+def _leading_parts(text: str, words: int) -> str:
+    """As many parts between spaces as `words` words hold, at least one.
+
+    Each part is counted once: a transcript may have no full stop in two hours.
+    """
+    parts: list[str] = []
+    for part in text.split():
+        words -= word_count(part)
+        if parts and words < 0:
+            break
+        parts.append(part)
+    return " ".join(parts)
 
 
 def _breaks_off(begun: str, whole: str) -> bool:

@@ -346,3 +346,26 @@ def test_an_opening_ends_at_a_clause_or_between_words() -> None:
         "I started running…"
     )
     assert opening("祖母は毎週土曜日にパンを焼いた。", words=4) == "祖母は毎…"
+
+
+def test_two_hours_without_a_full_stop_are_counted_once() -> None:
+    """Each word was counted again for every word behind it: minutes for 20,000 words."""
+    counted = 0
+
+    def count(part: str) -> int:
+        nonlocal counted
+        counted += len(part)
+        return word_count(part)
+
+    said = "and then we went on " * 4_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keepsake.text.word_count", count)
+        assert opening(said, words=5) == "and then we went…"
+    assert counted < 3 * len(said)
+
+
+def test_blank_lines_are_looked_at_once() -> None:
+    """From each of them on, all were looked at again: minutes for what 200,000 signs may hold."""
+    assert clean_speech("One" + "\n" * 200_000 + "two , three") == (
+        "One" + "\n" * 200_000 + "Two, three"
+    )
