@@ -34,6 +34,7 @@ SECONDS = 30.0  # a check may take; a model that needs longer is no use to the l
 MINIMUM_POSTGRES = 15
 SPOKEN = "Good morning."
 START = "start everything with `keepsake up`"
+BUSY = "it is busy or slow: try again once `keepsake status` shows nothing being made"
 WRITABLE = "name a folder that you may write to in KEEPSAKE_HOME"
 PRICES = "correct the file, or take PRICES_FILE away; keepsake/prices.csv shows the format"
 URLS = "write apprise URLs with blanks between them, as in docs/settings.md#notifications"
@@ -102,18 +103,13 @@ async def check_all(settings: Settings) -> list[Check]:
                 mend="check DATABASE_URL, and that the server is up and lets us in",
             ),
             _checked("objects", _objects(settings), mend=_objects_mend(settings)),
-            _checked("chat", _chat(models.chat), mend=_role_mend(ends["chat"])),
-            _checked(
-                "embeddings",
+            _role(ends["chat"], _chat(models.chat)),
+            _role(
+                ends["embeddings"],
                 _embeddings(models.embeddings, embedded=ends["embeddings"].embedded),
-                mend=_role_mend(ends["embeddings"]),
             ),
-            _checked("speech", _speech(models.speech, spoken), mend=_role_mend(ends["speech"])),
-            _checked(
-                "transcription",
-                _transcription(models.transcription, spoken),
-                mend=_role_mend(ends["transcription"]),
-            ),
+            _role(ends["speech"], _speech(models.speech, spoken)),
+            _role(ends["transcription"], _transcription(models.transcription, spoken)),
             *([_checked("cobalt", _cobalt(settings), mend=COBALT)] if settings.cobalt_url else []),
             *([_checked("prices", _prices(settings), mend=PRICES)] if settings.prices_file else []),
             *_messages(settings),
@@ -123,8 +119,17 @@ async def check_all(settings: Settings) -> list[Check]:
     return [Check("settings", True, _in_force(settings)), *_names(), _home(settings), *checks]
 
 
-async def _checked(name: str, work: Awaitable[str], *, mend: str) -> Check:
-    """The check of that name: what `work` says when it ends well, what stopped it otherwise."""
+async def _role(endpoint: Endpoint, work: Awaitable[str]) -> Check:
+    """The check of a model. An embedded one that is late runs: starting it is no remedy."""
+    late = BUSY if endpoint.embedded else None
+    return await _checked(endpoint.role, work, mend=_role_mend(endpoint), late=late)
+
+
+async def _checked(name: str, work: Awaitable[str], *, mend: str, late: str | None = None) -> Check:
+    """The check of that name: what `work` says when it ends well, what stopped it otherwise.
+
+    `late` is the advice where it does not end in time, if that is another than `mend`.
+    """
     import httpx
     import psycopg
 
@@ -132,7 +137,7 @@ async def _checked(name: str, work: Awaitable[str], *, mend: str) -> Check:
         async with asyncio.timeout(SECONDS):
             return Check(name, True, await work)
     except TimeoutError:
-        return Check(name, False, f"no answer within {SECONDS:.0f} s", mend)
+        return Check(name, False, f"no answer within {SECONDS:.0f} s", late or mend)
     except Trouble as trouble:
         return Check(name, False, str(trouble), trouble.mend or mend)
     except (KeepsakeError, psycopg.Error, httpx.HTTPError, OSError) as error:

@@ -1,6 +1,7 @@
 """`keepsake doctor` on real parts, well and unwell."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,19 @@ def test_objects_that_cannot_be_written(folder: Path) -> None:
     objects = checks()["objects"]
     assert not objects.ok
     assert "KEEPSAKE_HOME" in (objects.mend or "")
+
+
+def test_embedded_models_that_are_busy_are_not_to_be_started_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keepsake.doctor.SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (folder / "up.json").write_text(json.dumps({"models_url": url}))
+        found = checks()
+    for role in ("chat", "embeddings", "speech", "transcription"):
+        assert "no answer within" in found[role].detail
+        assert "busy" in (found[role].mend or "")
 
 
 def test_vectors_of_another_length(models: str, monkeypatch: pytest.MonkeyPatch) -> None:

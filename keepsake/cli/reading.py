@@ -81,8 +81,12 @@ def _show_findings(out: "Console", made: "Kept", document: "Document") -> None:
     if made.wisdom:
         _heading(out, "Wisdom")
     for advice in made.wisdom:
-        out.print(f"{advice.advice} (for {advice.audience}; {advice.life_area})")
-        out.print(f"  “{advice.support}”{_said_at(advice.starts_at)}")
+        about, at = f"for {advice.audience}; {advice.life_area}", _said_at(advice.starts_at)
+        if advice.support == advice.advice:
+            out.print(f"“{advice.advice}”{at} ({about})")
+        else:
+            out.print(f"{advice.advice} ({about})")
+            out.print(f"  “{advice.support}”{at}")
 
 
 def _show_words(out: "Console", made: "Kept", document: "Document") -> None:

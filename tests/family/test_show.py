@@ -58,6 +58,16 @@ def test_everything_that_was_made_is_printed(told: Told) -> None:
     assert str(told.house.file(response["audio_key"])) in text
 
 
+def test_advice_in_the_speakers_own_words_is_told_once(told: Told, tmp_path: Path) -> None:
+    (advice,) = told.house.of("wisdom", told.written)
+    assert advice["advice"] == advice["support"]
+    found = shown("show", told.written).split("\nWisdom\n")[1].split("\nAs it was written\n")[0]
+    assert found.count(advice["support"]) == 1
+    with opened(written(told.house, told.written, tmp_path), width=900) as browser:
+        (card,) = browser.page.locator("section[aria-labelledby=wisdom] .card").all_inner_texts()
+    assert card.count(advice["support"]) == 1
+
+
 def test_data_hold_the_same(told: Told) -> None:
     found = json.loads(shown("show", told.written, "--json"))
     assert found["made"]["transcript"]["text"].startswith("Last April")

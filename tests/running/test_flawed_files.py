@@ -1,6 +1,7 @@
 """Activity files as people have them: what other programs take in is taken in, and said."""
 
 import gzip
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 
 from keepsake.errors import PermanentError
 from keepsake.running.compute import compute
-from keepsake.running.facts import Facts
+from keepsake.running.facts import Facts, Issue
 from keepsake.running.files import read_start, read_track
 from keepsake.running.packed import examine
 from keepsake.running.remarks import REMARKS, remarks
@@ -79,7 +80,14 @@ def test_every_flaw_is_told_in_words() -> None:
         "180 numbers have a decimal comma",
         "the file has no heart rate to go by",
     ]
-    assert all(sentence.isprintable() for sentence in REMARKS.values())
+    assert all("".join(words).isprintable() for words in REMARKS.values())
+
+
+def test_one_of_a_kind_is_told_as_one() -> None:
+    pauses = [Issue("pause", 1), Issue("pause", 2)]
+    assert remarks(pauses) == ["1 pause", "2 pauses"]
+    alone = remarks(Issue(kind, 1) for kind in REMARKS if kind != "part_of_file")
+    assert [words for words in alone if re.search(r"\b1 (\w+s|times)\b", words)] == []
 
 
 class TestWhatOnlyTheSessionKnows:

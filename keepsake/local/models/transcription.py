@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from keepsake.clients.heard import language_code, language_name
 from keepsake.local.models.errors import RequestRefused
 from keepsake.local.models.whisper import WHISPERS, WrongWeights, load
+from keepsake.text import word_keys
+
+if TYPE_CHECKING:
+    from faster_whisper.transcribe import Segment
 
 AT_ONCE = 1
 _FORMATS = ("json", "text", "verbose_json")
@@ -20,6 +24,7 @@ _NO_VOICE = 0.25
 # The language is that of the first 30 s in which the model is this sure of it; of three without
 # such, that of most.
 _SURE, _LANGUAGE_WINDOWS = 0.5, 3
+_NO_TIME = 0.03  # seconds: the model tells times in steps of 0.02
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,8 @@ class Transcription:
             condition_on_previous_text=False,
         )
         found = info.language_probability if request.language is None else None
-        return _answer(request, list(segments), voice, info.language, found, info.duration)
+        heard = said_once(segments)
+        return _answer(request, heard, voice, info.language, found, info.duration)
 
     def _loaded(self, name: str) -> Any:
         if name not in self._models:
@@ -127,6 +133,34 @@ class Transcription:
             except ModuleNotFoundError as error:
                 raise RequestRefused(str(error), code="weights_missing", status=500) from None
         return self._models[name]
+
+
+def said_once(segments: Iterable["Segment"]) -> list["Segment"]:
+    """The segments without words that were heard twice where the model's windows meet.
+
+    A window of 30 s that ends within a sentence may end with the word that the next one begins
+    with ("He said he" / "He could hear me"). The second then has no time of its own. A word that
+    somebody says twice takes time, and stays.
+    """
+    heard: list[Segment] = []
+    for segment in segments:
+        before = heard[-1] if heard else None
+        if before and segment.seek != before.seek and _again(before, segment):
+            again = segment.words[0].word
+            segment = replace(
+                segment, text=segment.text.removeprefix(again), words=segment.words[1:]
+            )
+        heard.append(segment)
+    return heard
+
+
+def _again(before: "Segment", segment: "Segment") -> bool:
+    """Whether `segment` begins with the last word of `before`, in no time."""
+    if not before.words or not segment.words:
+        return False
+    last, first = before.words[-1], segment.words[0]
+    same = word_keys(last.word) == word_keys(first.word) != []
+    return same and first.end - max(first.start, last.end) < _NO_TIME
 
 
 def _answer(
