@@ -70,7 +70,8 @@ class Answer:
         processing: records of the owner that have no passages yet, and are being worked on. Their
             text, where it is known already, was searched by words.
         anything: whether the owner has passages of the model in force.
-        of_other_models: whether the owner has passages of another model, which were left out.
+        of_other_models: whether the owner has passages of another model, which were searched by
+            words only.
     """
 
     hits: list[Hit]
@@ -195,13 +196,14 @@ async def ask(
         limit=limit,
     )
     found = {hit.record_id for hit in hits}
-    hits += [
-        hit
-        for hit in search_unembedded(connection, query, owner_id=owner_id, limit=limit)
-        if hit.record_id not in found
-    ]
-    hits.sort(key=lambda hit: -hit.score)
+    by_words = search_unembedded(connection, query, owner_id=owner_id, limit=limit)
     anything, of_other_models = _kept(connection, owner_id, model, dimensions)
+    if of_other_models:
+        by_words += search_other_models(
+            connection, query, owner_id=owner_id, model=model, dimensions=dimensions, limit=limit
+        )
+    hits += [hit for hit in by_words if hit.record_id not in found]
+    hits.sort(key=lambda hit: -hit.score)
     return Answer(hits[:limit], records_processing(connection, owner_id), anything, of_other_models)
 
 
@@ -265,6 +267,46 @@ def search_unembedded(
         hits = cursor.execute(statement, parameters).fetchall()
     words = _telling_words(connection, query) if hits else set()
     return [_cut_to_the_words(hit, words) for hit in hits]
+
+
+def search_other_models(
+    connection: Connection,
+    query: str,
+    *,
+    owner_id: int,
+    model: str,
+    dimensions: int,
+    limit: int = 5,
+) -> list[Hit]:
+    """Records of an owner whose passages are of another model than this one, by their words.
+
+    Their vectors cannot be compared, but their words can: whoever takes another model finds what
+    was embedded before.
+    """
+    statement = SQL(
+        """
+        WITH matching AS (
+            SELECT DISTINCT ON (record_id) record_id, text, starts_at, ends_at,
+                   ts_rank_cd(search, wanted) AS fit
+            FROM passages, websearch_to_tsquery('simple', %(query)s) AS wanted
+            WHERE NOT ({same_model}) AND owner_id = %(owner)s AND search @@ wanted
+            ORDER BY record_id, fit DESC, position
+        ), p AS (
+            SELECT *, row_number() OVER (ORDER BY fit DESC, record_id) AS rank FROM matching
+            ORDER BY rank LIMIT %(limit)s
+        )
+        SELECT p.record_id, {about}, p.text, p.starts_at, p.ends_at,
+               (1.0 / (%(constant)s + p.rank))::float8 AS score, NULL::float8 AS similarity
+        FROM p
+        {tables}
+        ORDER BY p.rank
+        """
+    ).format(same_model=_same_model(model, dimensions), about=_ABOUT, tables=_TABLES)
+    parameters = {"owner": owner_id, "query": query, "limit": limit, "constant": RANK_CONSTANT}
+    with connection.cursor(row_factory=class_row(Hit)) as cursor:
+        hits = cursor.execute(statement, parameters).fetchall()
+    words = _telling_words(connection, query) if hits else set()
+    return [replace(hit, marks=tuple(_marks(hit.text, words))) for hit in hits]
 
 
 # What a hit says about its record `p.record_id`.

@@ -81,8 +81,9 @@ def _remarks(answer: "Answer", name: str) -> list[str]:
         )
     if answer.of_other_models:
         remarks.append(
-            "Some records were embedded by another model and were not searched: materialise "
-            "`passages` and `bookmark_passages` (docs/settings.md)."
+            "Some records were embedded by another model and were searched by words only: "
+            "materialise `passages` and `bookmark_passages` to search them by meaning "
+            "(docs/settings.md)."
         )
     return remarks
 
