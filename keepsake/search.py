@@ -20,6 +20,7 @@ from keepsake.settings import Settings
 from keepsake.text import passages
 
 CANDIDATES = 200  # passages each of the two searches contributes at most; a record may have many
+LETTERS = 10  # a shorter text is near to anything: "hi" has a cosine of 0.63 to "zzzzqqq"
 RANK_CONSTANT = 60  # of reciprocal rank fusion: how slowly a lower rank loses weight
 PASSAGE_STEPS = ["passages", "bookmark_passages"]  # that make what is searched by meaning
 READ_AT_MOST = 100  # records without passages whose text one search reads, the newest
@@ -100,7 +101,8 @@ def search(
         owner_id: whose passages; no other's are looked at.
         model: the embeddings model; passages of another are left out.
         dimensions: the length of the model's vectors.
-        floor: the least cosine at which a passage is near; None: any is. Words need none.
+        floor: the least cosine at which a passage is near; None: any is. Words need none. Under a
+            floor, passages shorter than `LETTERS` are found by their words only.
         limit: the most hits returned.
     """
     statement = SQL(
@@ -108,7 +110,7 @@ def search(
         WITH near AS (
             SELECT record_id, position, row_number() OVER (ORDER BY distance) AS rank FROM (
                 SELECT record_id, position, {distance} AS distance FROM passages
-                WHERE {same_model} AND owner_id = %(owner)s
+                WHERE {same_model} AND owner_id = %(owner)s AND length(text) >= %(letters)s
                 ORDER BY {distance} LIMIT %(candidates)s) AS nearest
             WHERE distance <= %(farthest)s
         ), words AS (
@@ -143,6 +145,7 @@ def search(
         "vector": "[" + ",".join(f"{x:.6g}" for x in vector) + "]",
         "owner": owner_id,
         "candidates": CANDIDATES,
+        "letters": 0 if floor is None else LETTERS,
         "farthest": 2.0 if floor is None else 1 - floor,
         "query": query,
         "constant": RANK_CONSTANT,

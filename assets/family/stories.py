@@ -3,8 +3,8 @@
 The text is the speaker's own, cleaned by rule: hesitations and stutters go, paragraphs come, and
 since nothing is ever put in, it cannot say what was not said. Only title and summary are a
 model's: one with a name or number that nobody mentioned is refused, and the beginning of the words
-takes its place. A weak model's title has no word that is akin to none of the words, and its summary
-is one of their sentences.
+takes its place. From a weak model, a title is taken only if each of its words was said in some
+form, and the summary is one of the sentences.
 """
 
 import re

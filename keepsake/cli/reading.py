@@ -1,6 +1,6 @@
 """One record as text on a terminal: what `keepsake show` prints. Imported when it is asked for."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keepsake.bookmarks.kept import KeptBookmark
 from keepsake.family.kept import Kept
@@ -91,11 +91,13 @@ def _show_findings(out: "Console", made: "Kept", document: "Document") -> None:
 
 def _show_words(out: "Console", made: "Kept", document: "Document") -> None:
     """The transcript, and where sound is."""
+    from keepsake.family.remarks import remark
+
     record = made.record
     if made.transcript:
         _heading(out, "Transcript" if record.spoken else "As it was written")
         for issue in made.transcript.issues:
-            out.print(f"[{_issue(issue)}]", style="dim")
+            out.print(f"[{remark(issue)}]", style="dim")
         _prose(out, made.transcript.text)
     if made.episode:
         _heading(out, f"Episode, {clock(made.episode.duration)}")
@@ -161,12 +163,6 @@ def _show_activity(out: "Console", made: "KeptActivity", document: "Document") -
 def _place(out: "Console", document: "Document", key: str | None) -> None:
     if file := document.file(key):
         out.print(f"  {file.place}")
-
-
-def _issue(issue: Any) -> str:
-    """`silence, 0:12 to 0:19`."""
-    times = [clock(issue[end]) for end in ("start", "end") if issue.get(end) is not None]
-    return ", ".join(filter(None, (issue["kind"].replace("_", " "), " to ".join(times))))
 
 
 def _said_at(seconds: float | None) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from keepsake.bookmarks.kept import KeptBookmark
 from keepsake.clients.objects import MissingObject, ObjectStore
 from keepsake.family.kept import Kept
+from keepsake.family.remarks import remark
 from keepsake.html import environment
 from keepsake.running.kept import KeptActivity
 from keepsake.running.remarks import remarks
@@ -133,6 +134,6 @@ def _paragraphs(text: str) -> Iterator[str]:
 def _template() -> "Template":
     templates = environment(Path(__file__).parent)
     templates.filters.update(
-        clock=clock, day=day, when=when, paragraphs=_paragraphs, remarks=remarks
+        clock=clock, day=day, when=when, paragraphs=_paragraphs, remark=remark, remarks=remarks
     )
     return templates.get_template("record.html.j2")
