@@ -109,6 +109,11 @@ class Writer:
                 middle = len(outcomes) // 2
                 await self._write(outcomes[:middle])
                 await self._write(outcomes[middle:])
+            elif isinstance(error, psycopg.errors.ForeignKeyViolation) and not await self._is_there(
+                outcomes[0].record_id
+            ):
+                # It was deleted while we worked on it.
+                log.info("record %s is gone; its result is dropped", outcomes[0].record_id)
             elif outcomes[0].result is not None:
                 log.error(
                     "the database refused the result of %s of record %s (%s)",
@@ -117,11 +122,13 @@ class Writer:
                     type(error).__name__,
                 )
                 await self._write([_unstorable(outcomes[0])])
-            elif isinstance(error, psycopg.errors.ForeignKeyViolation):
-                # It was deleted while we worked on it.
-                log.info("record %s is gone; its result is dropped", outcomes[0].record_id)
             else:
                 raise
+
+    async def _is_there(self, record_id: int) -> bool:
+        async with self.pool.connection() as connection:
+            found = await connection.execute("SELECT FROM records WHERE id = %s", (record_id,))
+            return found.rowcount == 1
 
     async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
         wakes = set(self.order.wakes)

@@ -17,6 +17,7 @@ COUNTS = (
 def db(database_url: str) -> Iterator[Connection]:
     """Ten records of Ada's, the first six of them a batch, each with one due step."""
     with connect(database_url) as connection:
+        connection.execute("INSERT INTO steps (line, name) VALUES ('toy', 'tell')")
         connection.execute("INSERT INTO owners (slug, name) VALUES ('ada', 'Ada'), ('ben', 'Ben')")
         connection.execute("INSERT INTO batches (owner_id, line, name) VALUES (1, 'toy', 'a.zip')")
         connection.execute(

@@ -88,12 +88,14 @@ def test_new_responses_are_carried_through_all_steps_by_themselves(
     assert {tag["dagster/partition"] for tag in tags} == {"2026-05-04", "2026-05-03"}
     assert {tag["dagster/sensor_name"] for tag in tags} == {"new_family_records"}
     for step in STEPS:
-        made: dict[str, int] = {}
+        carried: dict[str, int] = {}
         for event in ask(MADE, step=step)["assetMaterializations"]:
-            [count] = [e["intValue"] for e in event["metadataEntries"] if e["label"] == "made"]
-            made[event["partition"]] = made.get(event["partition"], 0) + count
+            counts = {e["label"]: e.get("intValue", 0) for e in event["metadataEntries"]}
+            # A weak model may find no advice in words so few.
+            count = counts["made"] + counts.get("nothing to make", 0)
+            carried[event["partition"]] = carried.get(event["partition"], 0) + count
         # The others are days without records, of which the sensor tells.
-        assert {day: count for day, count in made.items() if count} == {
+        assert {day: count for day, count in carried.items() if count} == {
             "2026-05-04": 1,
             "2026-05-03": 1,
         }, step

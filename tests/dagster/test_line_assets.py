@@ -416,7 +416,7 @@ def test_a_record_that_failed_is_named_with_how_to_recover(
         ("quotes", "quotes_verbatim", "UPDATE quotes SET text = 'Words that nobody said'"),
         ("podcasts", "episodes_audible", "UPDATE podcasts SET loudness = -60"),
         ("passages", "vectors_of_the_declared_size",
-         "UPDATE passages SET embedding = array_fill(0, '{256}')::halfvec"),
+         "UPDATE passages SET embedding = array_fill(0, ARRAY[dimensions])::halfvec"),
     ],
 )  # fmt: skip
 def test_a_check_finds_content_that_was_tampered_with(

@@ -150,12 +150,12 @@ async def test_an_edit_while_a_run_fails_is_made_as_well(
 ) -> None:
     record_id = await weak_house.add(text=TEXT)
     teller.confused_by = "tomato"
-    teller.meanwhile["Headline"] = lambda: rewrite(weak_house, record_id, SUNG)
-    await weak_house.run("transcripts", "stories")
-    assert weak_house.ledger(record_id)["stories"]["status"] == "pending"
-    teller.will("Headline", {"title": "She Sang", "summary": "My mother sang to us often."})
-    await weak_house.run("transcripts", "stories", take="due")
-    assert title(weak_house, record_id) == "She Sang"
+    teller.meanwhile["Quotes"] = lambda: rewrite(weak_house, record_id, SUNG)
+    await weak_house.run("transcripts", "quotes")
+    assert weak_house.ledger(record_id)["quotes"]["status"] == "pending"
+    teller.will("Quotes", {"quotes": [SUNG]})
+    await weak_house.run("transcripts", "quotes", take="due")
+    assert [quote["text"] for quote in weak_house.of("quotes", record_id)] == [SUNG]
 
 
 async def test_an_episode_that_waits_for_the_night_is_made_again_that_night(
