@@ -160,7 +160,8 @@ async def note_replaced(
         f"INSERT INTO loose_objects (key, owner_id, record_id)"  # noqa: S608
         f" SELECT DISTINCT key, r.owner_id, r.id FROM {table} t JOIN records r ON r.id ="
         f" t.record_id CROSS JOIN LATERAL unnest(ARRAY[{keys}]{speech}) AS key"
-        " WHERE t.record_id = ANY(%s) AND key <> ALL(%s) ON CONFLICT (key) DO NOTHING".encode(),
+        " WHERE t.record_id = ANY(%s) AND key IS NOT NULL AND key <> ALL(%s)"
+        " ON CONFLICT (key) DO NOTHING".encode(),
         (list(record_ids), list(still)),
     )
 

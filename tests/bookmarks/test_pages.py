@@ -182,6 +182,16 @@ async def test_content_takes_the_place_of_a_page_that_cannot_be_had(
     assert shelf.status(gone) == "COMPLETED"
 
 
+async def test_a_page_made_of_content_is_made_again(shelf: Shelf, site: Pages) -> None:
+    """It has no response to note of what is replaced."""
+    record_id = shelf.add(f"{site.address}/gone", content="We fed the starter every morning.")
+    await shelf.run("pages")
+    await shelf.run("pages", redo=True)
+    page = shelf.page(record_id)
+    assert (page["text"], page["body_key"]) == ("We fed the starter every morning.", None)
+    assert shelf.ledger(record_id)["pages"]["status"] == "succeeded"
+
+
 async def test_content_takes_the_place_of_a_text_that_is_not_for_strangers(
     shelf: Shelf, site: Pages
 ) -> None:

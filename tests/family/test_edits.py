@@ -262,3 +262,16 @@ async def test_only_a_response_has_a_transcript(weak_house: House) -> None:
     weak_house.change("UPDATE records SET line = 'running' WHERE id = %s", record_id)
     with pytest.raises(InvalidInput, match="it has no transcript"):
         rewrite(weak_house, record_id, OTHER)
+
+
+async def test_quotes_without_a_clip_are_made_again(weak_house: House, teller: Storyteller) -> None:
+    """What is written has no clip: nothing to note of what is replaced."""
+    record_id = await weak_house.add(text=TEXT)
+    await weak_house.run("transcripts", "quotes")
+    rewrite(weak_house, record_id, TEXT.replace("watered", "looked after"))
+    teller.will("Quotes", {"quotes": ["I looked after them every day."]})
+    await weak_house.run("transcripts", "quotes")
+    assert weak_house.ledger(record_id)["quotes"]["status"] == "succeeded"
+    [quote] = weak_house.of("quotes", record_id)
+    assert quote["text"] == "I looked after them every day."
+    assert weak_house.rows("SELECT key FROM loose_objects") == []
