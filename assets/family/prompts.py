@@ -30,7 +30,10 @@ def too_short(transcript: Transcript, what: str, *, needs: int) -> str | None:
 
     Words that must not stand for what was said (`keepsake/caveats.py`) do not count.
     """
-    count = word_count(trusted(transcript.text))
+    words = trusted(transcript.text)
+    count = word_count(words)
+    if count >= needs and not any(sign.isalpha() for sign in words):
+        return f"nothing but numbers, {what} needs {needs} words"
     if count >= needs:
         return None
     beside = "" if count == word_count(transcript.text) else " besides what does not count"

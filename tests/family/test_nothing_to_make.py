@@ -29,6 +29,17 @@ async def test_a_word_or_three_make_nothing_and_fail_nothing(
     assert status == {"status": "COMPLETED"}
 
 
+async def test_numbers_alone_hold_nothing(house: House) -> None:
+    """Ten of them became a story, a quote, an episode and the value of love."""
+    record_id = await house.add(text="12 34 56 78 1999 3 4 5 6 7")
+    report = await house.run()
+    assert sum(step.usage.calls for step in report.steps.values()) <= 1  # its passage's vector
+    ledger = house.ledger(record_id)
+    assert ledger["stories"]["nothing_reason"] == "nothing but numbers, a story needs 8 words"
+    assert {row["status"] for row in ledger.values()} == {"succeeded"}
+    assert [house.of(table, record_id) for table in EMPTY] == [[]] * len(EMPTY)
+
+
 async def test_it_can_be_found_all_the_same(house: House) -> None:
     record_id = await house.add(text="Love and bread.")
     await house.run()
