@@ -24,7 +24,7 @@ class StepProgress:
     Attributes:
         line: its line.
         step: its name.
-        pending: to be made, now or after a pause.
+        pending: to be made, or made again, now or after a pause.
         running: being made.
         done: made.
         failed: for good, until someone retries them.
@@ -91,16 +91,18 @@ def progress(
             """
             WITH counted AS (
                 SELECT l.line, l.step, min(l.started_at) AS began,
-                    count(*) FILTER (WHERE status = 'pending' AND due_at IS NOT NULL
-                                     AND NOT unpaid) AS pending,
+                    -- what was made and is to be made again has its result, and is due
+                    count(*) FILTER (WHERE status IN ('pending', 'succeeded')
+                                     AND due_at IS NOT NULL AND NOT unpaid) AS pending,
                     count(*) FILTER (WHERE status = 'running') AS running,
-                    count(*) FILTER (WHERE status = 'succeeded') AS done,
+                    count(*) FILTER (WHERE status = 'succeeded' AND due_at IS NULL) AS done,
                     count(*) FILTER (WHERE status = 'failed') AS failed,
                     count(*) FILTER (WHERE status = 'pending' AND due_at IS NULL
                                      AND held IS NULL) AS waiting,
                     count(*) FILTER (WHERE status = 'pending' AND held = 'tier') AS beyond_tier,
                     count(*) FILTER (WHERE status = 'pending' AND held = 'off') AS switched_off,
-                    count(*) FILTER (WHERE status = 'pending' AND unpaid) AS over_budget,
+                    count(*) FILTER (WHERE status IN ('pending', 'succeeded') AND unpaid)
+                        AS over_budget,
                     count(*) FILTER (WHERE lately) AS finished,
                     -- from when the first of them began, so that a start is not taken for a lull
                     min(finished_at - make_interval(secs => coalesce(seconds, 0)))
