@@ -536,6 +536,19 @@ class TestDelete:
         assert keepsake("delete", spoken, "--dry-run").exit_code == 0
         assert len(answer("records")) == 1
 
+    def test_tells_objects_that_were_left_before_apart(
+        self, spoken: int, database_url: str
+    ) -> None:
+        with connect(database_url) as db:
+            db.execute(
+                "INSERT INTO loose_objects (key, owner_id, record_id)"
+                " SELECT 'family/1/clips/old.mp3', owner_id, id + 1 FROM records"
+            )
+        shown = keepsake("delete", spoken, "--yes").stdout
+        assert shown.endswith(
+            "Deleted 1 record and 1 object, and 1 object left by earlier results or deletions.\n"
+        )
+
     def test_deletes_the_record_and_its_file(self, spoken: int, tmp_path: Path) -> None:
         (tmp_path / "home").mkdir(exist_ok=True)
         page = Path(keepsake("show", spoken, "--html").stdout.strip())

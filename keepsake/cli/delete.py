@@ -54,13 +54,22 @@ def delete(
     if json:
         print_json({"deleted": plan.records, "objects": swept})
     else:
-        gone = _count(len(plan.records), "record"), _count(swept.deleted, "object")
-        typer.echo(f"Deleted {' and '.join(gone)}.")
+        typer.echo(f"Deleted {_gone(plan, swept.deleted)}.")
     if swept.reason:
         raise KeepsakeError(
             f"{_count(swept.left, 'object')} could not be deleted ({swept.reason}): they are "
             "noted, and `keepsake delete` without an id goes on"
         )
+
+
+def _gone(plan: "Doomed", objects: int) -> str:
+    """What was deleted: the records with their objects, and objects that were left before."""
+    theirs = min(objects, len(plan.objects))
+    left = f", and {_count(objects - theirs, 'object')} left by earlier results or deletions"
+    return (
+        f"{_count(len(plan.records), 'record')} and {_count(theirs, 'object')}"
+        f"{left if objects > theirs else ''}"
+    )
 
 
 def _name(connection: "Connection", plan: "Doomed") -> None:
