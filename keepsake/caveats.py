@@ -15,7 +15,7 @@ _ORDER = re.compile(
     r"(?:ignor\w*|disregard|forget|override|vergiss|missachte\w*|olvida\w*|oublie\w*)\b"
     r"[^.!?]{0,40}\b(?:instructions?|prompts?|(?:the|of) above|previous (?:text|rules|messages?)|"
     r"system messages?|anweisung\w*|instrucci\w+|consignes?)\b"
-    r"|\b(?:system prompt|you are now an?\b|as an ai\b|language model\b)"
+    r"|^\W*you are now an?\b|\b(?:system prompt|as an ai\b|language model\b)"
     r"|\b(?:answer|respond|reply|antworte\w*|responde|réponds) (?:only )?(?:with|mit|con|avec) the "
     r"(?:title|summary|advice|words?)\b",
     re.IGNORECASE,

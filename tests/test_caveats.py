@@ -29,6 +29,7 @@ def test_an_order_to_a_model_is_known(sentence: str) -> None:
         "He answered with a laugh.",
         "Forget the money and come home.",
         "My teacher gave us clear instructions.",
+        "The midwife said you are now a father.",
     ],
 )
 def test_a_memory_is_no_order(sentence: str) -> None:

@@ -83,7 +83,7 @@ def activities(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Import activities, thousands at once. Again is free: what is known is recognised.
+    """Import activities, thousands at once. Repeat it freely: what was imported is skipped.
 
     Exit code 1 if anything was refused, the rest is taken in; or if there is nothing to take in.
     """

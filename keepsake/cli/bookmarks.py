@@ -103,7 +103,7 @@ def bookmarks(
     owner: Owner = None,
     json: Json = False,
 ) -> None:
-    """Take in a file full of bookmarks. Run it again after it broke off: it goes on.
+    """Import a file of bookmarks. If it was interrupted, run it again: it continues.
 
     Exit code 1 if anything was refused; the rest is taken in.
     """

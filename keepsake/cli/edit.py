@@ -108,7 +108,7 @@ def vocabulary(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show or change the values that a family tags by. Default values may go as well."""
+    """Show or change the values that a family tags by. `--remove` takes default values too."""
     from keepsake.family import add_value, find_family, remove_value
     from keepsake.family import vocabulary as values_of
     from keepsake.settings import load_settings

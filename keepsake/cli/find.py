@@ -69,7 +69,7 @@ def _remarks(answer: "Answer", name: str) -> list[str]:
     remarks = []
     if not answer.hits and answer.anything:
         remarks.append(
-            f"Nothing that {name} keeps is near to this. `--all` shows the nearest all the same."
+            f"Nothing that {name} keeps is near to this. `--all` shows the nearest, however far."
         )
     elif not answer.hits and not answer.processing and not answer.of_other_models:
         remarks.append(f"{name} has nothing to search yet.")

@@ -54,7 +54,7 @@ def owner(
     name: Annotated[str, typer.Argument(help="Name, short name or id of the owner.")],
     tier: Annotated[
         str | None,
-        typer.Option(help="Give it this tier. Give the same again after changing what it allows."),
+        typer.Option(help="Give it this tier. Repeat it after you change what the tier allows."),
     ] = None,
     budget: Annotated[
         str | None,

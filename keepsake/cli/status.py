@@ -120,7 +120,7 @@ def retry(
     line: Annotated[str | None, typer.Option(help="Only this line.")] = None,
     json: Json = False,
 ) -> None:
-    """Try again what has failed for good: all of it, or a part. The sensor picks it up."""
+    """Try failed steps again: all of them, or a part. The sensor picks them up."""
     from keepsake import ledger
     from keepsake.listing import check_names
     from keepsake.settings import load_settings
@@ -142,7 +142,7 @@ def redo(
     step: Annotated[str, typer.Argument(help="Name of the step.")],
     json: Json = False,
 ) -> None:
-    """Make one step of a record anew; its present result stands until then."""
+    """Make one step of a record again. Its present result stays until the new one is there."""
     from keepsake import ledger
     from keepsake.listing import check_names
     from keepsake.settings import load_settings

@@ -111,11 +111,15 @@ def compared(comparison: Comparison) -> str:
     rank = "fastest" if comparison.pace_rank == 1 else f"{ordinal(comparison.pace_rank)} fastest"
     seconds = round(comparison.pace_difference)
     side = "faster than" if seconds < 0 else "slower than"
-    gap = f"{clock(abs(seconds))} /km {side}" if seconds else "as fast as"
-    sentence = f"{rank} of {comparison.like + 1} like runs, {gap} their median"
+    like = f"{comparison.like + 1} like runs"
+    sentence = (
+        f"{rank} of {like}, {clock(abs(seconds))} /km {side} their median"
+        if seconds
+        else f"as fast as the median of {like}"
+    )
     sentence = sentence[0].upper() + sentence[1:]
-    if comparison.efficiency_difference is None:
-        return f"{sentence}."
     percent = comparison.efficiency_difference
+    if percent is None or abs(percent) < 0.05:
+        return f"{sentence}."
     further = "further" if percent >= 0 else "less far"
     return f"{sentence}; {abs(percent):.1f} % {further} on each heartbeat."

@@ -8,6 +8,7 @@ import pytest
 
 from keepsake.running import trends
 from keepsake.running.history import ZONES
+from keepsake.running.page import compared
 from keepsake.running.suggestions import suggest
 
 WEEK = pd.Timestamp("2026-05-04")
@@ -231,3 +232,15 @@ def test_a_drifting_heart_rate_is_named_on_long_runs_only() -> None:
     assert rules(table(run("2026-05-04", 14, drift=6.0))) == ["drifting heart rate"]
     assert rules(table(run("2026-05-04", 8, drift=6.0))) == []
     assert rules(table(run("2026-05-04", 14, drift=5.0))) == []
+
+
+def test_runs_that_are_alike_have_no_fastest() -> None:
+    alike = trends.Comparison(
+        like=4,
+        pace_rank=1,
+        pace_median=338.0,
+        pace_difference=0.0,
+        efficiency_rank=1,
+        efficiency_difference=0.0,
+    )
+    assert compared(alike) == "As fast as the median of 5 like runs."
