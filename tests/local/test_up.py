@@ -49,11 +49,13 @@ ELSEWHERE: dict[str, Any] = {
 }
 UP = """
 import sys
+from functools import partial
 from pathlib import Path
 from keepsake.local.up import run_forever
 from keepsake.settings import load_settings
 
-run_forever(load_settings(), prepare=lambda url: None, root=Path(sys.argv[1]), say=print)
+say = partial(print, flush=True)  # a line is read while the process goes on
+run_forever(load_settings(), prepare=lambda url: None, root=Path(sys.argv[1]), say=say)
 """
 
 
