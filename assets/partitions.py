@@ -24,7 +24,7 @@ from keepsake.settings import load_settings
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 3  # seconds for the database, at each stage
+DATABASE_TIMEOUT = 3  # seconds for the database, at each stage
 
 
 def days(line: str) -> dg.DailyPartitionsDefinition:
@@ -92,8 +92,8 @@ def _first_days() -> Mapping[str, date]:
     if not url:
         return {}
     try:
-        with connect(make_conninfo(url, connect_timeout=PATIENCE)) as connection:
-            connection.execute(f"SET statement_timeout = '{PATIENCE}s'")
+        with connect(make_conninfo(url, connect_timeout=DATABASE_TIMEOUT)) as connection:
+            connection.execute(f"SET statement_timeout = '{DATABASE_TIMEOUT}s'")
             return first_days(connection, settings)
     except (KeepsakeError, psycopg.Error) as error:
         log.warning("partitions begin at FIRST_DAY: no database (%s)", type(error).__name__)

@@ -157,4 +157,4 @@ def redo(
     if json:
         print_json({"record": record, "step": step})
     else:
-        typer.echo(f"Step {step} of record {record} is made anew.")
+        typer.echo(f"Step {step} of record {record} will be made again.")
