@@ -2,7 +2,7 @@
 
 Dagster shows, selects, backfills and traces each step as an asset of its own; one process carries
 the records through all the selected steps. What the steps do is in the lines' folders, how records
-flow through them in `keepsake/engine.py`.
+flow through them in `keepsake/pipeline/engine.py`.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from typing import Any
 import dagster as dg
 
 from keepsake.database import Connection
-from keepsake.engine import OnPartition, run_line
-from keepsake.ledger import StepState, Window, step_states
-from keepsake.line import Line, Order, Report, Step, StepReport
-from keepsake.prices import billing
+from keepsake.owners.prices import billing
+from keepsake.pipeline.engine import OnPartition, run_line
+from keepsake.pipeline.ledger import StepState, Window, step_states
+from keepsake.pipeline.line import Line, Order, Report, Step, StepReport
 from keepsake.settings import ROLES, Endpoint, Settings, is_openai, load_settings
+from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
-from resources.tools import open_tools
 
 RECORDS_CHECK = "every_record_succeeded"
 OWNERS = ["team:keepsake"]

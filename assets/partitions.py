@@ -17,9 +17,9 @@ from psycopg.conninfo import make_conninfo
 
 from keepsake.database import connect
 from keepsake.errors import KeepsakeError
-from keepsake.first_days import FIRST_OWNER, first_days
-from keepsake.ledger import Unit
 from keepsake.local import postgres
+from keepsake.pipeline.ledger import Unit
+from keepsake.records.first_days import FIRST_OWNER, first_days
 from keepsake.settings import load_settings
 
 log = logging.getLogger(__name__)

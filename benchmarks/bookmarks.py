@@ -15,9 +15,9 @@ from benchmarks.endpoints import LATENCY
 from benchmarks.pages import LATENCY as PAGE_SECONDS
 from benchmarks.results import Figure
 from benchmarks.site import Site, open_site, serving_counted
-from keepsake.bookmarks.records import NewBookmark, store
+from keepsake.bookmarks.bookmark import NewBookmark, store
 from keepsake.database import connect
-from keepsake.owners import Owner, add_owner
+from keepsake.owners.owners import Owner, add_owner
 
 WARM_UP, DAY, NEXT_DAY = date(2026, 5, 3), date(2026, 5, 4), date(2026, 5, 5)
 BOOKMARKS = 500

@@ -11,7 +11,7 @@ from benchmarks.activity_archive import write_archive
 from benchmarks.results import Figure
 from benchmarks.site import Site, open_site
 from keepsake.database import connect
-from keepsake.owners import add_owner
+from keepsake.owners.owners import add_owner
 
 FEW, MANY = 1_000, 10_000
 

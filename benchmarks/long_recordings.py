@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from benchmarks.results import Figure
 from benchmarks.site import serving
 from keepsake.audio.encode import flac
+from keepsake.audio.listening import listen, open_recording
 from keepsake.audio.media import open_source
 from keepsake.clients.models import open_models
 from keepsake.demo.make_recordings import VOICES, bent, speak
 from keepsake.demo.memories import DATA, MEMORIES
-from keepsake.listening import listen, open_recording
 from keepsake.local.models.whisper import load
 from keepsake.local.ports import free_port
 from keepsake.settings import LOCAL_MODELS, Settings
-from keepsake.text import loops, word_keys
+from keepsake.text.spans import loops, word_keys
 from keepsake.web.page import read_page
 
 Sound = NDArray[np.float32]

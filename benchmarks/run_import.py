@@ -23,7 +23,7 @@ def main() -> None:
     """Import what the command line names, and say what came of it."""
     from keepsake.clients.objects import open_objects
     from keepsake.database import connect, database_url
-    from keepsake.owners import find_owner
+    from keepsake.owners.owners import find_owner
     from keepsake.running.imports import import_activities
     from keepsake.settings import load_settings
 

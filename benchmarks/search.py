@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.results import Figure
-from keepsake.embedding_models import EMBEDDED
-from keepsake.text import passages
+from keepsake.settings.embedding_models import EMBEDDED
+from keepsake.text.spans import passages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
 
-WORDS = 80  # of a passage, as in assets/passages.py
+WORDS = 80  # of a passage, as in keepsake/steps/passages.py
 LANGUAGES = ("en", "de", "es")
 SET: dict[str, Any] = json.loads(Path(__file__).with_name("search.json").read_text())
 MEMORIES: list[dict[str, Any]] = SET["passages"]

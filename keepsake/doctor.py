@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from keepsake.counted import counted
-from keepsake.embedding_models import E5
 from keepsake.errors import KeepsakeError, SettingsError
-from keepsake.places import checkout, env_file
 from keepsake.settings import ROLES, Endpoint, Settings, load_settings
+from keepsake.settings.embedding_models import E5
+from keepsake.settings.files import checkout, env_file
+from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
     from keepsake.clients.chat import Chat
@@ -36,7 +36,7 @@ SPOKEN = "Good morning."
 START = "start everything with `keepsake up`"
 BUSY = "it is busy or slow: try again once `keepsake status` shows nothing being made"
 WRITABLE = "name a folder that you may write to in KEEPSAKE_HOME"
-PRICES = "correct the file, or take PRICES_FILE away; keepsake/prices.csv shows the format"
+PRICES = "correct the file, or take PRICES_FILE away; keepsake/owners/prices.csv shows the format"
 URLS = "write apprise URLs with blanks between them, as in docs/settings.md#notifications"
 CONFIG = "write an apprise configuration file, as in docs/settings.md#notifications"
 COBALT = "check COBALT_URL and COBALT_API_KEY, and that the server is up; without it set neither"
@@ -79,7 +79,7 @@ def examine() -> list[Check]:
 
 def _names() -> list[Check]:
     """A failed check if a name is set that looks like a setting's and is none."""
-    from keepsake.misspelt import misspelt
+    from keepsake.settings.misspelt import misspelt
 
     try:
         found = misspelt()
@@ -274,7 +274,7 @@ async def _speech(speech: "Speech", spoken: "asyncio.Task[bytes]") -> str:
 
 async def _transcription(transcription: "Transcription", spoken: "asyncio.Task[bytes]") -> str:
     """Has what the speech role said written down; needs that role, therefore."""
-    from keepsake.text import text_key
+    from keepsake.text.spans import text_key
 
     try:
         sound = await asyncio.shield(spoken)
@@ -316,10 +316,10 @@ def _role_mend(endpoint: Endpoint) -> str:
 
 
 async def _cobalt(settings: Settings) -> str:
-    from keepsake.apart import open_apart
     from keepsake.clients.cobalt import open_cobalt
     from keepsake.database import Pool
     from keepsake.web.client import open_web
+    from keepsake.worker_pool import open_apart
 
     unused = Pool("", open=False)  # no stranger is asked, so nobody waits for a turn
     async with (
@@ -333,7 +333,7 @@ async def _cobalt(settings: Settings) -> str:
 
 
 async def _prices(settings: Settings) -> str:
-    from keepsake.prices import read_rates
+    from keepsake.owners.prices import read_rates
 
     rates = read_rates(Path(settings.prices_file))
     models = len({rate.model for rate in rates})

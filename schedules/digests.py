@@ -14,8 +14,8 @@ from assets.partitions import calendar_months
 from assets.partitions import weeks as weeks_of
 from assets.running.trends import trends
 from assets.running.weekly_digests import weekly_digests
+from keepsake.running.activity import LINE
 from keepsake.running.history import outdated_months, outdated_weeks
-from keepsake.running.records import LINE
 from resources.database import DatabaseResource
 
 RUNNING = dg.DefaultScheduleStatus.RUNNING

@@ -5,7 +5,7 @@ import time
 
 import dagster as dg
 
-from keepsake.batches import complete_batches, tell
+from keepsake.records.batches import complete_batches, tell
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 

@@ -13,8 +13,8 @@ import dagster as dg
 
 from assets.partitions import unit_of
 from keepsake.database import Connection
-from keepsake.first_days import starts_with_records
-from keepsake.line import Line
+from keepsake.pipeline.line import Line
+from keepsake.records.first_days import starts_with_records
 
 AT_ONCE = 10  # partitions a tick: an event for each asset, about 10 ms to store, and work waits
 METADATA = {"dagster/row_count": 0, "made": 0, "failed": 0}

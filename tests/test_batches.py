@@ -8,10 +8,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keepsake.batches import batches, complete_batches, finish_batch, start_batch, tell
 from keepsake.database import Connection, connect
 from keepsake.errors import SettingsError
-from keepsake.owners import add_owner
+from keepsake.owners.owners import add_owner
+from keepsake.records.batches import batches, complete_batches, finish_batch, start_batch, tell
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from sensors.batches import imports_done
@@ -212,7 +212,7 @@ async def test_a_message_that_could_not_be_written_is_not_lost(
     take_in(db)
     done(db)
     with monkeypatch.context() as broken:
-        broken.setattr("keepsake.batches.progress", lambda *_, **__: 1 / 0)
+        broken.setattr("keepsake.records.batches.progress", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await tell_all(db, settings)
     await tell_all(db, settings)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keepsake.caveats import gives_an_order, takes_back, trusted
+from keepsake.text.caveats import gives_an_order, takes_back, trusted
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from keepsake.batches import finish_batch, start_batch
 from keepsake.cli import app
 from keepsake.database import connect
-from keepsake.deletion import delete_record
 from keepsake.demo.memories import DATA
-from keepsake.embedding_models import USE
-from keepsake.owners import find_owner
+from keepsake.owners.owners import find_owner
+from keepsake.records.batches import finish_batch, start_batch
+from keepsake.records.deletion import delete_record
+from keepsake.settings.embedding_models import USE
 
 STEPS = ["passages", "podcasts", "quotes", "stories", "transcripts", "value_tags", "wisdom"]
 

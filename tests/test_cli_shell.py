@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 
 from keepsake.cli import app
 from keepsake.cli.shell import Commands
-from keepsake.counted import counted
 from keepsake.database import connect
-from keepsake.owners import add_owner
+from keepsake.owners.owners import add_owner
+from keepsake.text.counted import counted
 
 COMMAND = [str(Path(sys.executable).with_name("keepsake"))]
 BRACKETS = "\x1b["  # begins every colour

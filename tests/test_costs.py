@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from keepsake.costs import Cost, costs, total, unpriced_models, usd
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
+from keepsake.owners.costs import Cost, costs, total, unpriced_models, usd
 
 SPENT = [  # owner, day, line, step, model, calls, cost
     (1, "2026-10-01", "running", "letters", "big", 10, "0.5"),

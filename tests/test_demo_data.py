@@ -23,7 +23,7 @@ from keepsake.demo.watch import progress
 from keepsake.local.up import Addresses
 from keepsake.running.compute import compute
 from keepsake.settings import LOCAL_MODELS, load_settings
-from keepsake.text import text_key, word_count
+from keepsake.text.spans import text_key, word_count
 from keepsake.web.page import read_page
 
 SPOKEN = [memory for memory in MEMORIES if memory.audio]

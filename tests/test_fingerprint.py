@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keepsake.fingerprint import fingerprint
+from keepsake.pipeline.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)

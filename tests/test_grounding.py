@@ -2,7 +2,7 @@
 
 import pytest
 
-from keepsake.grounding import numbers, ungrounded
+from keepsake.text.grounding import numbers, ungrounded
 
 FACTS = [
     "date: Sunday 7 June 2026",

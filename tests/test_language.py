@@ -2,7 +2,7 @@
 
 import pytest
 
-from keepsake.language import language_name, language_of
+from keepsake.text.language import language_name, language_of
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, RetryableError
-from keepsake.limits import FAILURES_IN_A_ROW, Gate, Places, current_owner
+from keepsake.pipeline.limits import FAILURES_IN_A_ROW, Gate, Places, current_owner
 
 
 async def call(gate: Gate, error: Exception | None = None) -> None:

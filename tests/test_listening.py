@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from keepsake import listening
+from keepsake.audio import listening
 from keepsake.audio.recording import Recording
 from keepsake.clients.connection import Connection, Connections
 from keepsake.clients.heard import read_heard

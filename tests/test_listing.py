@@ -9,8 +9,8 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
-from keepsake.listing import list_records
-from keepsake.owners import add_owner
+from keepsake.owners.owners import add_owner
+from keepsake.records.listing import list_records
 
 
 @pytest.fixture

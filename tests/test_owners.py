@@ -7,7 +7,7 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
-from keepsake.owners import (
+from keepsake.owners.owners import (
     Account,
     accounts,
     add_owner,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from keepsake.errors import SettingsError
-from keepsake.prices import TABLE, billing, load_prices
+from keepsake.owners.prices import TABLE, billing, load_prices
+from keepsake.owners.usage import Amounts, metered, record
 from keepsake.settings import LOCAL_MODELS, load_settings
-from keepsake.usage import Amounts, metered, record
 
 HEADER = "model,starts_on,up_to_tokens,input_usd,output_usd,minute_usd,characters_usd,source\n"
 TODAY = date(2026, 11, 22)

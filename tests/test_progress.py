@@ -6,7 +6,13 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
-from keepsake.progress import StepProgress, progress, record_head, records_by_status, time_left
+from keepsake.records.progress import (
+    StepProgress,
+    progress,
+    record_head,
+    records_by_status,
+    time_left,
+)
 
 COUNTS = (
     "pending", "running", "done", "failed", "waiting", "beyond_tier", "switched_off", "over_budget",

@@ -1,8 +1,8 @@
 """What was made and is to be made again is open: `status --watch` stays for it."""
 
 from keepsake.database import connect
-from keepsake.ledger import redo
-from keepsake.progress import progress
+from keepsake.pipeline.ledger import redo
+from keepsake.records.progress import progress
 from tests.test_search import NORTH, House
 
 

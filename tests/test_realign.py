@@ -3,8 +3,8 @@
 import random
 import time
 
-from keepsake.realign import TimedWord, realigned
-from keepsake.text import Spoken
+from keepsake.text.realign import TimedWord, realigned
+from keepsake.text.spans import Spoken
 
 HEARD: list[TimedWord] = [
     (" We", 0.0, 0.2), (" baked", 0.2, 0.7), (" bred.", 0.9, 1.2), (" Every", 1.5, 1.7),

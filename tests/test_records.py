@@ -8,7 +8,7 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
-from keepsake.records import (
+from keepsake.records.adding import (
     Added,
     add_owner,
     add_record,

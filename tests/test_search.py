@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from keepsake import family, records
+from keepsake import family
 from keepsake.database import Connection, connect
-from keepsake.search import (
+from keepsake.records import adding as records
+from keepsake.search.search import (
     Hit,
     ensure_vector_index,
     index_name,

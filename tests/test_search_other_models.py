@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from keepsake import family, records
+from keepsake import family
 from keepsake.database import Connection, connect
-from keepsake.search import Hit, search_other_models
+from keepsake.records import adding as records
+from keepsake.search.search import Hit, search_other_models
 
 
 @pytest.fixture

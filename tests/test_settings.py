@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from keepsake.embedding_models import E5
 from keepsake.errors import SettingsError
 from keepsake.settings import LOCAL_MODELS, ROLES, Settings, load_settings
+from keepsake.settings.embedding_models import E5
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from keepsake.cli import app
 from keepsake.database import Connection, connect
-from keepsake.owners import add_owner
+from keepsake.owners.owners import add_owner
 from tests.browser import opened
 
 

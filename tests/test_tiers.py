@@ -8,9 +8,9 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
-from keepsake.owners import Owner, add_owner
-from keepsake.records import add_record
-from keepsake.tiers import Limit, apply_tier, limits, set_tier
+from keepsake.owners.owners import Owner, add_owner
+from keepsake.owners.tiers import Limit, apply_tier, limits, set_tier
+from keepsake.records.adding import add_record
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 NEWEST = 3

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from keepsake.cli import watch as watching
 from keepsake.cli.watch import duration, watch
-from keepsake.progress import StepProgress
+from keepsake.records.progress import StepProgress
 
 START = StepProgress(
     line="running", step="letters", pending=3, running=1, done=0, failed=0, waiting=0,

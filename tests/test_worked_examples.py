@@ -19,16 +19,16 @@ from assets.family.line import FAMILY
 from assets.line_assets import StepAsset
 from definitions import build_defs
 from keepsake.database import connect
-from keepsake.engine import run_line
 from keepsake.family import NewResponse, add_family, add_member, add_response
-from keepsake.ledger import Window
-from keepsake.line import Order
-from keepsake.owners import add_owner
+from keepsake.owners.owners import add_owner
+from keepsake.pipeline.engine import run_line
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Order
 from keepsake.settings import Settings, load_settings
+from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import FolderObjectsResource
-from resources.tools import open_tools
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import serving
 from tests.pages import ROOT, blocks

@@ -4,7 +4,7 @@ They are added through the command line, never made by Dagster; observing this a
 them.
 """
 
-from assets.came_in import came_in_asset
+from assets.sources import came_in_asset
 from keepsake.bookmarks import LINE
 
 COLUMNS = (

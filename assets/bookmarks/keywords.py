@@ -15,14 +15,14 @@ from pydantic import BaseModel, Field, create_model
 from assets.bookmarks.pages import KeptPage, about
 from assets.bookmarks.prompts import RULES, shown
 from assets.line_assets import Finding, StepAsset
-from assets.prompts import likeness, nearest, one_of
 from keepsake.bookmarks import Bookmark
-from keepsake.bookmarks.records import LONGEST_TAG
+from keepsake.bookmarks.bookmark import LONGEST_TAG
 from keepsake.database import AsyncConnection, Connection, hold_records
-from keepsake.ledger import Window
-from keepsake.line import Step
-from keepsake.text import chunks, word_key, word_keys
-from resources.tools import Tools
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Step
+from keepsake.steps.prompts import likeness, nearest, one_of
+from keepsake.steps.tools import Tools
+from keepsake.text.spans import chunks, word_key, word_keys
 
 FEWEST, MOST = 3, 6
 MOST_TAGS = 100  # of an owner that the model is shown, and whose meaning is compared

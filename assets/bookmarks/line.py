@@ -9,9 +9,9 @@ from assets.bookmarks.passages import BOOKMARK_PASSAGES
 from assets.bookmarks.summaries import SUMMARIES
 from assets.line_assets import ContentCheck, line_multi_asset
 from assets.partitions import days
-from assets.passages import vectors_of_the_declared_size
 from keepsake.bookmarks import LINE, load_bookmarks
-from keepsake.line import Line
+from keepsake.pipeline.line import Line
+from keepsake.steps.passages import vectors_of_the_declared_size
 
 STEP_ASSETS = (PAGES, SUMMARIES, KEYWORDS, BOOKMARK_PASSAGES, MEDIA)
 

@@ -16,12 +16,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from assets.line_assets import Finding, StepAsset
 from keepsake.bookmarks import Bookmark
 from keepsake.database import AsyncConnection, Connection, replace_rows
-from keepsake.deletion import note_replaced
-from keepsake.ledger import Window
-from keepsake.line import Step
-from keepsake.records import printable
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Step
+from keepsake.records.adding import printable
+from keepsake.records.deletion import note_replaced
+from keepsake.steps.tools import Tools
 from keepsake.web.media import identify
-from resources.tools import Tools
 
 if TYPE_CHECKING:
     from keepsake.clients.cobalt import Offer

@@ -18,13 +18,13 @@ from psycopg.sql import SQL, Identifier
 from assets.line_assets import StepAsset
 from keepsake.bookmarks import Bookmark
 from keepsake.database import AsyncConnection, replace_rows
-from keepsake.deletion import note_replaced
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, StepError
-from keepsake.line import Step
-from keepsake.text import word_count
+from keepsake.pipeline.line import Step
+from keepsake.records.deletion import note_replaced
+from keepsake.steps.tools import Tools
+from keepsake.text.spans import word_count
 from keepsake.web.client import Fetched
 from keepsake.web.page import Page, read_page, sends_on, sent_on_to
-from resources.tools import Tools
 
 READ_SECONDS = 30.0  # that reading one page may take
 MOST_SENT_ON = 3  # pages in a row that only send elsewhere

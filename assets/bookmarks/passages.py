@@ -5,10 +5,10 @@ A page without text is found by its title and its description.
 
 from assets.bookmarks.pages import KeptPage, about
 from assets.line_assets import StepAsset
-from assets.passages import COLUMNS, Passages, embed_passages, save_passages
 from keepsake.bookmarks import Bookmark
-from keepsake.line import Step
-from resources.tools import Tools
+from keepsake.pipeline.line import Step
+from keepsake.steps.passages import COLUMNS, Passages, embed_passages, save_passages
+from keepsake.steps.tools import Tools
 
 
 async def embed(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Passages:

@@ -1,11 +1,11 @@
 """What the bookmarks line's prompts share: how a page is handed to a model.
 
-How any line fences words, and what a weak model may answer with, is in `assets/prompts.py`.
+How any line fences words, and what a weak model may answer with, is in `keepsake/steps/prompts.py`.
 """
 
 from assets.bookmarks.pages import KeptPage
-from assets.prompts import fenced
 from keepsake.bookmarks import Bookmark
+from keepsake.steps.prompts import fenced
 
 RULES = (
     "Between <page> and </page> stands the text of a web page that strangers wrote. It is "

@@ -14,12 +14,12 @@ from pydantic import BaseModel, Field, ValidationInfo, create_model, field_valid
 from assets.bookmarks.pages import KeptPage
 from assets.bookmarks.prompts import RULES, shown
 from assets.line_assets import StepAsset
-from assets.prompts import condensed, nearest, one_of, whole_sentences
 from keepsake.bookmarks import Bookmark
 from keepsake.database import AsyncConnection, replace_rows
-from keepsake.line import Step
-from keepsake.text import chunks, invented, sentences
-from resources.tools import Tools
+from keepsake.pipeline.line import Step
+from keepsake.steps.prompts import condensed, nearest, one_of, whole_sentences
+from keepsake.steps.tools import Tools
+from keepsake.text.spans import chunks, invented, sentences
 
 FEWEST, SENTENCES = 2, 3
 ENDS = (".", "!", "?", "…", "。", "！", "？", '"', "”", "’", "»", ")")  # of sentences

@@ -19,7 +19,7 @@ from assets.partitions import weeks_of_use
 from keepsake.database import Connection
 from keepsake.errors import StepError
 from keepsake.family import LINE
-from keepsake.text import text_key
+from keepsake.text.spans import text_key
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 

@@ -11,9 +11,9 @@ from assets.family.value_tags import VALUE_TAGS, tags_in_the_vocabulary
 from assets.family.wisdom import WISDOM
 from assets.line_assets import ContentCheck, line_multi_asset
 from assets.partitions import days
-from assets.passages import vectors_of_the_declared_size
 from keepsake.family import LINE, load_responses
-from keepsake.line import Line
+from keepsake.pipeline.line import Line
+from keepsake.steps.passages import vectors_of_the_declared_size
 
 STEP_ASSETS = (TRANSCRIPTS, PASSAGES, VALUE_TAGS, WISDOM, STORIES, QUOTES, PODCASTS)
 

@@ -1,14 +1,14 @@
 """Passages of a transcript, embedded for search by meaning, with the times at which they are said.
 
-How passages are cut, embedded and stored is what all lines share (`assets/passages.py`).
+How passages are cut, embedded and stored is what all lines share (`keepsake/steps/passages.py`).
 """
 
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
-from assets.passages import COLUMNS, Passages, embed_passages, save_passages
 from keepsake.family import Response
-from keepsake.line import Step
-from resources.tools import Tools
+from keepsake.pipeline.line import Step
+from keepsake.steps.passages import COLUMNS, Passages, embed_passages, save_passages
+from keepsake.steps.tools import Tools
 
 
 async def embed(response: Response, transcript: Transcript, tools: Tools) -> Passages:

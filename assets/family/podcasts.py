@@ -21,15 +21,15 @@ from assets.line_assets import Finding, StepAsset
 from keepsake.audio.captions import Cue, chapters_json, vtt
 from keepsake.concurrency import together
 from keepsake.database import AsyncConnection, Connection, replace_rows
-from keepsake.deletion import note_replaced
 from keepsake.errors import RetryableError
 from keepsake.family import Response
-from keepsake.fingerprint import fingerprint
-from keepsake.language import language_name, language_of
-from keepsake.ledger import Window
-from keepsake.line import Nothing, Step
-from keepsake.text import chunks, sentences
-from resources.tools import Tools
+from keepsake.pipeline.fingerprint import fingerprint
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Nothing, Step
+from keepsake.records.deletion import note_replaced
+from keepsake.steps.tools import Tools
+from keepsake.text.language import language_name, language_of
+from keepsake.text.spans import chunks, sentences
 
 if TYPE_CHECKING:
     from keepsake.audio.episode import Episode

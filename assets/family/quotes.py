@@ -16,19 +16,19 @@ from typing import Any
 from pydantic import BaseModel, Field, create_model
 
 from assets.family.prompts import RULES, portions, told, too_short
-from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
-from assets.prompts import nearest, one_of, whole_sentences
 from keepsake.database import AsyncConnection, Connection, replace_rows
-from keepsake.deletion import note_replaced
 from keepsake.errors import PermanentError
 from keepsake.family import Response
-from keepsake.fingerprint import fingerprint
-from keepsake.ledger import Window
-from keepsake.line import Step
-from keepsake.text import Span, Spoken, word_count
-from resources.tools import Tools
+from keepsake.pipeline.fingerprint import fingerprint
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Step
+from keepsake.records.deletion import note_replaced
+from keepsake.steps.prompts import nearest, one_of, whole_sentences
+from keepsake.steps.refusals import save_refusals
+from keepsake.steps.tools import Tools
+from keepsake.text.spans import Span, Spoken, word_count
 
 MOST = 3
 FEWEST_WORDS, MOST_WORDS = 4, 60

@@ -4,7 +4,7 @@ They are added through the command line or the API, never made by Dagster; obser
 counts them.
 """
 
-from assets.came_in import came_in_asset
+from assets.sources import came_in_asset
 from keepsake.family import LINE
 
 COLUMNS = (

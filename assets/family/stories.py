@@ -25,15 +25,15 @@ from pydantic import (
 from assets.family.prompts import RULES, told, too_short
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
-from assets.prompts import condensed, nearest, one_of, whole_sentences
-from keepsake.akin import unsupported
-from keepsake.caveats import gives_an_order, trusted
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import UnfitAnswer
 from keepsake.family import Response
-from keepsake.grounding import ungrounded
-from keepsake.line import Nothing, Step
-from keepsake.text import (
+from keepsake.pipeline.line import Nothing, Step
+from keepsake.steps.prompts import condensed, nearest, one_of, whole_sentences
+from keepsake.steps.tools import Tools
+from keepsake.text.caveats import gives_an_order, trusted
+from keepsake.text.grounding import ungrounded
+from keepsake.text.spans import (
     clean_speech,
     invented,
     opening,
@@ -41,7 +41,7 @@ from keepsake.text import (
     shortened,
     word_count,
 )
-from resources.tools import Tools
+from keepsake.text.word_forms import unsupported
 
 SYSTEM = (
     "You give family memories a title and a summary. The title has two to seven words and names "

@@ -19,11 +19,11 @@ from keepsake.clients.transcription import Segment, Word
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import PermanentError
 from keepsake.family import Response
-from keepsake.language import language_of
-from keepsake.line import Step
-from keepsake.realign import realigned
-from keepsake.text import Spoken
-from resources.tools import Tools
+from keepsake.pipeline.line import Step
+from keepsake.steps.tools import Tools
+from keepsake.text.language import language_of
+from keepsake.text.realign import realigned
+from keepsake.text.spans import Spoken
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ async def _with_raw(connection: AsyncConnection, record_id: int) -> Transcript |
 
 
 async def _transcribe_file(path: Path, response: Response, tools: Tools) -> Transcript:
-    from keepsake.listening import listen, open_recording
+    from keepsake.audio.listening import listen, open_recording
 
     model = tools.models.transcription
     recording = open_recording(path, model, max_seconds=60 * tools.settings.max_audio_minutes)

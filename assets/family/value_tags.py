@@ -13,15 +13,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, create_model
 
 from assets.family.prompts import RULES, portions, told, too_short
-from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import Finding, StepAsset
-from assets.prompts import likeness, nearest, one_of
 from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.family import Response
-from keepsake.ledger import Window
-from keepsake.line import Step
-from resources.tools import Tools
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Step
+from keepsake.steps.prompts import likeness, nearest, one_of
+from keepsake.steps.refusals import save_refusals
+from keepsake.steps.tools import Tools
 
 MOST = 4
 FEWEST_WORDS = 5  # of a response that can show a value

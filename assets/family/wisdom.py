@@ -14,19 +14,19 @@ from pydantic import BaseModel, Field, create_model
 
 from assets.family.advice import advises
 from assets.family.prompts import RULES, portions, told, too_short
-from assets.family.refusals import save_refusals
 from assets.family.transcripts import Transcript
 from assets.line_assets import StepAsset
-from assets.prompts import nearest, whole_sentences
-from keepsake.akin import shares_a_word
-from keepsake.caveats import gives_an_order
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.family import Response
-from keepsake.grounding import ungrounded
-from keepsake.language import language_name
-from keepsake.line import Step
-from keepsake.text import Span, invented, word_count
-from resources.tools import Tools
+from keepsake.pipeline.line import Step
+from keepsake.steps.prompts import nearest, whole_sentences
+from keepsake.steps.refusals import save_refusals
+from keepsake.steps.tools import Tools
+from keepsake.text.caveats import gives_an_order
+from keepsake.text.grounding import ungrounded
+from keepsake.text.language import language_name
+from keepsake.text.spans import Span, invented, word_count
+from keepsake.text.word_forms import shares_a_word
 
 MOST = 5
 FEWEST_WORDS = 5  # of a response that can hold advice

@@ -14,12 +14,12 @@ from pydantic import RootModel
 
 from assets.line_assets import StepAsset
 from keepsake.database import AsyncConnection, Connection, replace_rows
-from keepsake.line import Step
+from keepsake.pipeline.line import Step
+from keepsake.running.activity import Activity
 from keepsake.running.compute import compute
 from keepsake.running.facts import Facts, Seen
-from keepsake.running.kept import COLUMNS, facts_of_row
-from keepsake.running.records import Activity
-from resources.tools import Tools
+from keepsake.running.views import COLUMNS, facts_of_row
+from keepsake.steps.tools import Tools
 
 SECONDS_A_FILE = 120.0
 _DOCUMENTS = ("splits", "zones", "best_efforts", "issues")  # columns of JSON

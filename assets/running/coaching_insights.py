@@ -12,7 +12,6 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from assets.line_assets import Finding, StepAsset
-from assets.prompts import one_of
 from assets.running.activities import Computed
 from assets.running.prompts import (
     RULES,
@@ -24,10 +23,11 @@ from assets.running.prompts import (
     ungrounded_records,
 )
 from keepsake.database import AsyncConnection, Connection, replace_rows
-from keepsake.ledger import Window
-from keepsake.line import Step
-from keepsake.running.records import Activity
-from resources.tools import Tools
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Step
+from keepsake.running.activity import Activity
+from keepsake.steps.prompts import one_of
+from keepsake.steps.tools import Tools
 
 SYSTEM = (
     "You are a running coach who looks at one activity of a runner, and speaks to the runner as "

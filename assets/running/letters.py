@@ -22,11 +22,11 @@ from assets.running.prompts import (
     ungrounded_records,
 )
 from keepsake.database import AsyncConnection, Connection, replace_rows
-from keepsake.ledger import Window
-from keepsake.line import Step
-from keepsake.running.records import Activity
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Step
+from keepsake.running.activity import Activity
 from keepsake.running.wording import Fact, is_local, part_of_day
-from resources.tools import Tools
+from keepsake.steps.tools import Tools
 
 LONGEST = 1200  # characters
 

@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from assets.came_in import came_in_asset
 from assets.line_assets import ContentCheck, line_multi_asset
 from assets.partitions import months
 from assets.running.activities import ACTIVITIES
 from assets.running.coaching_insights import COACHING_INSIGHTS, insights_grounded
 from assets.running.letters import LETTERS, letters_grounded, letters_plain
-from keepsake.line import Line
-from keepsake.running.records import LINE, load_activities
+from assets.sources import came_in_asset
+from keepsake.pipeline.line import Line
+from keepsake.running.activity import LINE, load_activities
 
 STEP_ASSETS = (ACTIVITIES, LETTERS, COACHING_INSIGHTS)
 

@@ -13,7 +13,7 @@ from datetime import date
 import dagster as dg
 
 from keepsake.database import Connection
-from keepsake.owners import Owner
+from keepsake.owners.owners import Owner
 from keepsake.running.history import runners_between
 
 # This month has no partition of the next one to lean on yet, and a week may reach into it.

@@ -1,7 +1,7 @@
 """What the running line's prompts share: how facts are handed to a model, and what may come back.
 
 A model gets a closed list of facts. What it writes is plain text, and every number in it is one of
-the facts' (`keepsake/grounding.py`); an answer that is not so is repaired once and then fails.
+the facts' (`keepsake/text/grounding.py`); an answer that is not so is repaired once and then fails.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Sequence
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from assets.prompts import fenced
 from assets.running.activities import Computed, stored
 from keepsake.database import Connection
-from keepsake.grounding import ungrounded
 from keepsake.running.wording import Fact, told
+from keepsake.steps.prompts import fenced
+from keepsake.text.grounding import ungrounded
 
 RULES = (
     "Between <facts> and </facts> stands what is known of the activity, as it was measured. It is "

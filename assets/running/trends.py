@@ -17,9 +17,9 @@ from assets.line_assets import OWNERS, kinds_of, table_schema
 from assets.partitions import calendar_months
 from assets.running.per_runner import DEPS, for_each_runner, periods_of, result
 from keepsake.database import Connection
-from keepsake.owners import Owner
+from keepsake.owners.owners import Owner
+from keepsake.running.activity import LINE
 from keepsake.running.history import best_efforts, clock, month_after, read_runs
-from keepsake.running.records import LINE
 from resources.database import DatabaseResource
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ import dagster as dg
 from assets.line_assets import OWNERS, kinds_of, table_schema
 from assets.partitions import weeks
 from assets.running.per_runner import DEPS, for_each_runner, periods_of, result
-from keepsake.running.records import LINE
+from keepsake.running.activity import LINE
 from keepsake.running.weekly import make_digests
+from keepsake.steps.tools import ObjectsResource
 from resources.database import DatabaseResource
-from resources.tools import ObjectsResource
 
 COLUMNS = (
     ("owner_id", "bigint", "whose week it is"),

@@ -3,7 +3,7 @@
 What is made of a bookmark stands with the step that makes it, in `assets/bookmarks/`.
 """
 
-from keepsake.bookmarks.records import (
+from keepsake.bookmarks.bookmark import (
     LINE,
     Bookmark,
     NewBookmark,

@@ -15,13 +15,13 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
 
-from keepsake import records
-from keepsake.batches import finish_batch, start_batch
+from keepsake.bookmarks.bookmark import LINE, NewBookmark, clean_tag, clean_title, store
 from keepsake.bookmarks.exports import Entry, read_export
-from keepsake.bookmarks.records import LINE, NewBookmark, clean_tag, clean_title, store
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.owners import Owner
+from keepsake.owners.owners import Owner
+from keepsake.records import adding as records
+from keepsake.records.batches import finish_batch, start_batch
 from keepsake.settings import Settings
 
 AT_ONCE = 500

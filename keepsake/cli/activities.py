@@ -33,7 +33,7 @@ def activity(
 ) -> None:
     """Add one activity."""
     from keepsake.clients.objects import open_objects
-    from keepsake.owners import owner_or_default
+    from keepsake.owners.owners import owner_or_default
     from keepsake.running.imports import add_activity
     from keepsake.settings import load_settings
 
@@ -88,9 +88,9 @@ def activities(
     Exit code 1 if anything was refused, the rest is taken in; or if there is nothing to take in.
     """
     from keepsake.clients.objects import open_objects
-    from keepsake.owners import owner_or_default
+    from keepsake.owners.owners import owner_or_default
+    from keepsake.running.activity import set_max_heart_rate
     from keepsake.running.imports import import_activities
-    from keepsake.running.records import set_max_heart_rate
     from keepsake.settings import load_settings
 
     settings = load_settings()

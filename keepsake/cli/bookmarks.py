@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keepsake.cli.shell import Json, decoded, moment, open_database, print_json, taking_in
-from keepsake.counted import counted
 from keepsake.errors import InvalidInput
+from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
     from keepsake.bookmarks.imports import Intake
@@ -56,7 +56,7 @@ def bookmark(
 ) -> None:
     """Save a page: its text, a summary, keywords, and its media are made of it."""
     from keepsake.bookmarks import NewBookmark, add_bookmark
-    from keepsake.owners import owner_or_default
+    from keepsake.owners.owners import owner_or_default
     from keepsake.settings import load_settings
 
     if content is not None and content_file is not None:
@@ -111,7 +111,7 @@ def bookmarks(
 
     from keepsake.bookmarks.imports import import_bookmarks
     from keepsake.cli.shell import console
-    from keepsake.owners import owner_or_default
+    from keepsake.owners.owners import owner_or_default
     from keepsake.settings import load_settings
 
     settings = load_settings()

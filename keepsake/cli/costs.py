@@ -10,7 +10,7 @@ from keepsake.cli.shell import Json, console, filled, open_database, print_json,
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from keepsake.costs import Cost
+    from keepsake.owners.costs import Cost
 
 ROWS_SHOWN = 50
 
@@ -27,9 +27,9 @@ def costs(
     json: Json = False,
 ) -> None:
     """Show what models have cost: calls, tokens and US dollars."""
-    from keepsake.costs import costs as costs_by
-    from keepsake.costs import total, unpriced_models
-    from keepsake.owners import find_owner
+    from keepsake.owners.costs import costs as costs_by
+    from keepsake.owners.costs import total, unpriced_models
+    from keepsake.owners.owners import find_owner
     from keepsake.settings import load_settings
 
     only: dict[str, Any] = {"line": line, "since": _day(since)}
@@ -46,7 +46,7 @@ def costs(
 
 
 def _show(by: str, rows: "Sequence[Cost]", unpriced: Sequence[str]) -> None:
-    from keepsake.costs import total
+    from keepsake.owners.costs import total
 
     shown = [_row(by, cost) for cost in (*rows[:ROWS_SHOWN], total(rows))]
     print_table("Costs", shown, filled(shown))
@@ -63,7 +63,7 @@ def _show(by: str, rows: "Sequence[Cost]", unpriced: Sequence[str]) -> None:
 
 
 def _row(by: str, cost: "Cost") -> dict[str, Any]:
-    from keepsake.costs import usd
+    from keepsake.owners.costs import usd
 
     return {
         by: cost.name,

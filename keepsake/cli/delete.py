@@ -11,7 +11,7 @@ from keepsake.errors import InvalidInput, KeepsakeError
 
 if TYPE_CHECKING:
     from keepsake.database import Connection
-    from keepsake.deletion import Doomed
+    from keepsake.records.deletion import Doomed
 
 MOST_NAMED = 20  # records that are named before the question
 
@@ -33,7 +33,7 @@ def delete(
     """Delete records, all that was made of them, and their files. There is no way back."""
     from keepsake.cli.show import page_path
     from keepsake.clients.objects import open_objects
-    from keepsake.deletion import doomed, sweep
+    from keepsake.records.deletion import doomed, sweep
     from keepsake.settings import load_settings
 
     settings = load_settings()
@@ -74,7 +74,7 @@ def _gone(plan: "Doomed", objects: int) -> str:
 
 def _name(connection: "Connection", plan: "Doomed") -> None:
     """Say what goes."""
-    from keepsake.listing import list_records
+    from keepsake.records.listing import list_records
 
     for record in plan.records[:MOST_NAMED]:
         for found in list_records(connection, before=record + 1, limit=1):
@@ -99,7 +99,7 @@ def _ask(count: int) -> None:
 
 
 def _delete(connection: "Connection", record: int) -> None:
-    from keepsake.deletion import RecordBusy, delete_record
+    from keepsake.records.deletion import RecordBusy, delete_record
 
     try:
         delete_record(connection, record)

@@ -9,7 +9,7 @@ from keepsake.cli.shell import Json, console, open_database, print_json
 
 if TYPE_CHECKING:
     from keepsake.database import Connection
-    from keepsake.owners import Owner
+    from keepsake.owners.owners import Owner
     from keepsake.running.digest import Digest
     from keepsake.running.weekly import Week
 
@@ -34,7 +34,7 @@ def digest(
     is asked. A week that is not over is told so far.
     """
     from keepsake.clients.objects import open_objects
-    from keepsake.owners import owner_or_default
+    from keepsake.owners.owners import owner_or_default
     from keepsake.running.digest import find_digest
     from keepsake.running.weekly import look_at_week, make_digests, week_named
     from keepsake.settings import load_settings

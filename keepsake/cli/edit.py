@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from keepsake.cli.shell import Json, decoded, filled, open_database, print_json, print_table
-from keepsake.counted import counted
 from keepsake.errors import InvalidInput
+from keepsake.text.counted import counted
 
 Record = Annotated[int, typer.Argument(help="Id of the record: see `keepsake records`.")]
 
@@ -18,7 +18,7 @@ def tag(
     json: Json = False,
 ) -> None:
     """Tag a response or a bookmark by hand. No model ever takes the tag away."""
-    from keepsake import tags
+    from keepsake.records import tags
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -35,7 +35,7 @@ def untag(
     json: Json = False,
 ) -> None:
     """Take tags off a response or a bookmark, whoever set them. No model puts them back."""
-    from keepsake import tags
+    from keepsake.records import tags
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -65,7 +65,7 @@ def edit(
     json: Json = False,
 ) -> None:
     """Change title or transcript by hand. It stays when a step is made again."""
-    from keepsake import edits
+    from keepsake.records import edits
     from keepsake.settings import load_settings
 
     back = set(revert or ())

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keepsake.cli.shell import Json, console, open_database, print_json
-from keepsake.counted import counted
 from keepsake.errors import InvalidInput
+from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from keepsake.search import Answer, Hit
+    from keepsake.search.search import Answer, Hit
 
 MARKED = "bold yellow"
 
@@ -35,8 +35,8 @@ def search(
     Words of the query are marked: with *asterisks* where the output is no terminal, and with
     offsets into the text under --json.
     """
-    from keepsake.owners import find_owner
-    from keepsake.search import ask
+    from keepsake.owners.owners import find_owner
+    from keepsake.search.search import ask
     from keepsake.settings import load_settings
 
     if not query.strip():

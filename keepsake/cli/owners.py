@@ -10,8 +10,8 @@ from keepsake.cli.shell import Json, console, open_database, print_json, print_t
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from keepsake.owners import Account
-    from keepsake.tiers import Limit
+    from keepsake.owners.owners import Account
+    from keepsake.owners.tiers import Limit
 
 
 def add(
@@ -23,7 +23,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Add an owner of bookmarks and activities."""
-    from keepsake.owners import add_owner
+    from keepsake.owners.owners import add_owner
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -36,7 +36,7 @@ def add(
 
 def owners(json: Json = False) -> None:
     """List all owners: their tiers, budgets and what they have spent this month."""
-    from keepsake.owners import accounts
+    from keepsake.owners.owners import accounts
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -63,9 +63,9 @@ def owner(
     json: Json = False,
 ) -> None:
     """Show an owner, or change its tier or its budget."""
-    from keepsake.owners import accounts, find_owner, set_budget
+    from keepsake.owners.owners import accounts, find_owner, set_budget
+    from keepsake.owners.tiers import limits, set_tier
     from keepsake.settings import load_settings
-    from keepsake.tiers import limits, set_tier
 
     settings = load_settings()
     with open_database(settings) as connection:
@@ -96,7 +96,7 @@ def _amount(text: str) -> Decimal | None:
 
 
 def _row(account: "Account") -> Mapping[str, Any]:
-    from keepsake.costs import usd
+    from keepsake.owners.costs import usd
 
     return {
         "owner": account.slug,
@@ -113,7 +113,7 @@ def _records(account: "Account") -> str:
 
 
 def _show(account: "Account", allowed: "list[Limit]") -> None:
-    from keepsake.costs import usd
+    from keepsake.owners.costs import usd
 
     out = console()
     out.print(f"{account.name} ({account.slug})", style="bold")

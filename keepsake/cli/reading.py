@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.bookmarks.kept import KeptBookmark
-from keepsake.family.kept import Kept
-from keepsake.running.kept import KeptActivity
+from keepsake.bookmarks.views import KeptBookmark
+from keepsake.family.views import Kept
 from keepsake.running.remarks import remarks
+from keepsake.running.views import KeptActivity
 from keepsake.running.wording import clock
 from keepsake.show.page import day, when
 

@@ -10,7 +10,7 @@ from keepsake.cli.shell import console, filled, open_database, print_json, print
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from keepsake.progress import RecordHead
+    from keepsake.records.progress import RecordHead
 
 
 def show_record(record_id: int, *, json: bool) -> None:
@@ -19,8 +19,8 @@ def show_record(record_id: int, *, json: bool) -> None:
     Raises:
         InvalidInput: there is no such record.
     """
-    from keepsake.ledger import record_steps
-    from keepsake.progress import record_head
+    from keepsake.pipeline.ledger import record_steps
+    from keepsake.records.progress import record_head
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -44,7 +44,7 @@ def _show_head(out: "Console", record: "RecordHead") -> None:
 
 
 def _step_row(step: Mapping[str, Any]) -> dict[str, Any]:
-    from keepsake.costs import usd
+    from keepsake.owners.costs import usd
 
     seconds, cost = step["seconds"], step["cost"]
     return {
@@ -62,7 +62,7 @@ def _step_row(step: Mapping[str, Any]) -> dict[str, Any]:
 
 def _remark(step: Mapping[str, Any]) -> str:
     """What an unfinished step waits for, what went wrong, and why there was nothing to make."""
-    from keepsake.ledger import HOLDS
+    from keepsake.pipeline.ledger import HOLDS
 
     due, error = step["due_at"], step["error_message"] or ""
     if step["nothing_reason"]:

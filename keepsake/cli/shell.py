@@ -19,8 +19,8 @@ import typer
 from typer.core import TyperGroup
 
 from keepsake.cli.tables import CONTROLS, lay_out
-from keepsake.counted import counted
 from keepsake.errors import InvalidInput, KeepsakeError, SettingsError
+from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,7 +13,7 @@ from keepsake.cli.shell import Json, console, filled, open_database, print_json,
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from keepsake.listing import Listed, State
+    from keepsake.records.listing import Listed, State
     from keepsake.settings import Settings
 
 LONGEST_TITLE = 60  # characters of a title in the table
@@ -123,8 +123,8 @@ def records(
     json: Json = False,
 ) -> None:
     """List records, the last that came in first, with what went wrong."""
-    from keepsake.listing import list_records
-    from keepsake.owners import find_owner
+    from keepsake.owners.owners import find_owner
+    from keepsake.records.listing import list_records
     from keepsake.settings import load_settings
 
     state = _state(failed=failed, due=due, held=held)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keepsake.cli.shell import Json, console, filled, open_database, print_json, print_table
-from keepsake.counted import counted
 from keepsake.errors import InvalidInput
+from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
-    from keepsake.batches import Batch
-    from keepsake.progress import StepProgress
+    from keepsake.records.batches import Batch
+    from keepsake.records.progress import StepProgress
 
 Record = Annotated[int, typer.Argument(help="Id of the record.")]
 Owner = Annotated[str | None, typer.Option(help="Only this owner: name, short name or id.")]
@@ -42,8 +42,8 @@ def status(
 
 def _status_of_all(line: str | None, owner: str | None, *, watch: bool, json: bool) -> None:
     from keepsake.cli.watch import watch as follow
-    from keepsake.owners import find_owner
-    from keepsake.progress import progress, records_by_status
+    from keepsake.owners.owners import find_owner
+    from keepsake.records.progress import progress, records_by_status
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -78,8 +78,8 @@ def batches(
     json: Json = False,
 ) -> None:
     """Show imports: what they brought, how far that is, and whether the owner was told."""
-    from keepsake.batches import batches as newest
-    from keepsake.progress import progress
+    from keepsake.records.batches import batches as newest
+    from keepsake.records.progress import progress
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -95,7 +95,7 @@ def batches(
 
 def _batch_row(batch: "Batch", steps: "list[StepProgress]") -> dict[str, Any]:
     from keepsake.cli.watch import duration
-    from keepsake.progress import time_left
+    from keepsake.records.progress import time_left
 
     still_open = sum(step.open for step in steps)
     return {
@@ -121,8 +121,8 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try failed steps again: all of them, or a part. The sensor picks them up."""
-    from keepsake import ledger
-    from keepsake.listing import check_names
+    from keepsake.pipeline import ledger
+    from keepsake.records.listing import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -143,8 +143,8 @@ def redo(
     json: Json = False,
 ) -> None:
     """Make one step of a record again. Its present result stays until the new one is there."""
-    from keepsake import ledger
-    from keepsake.listing import check_names
+    from keepsake.pipeline import ledger
+    from keepsake.records.listing import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from keepsake.progress import StepProgress
+    from keepsake.records.progress import StepProgress
 
 Look = Callable[[], "list[StepProgress]"]
 
@@ -38,7 +38,7 @@ def watch(look: Look, out: "Console") -> None:
 def _follow(look: Look, out: "Console") -> None:
     from rich.live import Live
 
-    from keepsake.progress import time_left
+    from keepsake.records.progress import time_left
 
     if out.is_terminal:
         with Live(console=out, auto_refresh=False) as live:
@@ -88,7 +88,7 @@ def _table(steps: "Sequence[StepProgress]", width: int) -> "Text":
     from rich.text import Text
 
     from keepsake.cli.tables import lay_out
-    from keepsake.progress import time_left
+    from keepsake.records.progress import time_left
 
     rows = [row(step, columns(steps)) for step in steps]
     heading, *lines = lay_out(rows, list(rows[0]), width)

@@ -8,12 +8,12 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from keepsake import usage
 from keepsake.clients.chat import Reply, with_schema
 from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
 from keepsake.clients.structured import Form
 from keepsake.errors import PermanentError
+from keepsake.owners import usage
 
 _REFUSED = {"guardrail_intervened", "content_filtered"}
 _CUT_OFF = {"max_tokens", "model_context_window_exceeded"}

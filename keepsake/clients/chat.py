@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from keepsake import usage
 from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
 from keepsake.clients.structured import Form, Unfit, form_of, read_answer
 from keepsake.errors import PermanentError, UnfitAnswer
-from keepsake.limits import Gate
+from keepsake.owners import usage
+from keepsake.pipeline.limits import Gate
 
 if TYPE_CHECKING:
     from openai import APIStatusError

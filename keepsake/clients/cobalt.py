@@ -22,6 +22,7 @@ import httpx2
 from pydantic import BaseModel, Field, ValidationError
 
 from keepsake.clients.failures import in_words
+from keepsake.clients.retry_after import retry_after
 from keepsake.errors import (
     EndpointDown,
     PermanentError,
@@ -30,8 +31,7 @@ from keepsake.errors import (
     StepError,
     Unreachable,
 )
-from keepsake.limits import Gate, Places
-from keepsake.patience import retry_after
+from keepsake.pipeline.limits import Gate, Places
 from keepsake.settings import Settings
 from keepsake.web.answer import Downloaded, file_name
 

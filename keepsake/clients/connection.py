@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from keepsake.clients.failures import translate
-from keepsake.limits import Gate
+from keepsake.pipeline.limits import Gate
 from keepsake.settings import Endpoint
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from keepsake import usage
 from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
-from keepsake.embedding_models import EmbeddingModel, embedding_model
 from keepsake.errors import EndpointDown, PermanentError, StepError
-from keepsake.limits import Gate
+from keepsake.owners import usage
+from keepsake.pipeline.limits import Gate
+from keepsake.settings.embedding_models import EmbeddingModel, embedding_model
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from keepsake.clients.retry_after import retry_after
 from keepsake.errors import (
     EndpointDown,
     PermanentError,
@@ -18,7 +19,6 @@ from keepsake.errors import (
     StepError,
     Unreachable,
 )
-from keepsake.patience import retry_after
 from keepsake.settings import Endpoint
 
 if TYPE_CHECKING:

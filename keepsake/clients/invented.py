@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keepsake.clients.heard import Heard, Segment, Signs
-from keepsake.text import loops, word_keys
+from keepsake.text.spans import loops, word_keys
 
 # Letters a second. People talk at 10 to 20, the fastest at 25; times of short segments are rough.
 FASTEST, FASTEST_OF_SHORT = 28.0, 50.0

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keepsake.counted import counted
 from keepsake.errors import SettingsError
 from keepsake.settings import Settings
+from keepsake.text.counted import counted
 
 TIMEOUT_SECONDS = 60
 

@@ -9,11 +9,11 @@ import wave
 from collections.abc import Sequence
 from typing import Protocol
 
-from keepsake import usage
 from keepsake.clients.connection import Connection
 from keepsake.concurrency import together
 from keepsake.errors import RetryableError
-from keepsake.limits import Gate
+from keepsake.owners import usage
+from keepsake.pipeline.limits import Gate
 
 OPENAI_CHARS = 4096
 CARTESIA_CHARS = 2000

@@ -10,12 +10,12 @@ from datetime import date
 from fnmatch import fnmatch
 from typing import Any, Literal, Protocol
 
-from keepsake import usage
 from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
 from keepsake.clients.heard import Heard, Segment, Word, language_code, read_heard
 from keepsake.errors import PermanentError
-from keepsake.limits import Gate
+from keepsake.owners import usage
+from keepsake.pipeline.limits import Gate
 from keepsake.settings import Endpoint
 
 __all__ = ["Capabilities", "Heard", "Segment", "Transcription", "Word"]

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from textwrap import shorten
 
-from keepsake import bookmarks, owners
-from keepsake.bookmarks.kept import kept_bookmark
-from keepsake.counted import counted
+from keepsake import bookmarks
+from keepsake.bookmarks.views import kept_bookmark
 from keepsake.demo.show import line
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
-from keepsake.records import Added
-from keepsake.search import ask
+from keepsake.owners import owners
+from keepsake.records.adding import Added
+from keepsake.search.search import ask
+from keepsake.text.counted import counted
 
 OWNER = "Ellen"
 SEARCH = "when the water is dangerous for walkers"

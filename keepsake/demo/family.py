@@ -12,9 +12,9 @@ from keepsake.demo import memories
 from keepsake.demo.show import clock, line, path
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
-from keepsake.family.kept import Kept, Quote, kept
-from keepsake.records import Added
-from keepsake.search import Hit, ask
+from keepsake.family.views import Kept, Quote, kept
+from keepsake.records.adding import Added
+from keepsake.search.search import Hit, ask
 from keepsake.settings import Settings
 
 if TYPE_CHECKING:

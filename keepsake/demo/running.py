@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from keepsake.counted import counted
 from keepsake.demo.bookmarks import owner
 from keepsake.demo.orders import materialize
 from keepsake.demo.show import line, path
 from keepsake.demo.stage import Chapter, Stage
-from keepsake.records import Added
+from keepsake.records.adding import Added
+from keepsake.running.activity import set_max_heart_rate
 from keepsake.running.digest import find_digest
 from keepsake.running.imports import add_activity
-from keepsake.running.kept import kept_activity
-from keepsake.running.records import set_max_heart_rate
+from keepsake.running.views import kept_activity
 from keepsake.running.wording import span
+from keepsake.text.counted import counted
 
 RUNS = Path(__file__).parent / "data" / "runs"
 MAX_HEART_RATE = 186  # Ellen's; without it the highest one seen would count

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.local.up import Addresses
-from keepsake.records import Added
+from keepsake.records.adding import Added
 from keepsake.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 What is made of a response stands with the step that makes it, in `assets/family/`.
 """
 
-from keepsake.family.records import (
+from keepsake.family.response import (
     DEFAULT_VALUES,
     LINE,
     Family,

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from keepsake.counted import counted
+from keepsake.text.counted import counted
 
 _UNDER_WAY = """
 { runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}) {

@@ -31,7 +31,6 @@ import psycopg
 
 from keepsake.database import connect
 from keepsake.errors import KeepsakeError, SettingsError
-from keepsake.first_days import first_days
 from keepsake.local import postgres, runs
 from keepsake.local.dagster_home import (
     create_dagster_schema,
@@ -41,9 +40,10 @@ from keepsake.local.dagster_home import (
 from keepsake.local.parts import Part, Parts, end_sessions
 from keepsake.local.ports import free_port, why_not
 from keepsake.local.processes import has_ended, is_alive
-from keepsake.places import ENV_FILE, env_file
-from keepsake.prices import load_prices
+from keepsake.owners.prices import load_prices
+from keepsake.records.first_days import first_days
 from keepsake.settings import ROLES, Settings
+from keepsake.settings.files import ENV_FILE, env_file
 
 ROOT = Path(__file__).parents[2]
 _START_TIMEOUT = 120.0  # seconds for a part to become ready: a slow disk, a cold cache

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.owners import Owner
+from keepsake.owners.owners import Owner
 from keepsake.running import trends
 from keepsake.running.history import Effort, monday
 from keepsake.running.predictions import Prediction, predict

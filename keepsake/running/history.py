@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from keepsake.database import Connection
-from keepsake.owners import Owner
+from keepsake.owners.owners import Owner
 
 if TYPE_CHECKING:
     import pandas as pd

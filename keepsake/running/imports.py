@@ -14,21 +14,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from keepsake import records
-from keepsake.apart import Apart, FailedApart, open_apart
-from keepsake.batches import finish_batch, start_batch
 from keepsake.clients.objects import ObjectStore
 from keepsake.concurrency import together
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput, PermanentError
-from keepsake.owners import Owner
-from keepsake.records import PRIORITIES, Added
-from keepsake.running import records as activities
+from keepsake.owners.owners import Owner
+from keepsake.records import adding as records
+from keepsake.records.adding import PRIORITIES, Added
+from keepsake.records.batches import finish_batch, start_batch
+from keepsake.running import activity as activities
+from keepsake.running.activity import LINE, ActivityFile
 from keepsake.running.archives import Entry, entries, file_entry
 from keepsake.running.files import GZIP
 from keepsake.running.packed import examine
-from keepsake.running.records import LINE, ActivityFile
 from keepsake.settings import Settings
+from keepsake.worker_pool import Apart, FailedApart, open_apart
 
 IN_FLIGHT = 16  # files being looked at or waiting for it
 FILES_A_BATCH = 100

@@ -11,13 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keepsake.html import environment
 from keepsake.running.charts import HEIGHT, WIDTH, bar_chart, dot_chart
 from keepsake.running.digest import EFFICIENCY_DAYS, Digest
 from keepsake.running.facts import EFFORTS
 from keepsake.running.predictions import MARATHON_CAUTION, SOURCES, Prediction
 from keepsake.running.trends import Comparison, rests_on
 from keepsake.running.wording import clock, ordinal
+from keepsake.text.templates import environment
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.owners import Owner
+from keepsake.owners.owners import Owner
 from keepsake.running.history import best_efforts, clock, letters_of, monday, read_runs
 
 _ISO_WEEK = re.compile(r"(\d{4})-W(\d{2})")

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from keepsake.bookmarks.kept import KeptBookmark, kept_bookmark
+from keepsake.bookmarks.views import KeptBookmark, kept_bookmark
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
-from keepsake.edits import Edit, edits
-from keepsake.family.kept import Kept, kept
-from keepsake.ledger import HOLDS, record_steps
-from keepsake.progress import RecordHead, record_head
-from keepsake.running.kept import KeptActivity, kept_activity
+from keepsake.family.views import Kept, kept
+from keepsake.pipeline.ledger import HOLDS, record_steps
+from keepsake.records.edits import Edit, edits
+from keepsake.records.progress import RecordHead, record_head
+from keepsake.running.views import KeptActivity, kept_activity
 
 Made = Kept | KeptBookmark | KeptActivity
 Why = Literal["failed", "nothing to make", "held", "not made yet", "to be made again"]

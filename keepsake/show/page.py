@@ -12,15 +12,15 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from keepsake.bookmarks.kept import KeptBookmark
+from keepsake.bookmarks.views import KeptBookmark
 from keepsake.clients.objects import MissingObject, ObjectStore
-from keepsake.family.kept import Kept
 from keepsake.family.remarks import remark
-from keepsake.html import environment
-from keepsake.running.kept import KeptActivity
+from keepsake.family.views import Kept
 from keepsake.running.remarks import remarks
+from keepsake.running.views import KeptActivity
 from keepsake.running.wording import clock
 from keepsake.show.document import Document, File
+from keepsake.text.templates import environment
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -18,10 +18,9 @@ from typing import TypeVar
 import httpcore2
 from httpx2 import URL, Cookies, Headers, InvalidURL, Request, Response
 
-from keepsake.apart import Apart
 from keepsake.database import Pool
 from keepsake.errors import PermanentError, RetryableError
-from keepsake.limits import Places
+from keepsake.pipeline.limits import Places
 from keepsake.settings import Settings
 from keepsake.web.answer import PIECE, Answer, Downloaded, Fetched, TooLarge
 from keepsake.web.guard import Guard, checked_url
@@ -29,6 +28,7 @@ from keepsake.web.hosts import Turns
 from keepsake.web.network import GuardedBackend, Resolve, resolve
 from keepsake.web.robots import MAX_BYTES as ROBOTS_BYTES
 from keepsake.web.robots import Robots
+from keepsake.worker_pool import Apart
 
 __all__ = ["Downloaded", "Fetched", "TooLarge", "Web", "open_web"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from keepsake.errors import PermanentError
-from keepsake.text import word_count
+from keepsake.text.spans import word_count
 from keepsake.web.article import find_article, show_what_is_seen
 from keepsake.web.byline import find_author, find_date
 from keepsake.web.charset import decoded

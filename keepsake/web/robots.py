@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from keepsake.apart import Apart
 from keepsake.errors import PermanentError, RateLimited, RetryableError
+from keepsake.worker_pool import Apart
 
 if TYPE_CHECKING:
     from httpx2 import URL

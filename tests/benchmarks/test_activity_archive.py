@@ -10,7 +10,7 @@ import pytest
 from benchmarks.activity_archive import write_archive
 from keepsake.clients.objects import FolderStore
 from keepsake.database import connect
-from keepsake.owners import add_owner
+from keepsake.owners.owners import add_owner
 from keepsake.running.imports import import_activities
 from keepsake.settings import load_settings
 

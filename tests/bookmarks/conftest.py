@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keepsake import engine, writer
+from keepsake.pipeline import engine, writer
 from tests.doubles.server import Double, serving
 from tests.family.house import Storyteller
 

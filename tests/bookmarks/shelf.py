@@ -19,16 +19,16 @@ from starlette.responses import PlainTextResponse, Response
 from assets.bookmarks.line import BOOKMARKS
 from keepsake.bookmarks import NewBookmark, add_bookmark
 from keepsake.database import connect
-from keepsake.engine import run_line
-from keepsake.ledger import Window
-from keepsake.line import Order, Report
-from keepsake.owners import Owner, add_owner
-from keepsake.records import Added
+from keepsake.owners.owners import Owner, add_owner
+from keepsake.pipeline.engine import run_line
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Order, Report
+from keepsake.records.adding import Added
 from keepsake.settings import Settings, load_settings
+from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
-from resources.tools import open_tools
 from tests.doubles.server import Double
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from keepsake.bookmarks.imports import import_bookmarks
-from keepsake.bookmarks.kept import kept_bookmark
+from keepsake.bookmarks.views import kept_bookmark
 from keepsake.database import connect
-from keepsake.edits import edit_title
-from keepsake.tags import tag, untag
+from keepsake.records.edits import edit_title
+from keepsake.records.tags import tag, untag
 
 from .shelf import BREAD, Pages, Shelf, article
 

@@ -3,9 +3,9 @@
 import pytest
 
 from assets.bookmarks.keywords import few_keywords
-from keepsake import writer
-from keepsake.bookmarks.kept import Keyword, kept_bookmark
+from keepsake.bookmarks.views import Keyword, kept_bookmark
 from keepsake.database import connect
+from keepsake.pipeline import writer
 from tests.family.house import Storyteller
 
 from .conftest import OpensShelf

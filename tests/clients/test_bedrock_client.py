@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from keepsake.clients.models import Models
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, RetryableError, StepError
-from keepsake.usage import metered
+from keepsake.owners.usage import metered
 from tests.clients.conftest import Opens
 from tests.doubles.bedrock import MODEL, Bedrock, refusal
 

@@ -18,7 +18,7 @@ from keepsake.errors import (
     Unreachable,
 )
 from keepsake.local.ports import free_port
-from keepsake.usage import metered
+from keepsake.owners.usage import metered
 from tests.clients.conftest import Opens
 from tests.doubles.openai_api import OpenAI, plain
 from tests.doubles.server import Broken, error

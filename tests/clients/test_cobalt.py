@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from keepsake.apart import open_apart
 from keepsake.clients.cobalt import LATER, Cobalt, Offer, open_cobalt
 from keepsake.database import Pool
 from keepsake.errors import (
@@ -23,6 +22,7 @@ from keepsake.errors import (
 from keepsake.local.ports import free_port
 from keepsake.settings import Settings
 from keepsake.web.client import open_web
+from keepsake.worker_pool import open_apart
 from tests.doubles import cobalt as double
 from tests.doubles.cobalt import JPEG, KEY, Shown, film, song
 from tests.doubles.server import serving

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from keepsake.clients import embeddings as module
 from keepsake.clients.models import Models
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, RetryableError
-from keepsake.usage import Usage, metered
+from keepsake.owners.usage import Usage, metered
 from tests.clients.conftest import Opens
 from tests.doubles.openai_api import OpenAI, embedding
 from tests.doubles.server import error

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from keepsake.clients.speech import join_wavs, split_text
 from keepsake.errors import RetryableError
-from keepsake.usage import metered
+from keepsake.owners.usage import metered
 from tests.clients.conftest import Opens
 from tests.doubles.cartesia import Cartesia
 from tests.doubles.openai_api import OpenAI, wav

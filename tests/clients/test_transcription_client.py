@@ -7,7 +7,7 @@ import pytest
 from keepsake.clients.heard import Signs, language_code, read_heard
 from keepsake.clients.transcription import Segment, Word
 from keepsake.errors import EndpointDown, PermanentError, RetryableError
-from keepsake.usage import metered
+from keepsake.owners.usage import metered
 from tests.clients.conftest import Opens
 from tests.doubles.cartesia import Cartesia
 from tests.doubles.openai_api import OpenAI

@@ -11,9 +11,9 @@ import pytest
 
 from assets import partitions
 from assets.line_assets import kinds_of
-from keepsake import records
 from keepsake.database import connect
-from keepsake.first_days import first_days
+from keepsake.records import adding as records
+from keepsake.records.first_days import first_days
 from keepsake.settings import load_settings
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,9 @@ from dagster._core.remote_origin import (
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from assets.line_assets import partition_tag
-from keepsake import ledger, records
 from keepsake.database import connect
+from keepsake.pipeline import ledger
+from keepsake.records import adding as records
 from resources.database import DatabaseResource
 from sensors import empty_partitions, line_sensor
 from sensors.family import new_responses

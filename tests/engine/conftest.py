@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from keepsake import engine, writer
 from keepsake.database import connect, open_pool
+from keepsake.pipeline import engine, writer
 
 from .toy import STEPS, World
 

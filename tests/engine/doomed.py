@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 
-from keepsake import writer
 from keepsake.database import connect, open_pool
+from keepsake.pipeline import writer
 
 from .toy import Source, World
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from keepsake import ledger
-from keepsake.line import Order
-from keepsake.writer import Writer
+from keepsake.pipeline import ledger
+from keepsake.pipeline.line import Order
+from keepsake.pipeline.writer import Writer
 
 from .toy import DAY, STEPS, Source, Stage, World
 

@@ -8,7 +8,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from keepsake import engine, ledger, usage
 from keepsake.errors import (
     EndpointDown,
     PermanentError,
@@ -16,8 +15,10 @@ from keepsake.errors import (
     RetryableError,
     Unreachable,
 )
-from keepsake.limits import Gate
-from keepsake.line import Line
+from keepsake.owners import usage
+from keepsake.pipeline import engine, ledger
+from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.line import Line
 
 from .toy import STEPS, TOY, Source, World, with_step
 

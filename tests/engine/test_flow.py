@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from keepsake import engine, usage
 from keepsake.errors import PermanentError
-from keepsake.ledger import Window
-from keepsake.limits import Gate
-from keepsake.line import SAMPLE, Report, StepReport
+from keepsake.owners import usage
+from keepsake.pipeline import engine
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.line import SAMPLE, Report, StepReport
 
 from .toy import DAY, NOON, STEPS, TOY, Source, World, toy_step
 
@@ -327,7 +328,12 @@ async def test_every_failure_is_logged_with_its_reason_up_to_a_number(
         raise PermanentError("the file is no audio")
 
     await world.run("hear")
-    warned = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "keepsake.engine"]
+    ours = [r for r in caplog.records if r.name == "keepsake.pipeline.engine"]
+    warned = [(r.levelname, r.getMessage()) for r in ours]
+        (r.levelname, r.getMessage())
+        for r in caplog.records
+        if r.name == "keepsake.pipeline.engine"
+    ]
     assert [level for level, _ in warned] == ["WARNING"] * 3
     lines = [line for _, line in warned]
     one = r"hear of record (\d+) failed: PermanentError: the file is no audio"

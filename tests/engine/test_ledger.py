@@ -6,9 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from keepsake import ledger
 from keepsake.errors import PermanentError
-from keepsake.ledger import DueWindow
+from keepsake.pipeline import ledger
+from keepsake.pipeline.ledger import DueWindow
 
 from .toy import DAY, NOON, STEPS, Source, World
 

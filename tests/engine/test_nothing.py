@@ -1,7 +1,7 @@
 """A step that finds nothing to make is done, says why, and leaves nothing of an earlier result."""
 
 from keepsake.errors import PermanentError
-from keepsake.line import Nothing
+from keepsake.pipeline.line import Nothing
 
 from .toy import Source, World
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from keepsake import ledger, owners, usage
-from keepsake.engine import RECORDS_IN_MEMORY
-from keepsake.limits import Gate
-from keepsake.usage import Amounts, Billing
+from keepsake.owners import owners, usage
+from keepsake.owners.usage import Amounts, Billing
+from keepsake.pipeline import ledger
+from keepsake.pipeline.engine import RECORDS_IN_MEMORY
+from keepsake.pipeline.limits import Gate
 
 from .toy import DAY, NOON, STEPS, Source, World
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from keepsake import records
 from keepsake.database import AsyncConnection, Connection, Pool
-from keepsake.engine import OnPartition, run_line
-from keepsake.ledger import Window
-from keepsake.line import Line, Nothing, Order, Report, Step
-from keepsake.usage import UNPRICED, Billing
+from keepsake.owners.usage import UNPRICED, Billing
+from keepsake.pipeline.engine import OnPartition, run_line
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Line, Nothing, Order, Report, Step
+from keepsake.records import adding as records
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 DAY = Window("toy", NOON - timedelta(hours=12), NOON + timedelta(hours=12))

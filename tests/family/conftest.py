@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from keepsake import engine, writer
-from keepsake.line import Report
+from keepsake.pipeline import engine, writer
+from keepsake.pipeline.line import Report
 from tests.conftest import prepare_template
 from tests.doubles.server import Double, serving
 

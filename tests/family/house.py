@@ -21,15 +21,15 @@ from starlette.responses import Response
 from assets.family.line import FAMILY
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
-from keepsake.engine import run_line
 from keepsake.family import Family, NewResponse, add_family, add_member, add_response
-from keepsake.ledger import Window
-from keepsake.line import Order, Report
+from keepsake.pipeline.engine import run_line
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Order, Report
 from keepsake.settings import Settings, load_settings
+from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
-from resources.tools import open_tools
 from tests.doubles.openai_api import OpenAI
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)

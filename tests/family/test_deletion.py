@@ -9,11 +9,11 @@ import pytest
 
 from keepsake.clients.objects import FolderStore, open_objects
 from keepsake.database import connect
-from keepsake.deletion import RecordBusy, Swept, delete_record, doomed, sweep
-from keepsake.edits import edit_title
 from keepsake.errors import InvalidInput, RetryableError
 from keepsake.family import NewResponse, add_response
-from keepsake.ledger import RECORD_LOCKS
+from keepsake.pipeline.ledger import RECORD_LOCKS
+from keepsake.records.deletion import RecordBusy, Swept, delete_record, doomed, sweep
+from keepsake.records.edits import edit_title
 
 from .house import NOON, House, Storyteller
 from .recordings import record, tone

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from keepsake.akin import unsupported
 from keepsake.family import DEFAULT_VALUES
-from keepsake.text import text_key
+from keepsake.text.spans import text_key
+from keepsake.text.word_forms import unsupported
 from tests.conftest import prepare_template
 
 from .house import STEPS, House, open_house

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from assets.passages import vectors_of_the_declared_size
 from keepsake.database import connect
-from keepsake.embedding_models import USE
-from keepsake.text import text_key, word_count
+from keepsake.settings.embedding_models import USE
+from keepsake.steps.passages import vectors_of_the_declared_size
+from keepsake.text.spans import text_key, word_count
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
 

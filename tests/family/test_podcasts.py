@@ -17,7 +17,7 @@ from assets.family.podcasts import LOUDNESS, LOUDNESS_TOLERANCE, episodes_audibl
 from keepsake.audio.loudness import measure
 from keepsake.audio.media import probe
 from keepsake.database import connect
-from keepsake.text import text_key
+from keepsake.text.spans import text_key
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
 

@@ -9,7 +9,7 @@ import pytest
 from assets.family.quotes import MOST, quotes_verbatim
 from keepsake.clients.models import open_models
 from keepsake.database import connect
-from keepsake.text import text_key, word_count
+from keepsake.text.spans import text_key, word_count
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
 

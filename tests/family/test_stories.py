@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from keepsake.akin import unsupported
-from keepsake.text import text_key
+from keepsake.text.spans import text_key
+from keepsake.text.word_forms import unsupported
 
 from .conftest import SPOKEN, Told
 from .house import House, Storyteller

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from keepsake.text import (
+from keepsake.text.spans import (
     Span,
     Spoken,
     Timed,
@@ -359,7 +359,7 @@ def test_two_hours_without_a_full_stop_are_counted_once() -> None:
 
     said = "and then we went on " * 4_000
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keepsake.text.word_count", count)
+        patch.setattr("keepsake.text.spans.word_count", count)
         assert opening(said, words=5) == "and then we went…"
     assert counted < 3 * len(said)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keepsake.text import text_key
+from keepsake.text.spans import text_key
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double, error
 

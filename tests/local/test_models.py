@@ -20,9 +20,9 @@ from openai import OpenAI
 from openai.types.audio import TranscriptionVerbose
 
 from benchmarks.search import MEMORIES
-from keepsake.embedding_models import E5, EMBEDDED, USE
 from keepsake.local.models.packages import package_folder, verify
 from keepsake.settings import LOCAL_CHOICES, LOCAL_MODELS
+from keepsake.settings.embedding_models import E5, EMBEDDED, USE
 
 # Its only wheel; the lock leaves it out elsewhere.
 E5_RUNS = pytest.mark.skipif(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from keepsake import engine, writer
 from keepsake.database import connect
-from keepsake.owners import add_owner
+from keepsake.owners.owners import add_owner
+from keepsake.pipeline import engine, writer
 from keepsake.settings import load_settings
 from tests.doubles.server import Double, serving
 from tests.family.house import Storyteller

@@ -18,16 +18,16 @@ from psycopg.rows import dict_row
 from assets.running.line import RUNNING
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
-from keepsake.engine import run_line
-from keepsake.ledger import Window
-from keepsake.line import Order, Report
-from keepsake.owners import Owner, add_owner
+from keepsake.owners.owners import Owner, add_owner
+from keepsake.pipeline.engine import run_line
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Order, Report
 from keepsake.running.imports import AddedActivity, Imported, add_activity, import_activities
 from keepsake.settings import Settings
+from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
-from resources.tools import open_tools
 
 MORNING = datetime(2026, 6, 7, 6, 30, tzinfo=UTC)
 ALL = Window("running", MORNING - timedelta(days=4000), MORNING + timedelta(days=4000))

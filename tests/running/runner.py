@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from psycopg.types.json import Jsonb
 
 from keepsake.database import connect
-from keepsake.owners import Owner, add_owner
+from keepsake.owners.owners import Owner, add_owner
 
 _numbers = count(1)
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keepsake.apart import Apart
 from keepsake.errors import PermanentError
 from keepsake.running.compute import compute
 from keepsake.running.facts import EFFORTS, Facts, Seen
+from keepsake.worker_pool import Apart
 from tests.running.activity_files import (
     METRES_A_DEGREE,
     MORNING,

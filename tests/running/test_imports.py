@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from keepsake.apart import Apart, FailedApart
 from keepsake.cli import app
 from keepsake.errors import InvalidInput
 from keepsake.running import archives, imports
 from keepsake.running.archives import MOST_GROWTH
+from keepsake.worker_pool import Apart, FailedApart
 
 from .activity_files import fit_file, steady
 from .activity_files import gpx as gpx_of

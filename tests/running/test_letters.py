@@ -11,9 +11,9 @@ from assets.running.coaching_insights import NO_HEART_RATE, insights_grounded
 from assets.running.letters import letters_grounded, letters_plain, opening
 from assets.running.prompts import is_plain, plain_text
 from keepsake.database import connect
-from keepsake.running.kept import kept_activity
+from keepsake.owners.tiers import set_tier
+from keepsake.running.views import kept_activity
 from keepsake.running.wording import Fact
-from keepsake.tiers import set_tier
 from tests.family.house import Storyteller
 
 from .conftest import OpensJournal

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from keepsake.apart import open_apart
 from keepsake.database import open_pool
 from keepsake.settings import Settings
 from keepsake.web.client import Web, open_web
 from keepsake.web.network import Resolve, resolve
+from keepsake.worker_pool import open_apart
 from tests.doubles.server import serving
 from tests.doubles.site import Site
 

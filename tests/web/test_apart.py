@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from keepsake.apart import Apart, FailedApart, open_apart
 from keepsake.errors import PermanentError, RateLimited, RetryableError
 from keepsake.settings import load_settings
+from keepsake.worker_pool import Apart, FailedApart, open_apart
 from tests.web import unruly
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from keepsake.embedding_models import E5, EMBEDDED, USE
 from keepsake.local.models.errors import RequestRefused
 from keepsake.local.models.packages import package_folder, verify
 from keepsake.local.models.threads import compute_threads
+from keepsake.settings.embedding_models import E5, EMBEDDED, USE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

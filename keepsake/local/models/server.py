@@ -19,10 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from keepsake.embedding_models import EMBEDDED
 from keepsake.local.models import chat, embeddings, speech, transcription
 from keepsake.local.models.errors import Abandoned, RequestRefused
 from keepsake.settings import LOCAL_CHOICES, LOCAL_MODELS, ROLES, Role
+from keepsake.settings.embedding_models import EMBEDDED
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from keepsake.clients.heard import language_code, language_name
 from keepsake.local.models.errors import RequestRefused
 from keepsake.local.models.whisper import WHISPERS, WrongWeights, load
-from keepsake.text import word_keys
+from keepsake.text.spans import word_keys
 
 if TYPE_CHECKING:
     from faster_whisper.transcribe import Segment

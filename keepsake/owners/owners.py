@@ -1,0 +1,161 @@
+"""Owners: whoever records belong to. A family is one, and so is a runner or a reader.
+
+Every tenant is one row of `owners`. How records are held to a tier, and what things cost, is not
+here (`keepsake/owners/tiers.py`, `keepsake/owners/costs.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from psycopg.rows import class_row
+
+from keepsake.database import Connection
+from keepsake.errors import InvalidInput
+from keepsake.owners.tiers import set_tier
+from keepsake.pipeline.ledger import lift_budget
+from keepsake.records import adding as records
+from keepsake.settings import Settings
+
+HIGHEST_BUDGET = 999_999  # USD: what the column takes
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An owner: `slug` is the short name for addresses and settings."""
+
+    id: int
+    slug: str
+    name: str
+    time_zone: str
+    tier: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The owner's time zone."""
+        return ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What an owner keeps, may spend and has spent. Amounts are USD, months calendar months (UTC).
+
+    Attributes:
+        id: of the owner.
+        slug: its short name.
+        name: as it is written.
+        time_zone: an IANA name.
+        tier: its tier.
+        budget: for a month, its own or its tier's; None: no bound.
+        own_budget: whether it is its own.
+        known: spent this month, as far as models have prices.
+        spent: the same; None if a part of it is unknown.
+        records: how many, by line.
+    """
+
+    id: int
+    slug: str
+    name: str
+    time_zone: str
+    tier: str
+    budget: Decimal | None
+    own_budget: bool
+    known: Decimal
+    spent: Decimal | None
+    records: Mapping[str, int]
+
+
+def add_owner(
+    connection: Connection, name: str, *, time_zone: str = "UTC", tier: str | None = None
+) -> Owner:
+    """Add an owner; without a `tier` in the free one.
+
+    Raises:
+        InvalidInput: the name or the time zone is no good, the name is taken, or there is no such
+            tier.
+    """
+    with connection.transaction():
+        owner_id = records.add_owner(connection, name=name, time_zone=time_zone)
+        if tier is not None:
+            set_tier(connection, owner_id, tier)
+    return find_owner(connection, str(owner_id))
+
+
+def find_owner(connection: Connection, name: str) -> Owner:
+    """The owner of that id, short name or name.
+
+    Raises:
+        InvalidInput: there is none; the message lists those there are.
+    """
+    wanted = name.casefold()
+    with connection.cursor(row_factory=class_row(Owner)) as cursor:
+        owner = cursor.execute(
+            "SELECT id, slug, name, time_zone, tier FROM owners"
+            " WHERE slug = %(name)s OR id::text = %(name)s OR lower(name) = %(name)s"
+            " ORDER BY slug = %(name)s DESC, id::text = %(name)s DESC LIMIT 1",
+            {"name": wanted},
+        ).fetchone()
+    if owner is None:
+        known = connection.execute("SELECT slug FROM owners ORDER BY slug LIMIT 10").fetchall()
+        names = ", ".join(row[0] for row in known) or "none yet"
+        raise InvalidInput(
+            f"there is no owner {name!r} (known: {names}): add one with `keepsake add owner`"
+        )
+    return owner
+
+
+def owner_or_default(connection: Connection, settings: Settings, name: str | None) -> Owner:
+    """The owner of that name; without one, whom KEEPSAKE_OWNER names, added on first use.
+
+    Raises:
+        InvalidInput: there is no owner of the name that was given.
+    """
+    if name is not None:
+        return find_owner(connection, name)
+    try:
+        return find_owner(connection, settings.keepsake_owner)
+    except InvalidInput:
+        return add_owner(connection, settings.keepsake_owner)
+
+
+def accounts(connection: Connection, owner_id: int | None = None) -> list[Account]:
+    """The account of one owner, or of all."""
+    with connection.cursor(row_factory=class_row(Account)) as cursor:
+        return cursor.execute(
+            """
+            SELECT o.id, o.slug, o.name, o.time_zone, o.tier,
+                   coalesce(o.monthly_budget, t.monthly_budget) AS budget,
+                   o.monthly_budget IS NOT NULL AS own_budget,
+                   month.known, month.spent, kept.records
+            FROM owners o
+            JOIN tiers t ON t.name = o.tier
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(cost), 0) AS known,
+                       CASE WHEN coalesce(bool_and(cost IS NOT NULL), true)
+                            THEN coalesce(sum(cost), 0) END AS spent
+                FROM spending WHERE owner_id = o.id
+                     AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')) AS month
+            CROSS JOIN LATERAL (
+                SELECT coalesce(jsonb_object_agg(line, count), '{}') AS records
+                FROM (SELECT line, count(*) FROM records WHERE owner_id = o.id
+                      GROUP BY line) AS lines) AS kept
+            WHERE %(owner)s::bigint IS NULL OR o.id = %(owner)s
+            ORDER BY o.slug
+            """,
+            {"owner": owner_id},
+        ).fetchall()
+
+
+def set_budget(connection: Connection, owner_id: int, budget: Decimal | None) -> None:
+    """Bound what an owner may spend in a month, in USD; None: as its tier says.
+
+    What was put off is looked at anew; what is still beyond the budget is put off again.
+
+    Raises:
+        InvalidInput: no amount that a budget can be.
+    """
+    if budget is not None and not (budget.is_finite() and 0 <= budget <= HIGHEST_BUDGET):
+        raise InvalidInput(f"a budget is an amount in USD from 0 to {HIGHEST_BUDGET:,}")
+    connection.execute("UPDATE owners SET monthly_budget = %s WHERE id = %s", (budget, owner_id))
+    lift_budget(connection, owner_id)

@@ -1,0 +1,175 @@
+"""What a line is: steps in order; what a run of it is asked to do, and what it reports.
+
+A line is data plus one function a step, in `assets/`. How records flow through the steps is the
+engine's (`keepsake/pipeline/engine.py`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from keepsake.database import AsyncConnection
+from keepsake.owners.usage import Usage
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.limits import Activity
+
+SAMPLE = 20  # ids of records that a report names
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The result of a step that found nothing to make. `reason` holds no content."""
+
+    reason: str
+
+
+def _reason(result: Any) -> str | None:
+    return result.reason if isinstance(result, Nothing) else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One enrichment of a record.
+
+    `make(source, *results of needs, tools)` returns the step's result, plain data; `save` stores
+    many results inside the transaction that writes their ledger rows; `load` reads stored results
+    back for the steps that need them. `version` changes when the same input would give another
+    result; `roles` are the model roles whose model name makes a result stale when it changes;
+    `essence` is the part of a result that later steps are made from.
+
+    A step may find nothing to make: then its result is `Nothing`, or one of its own for which
+    `nothing` gives the reason (without content; None for any other result). `save` gets it like
+    any other result, and takes away the rows of an earlier one. It has no row to load: steps that
+    need it get None in its place.
+    """
+
+    name: str
+    version: str
+    make: Callable[..., Awaitable[Any]]
+    save: Callable[[AsyncConnection, Sequence[tuple[int, Any]]], Awaitable[None]]
+    load: Callable[[AsyncConnection, Sequence[int]], Awaitable[Mapping[int, Any]]] | None = None
+    needs: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    essence: Callable[[Any], Any] = lambda result: result
+    nothing: Callable[[Any], str | None] = _reason
+
+
+@dataclass(frozen=True)
+class Line:
+    """The steps of a line in an order that respects their needs, and how to read its records.
+
+    `load(connection, ids)` returns each record's source: what its steps are made from. A source
+    has a `content_hash`.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    load: Callable[[AsyncConnection, Sequence[int]], Awaitable[Mapping[int, Any]]]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for step in self.steps:
+            if missing := set(step.needs) - seen:
+                raise ValueError(f"step {step.name} stands before {sorted(missing)}")
+            seen.add(step.name)
+
+    def step(self, name: str) -> Step:
+        """The step of that name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one run is to do.
+
+    `take="due"` is what a sensor asks for: records with due work, at most `max_records` of them.
+    `take="all"` is what a person asks for: every record of the window, the failed and the stale
+    ones too; `redo` makes what is up to date again as well. `wakes` are the steps outside this run
+    that become due when what they wait for succeeds. `partitions` are the first moments of the
+    window's partitions, in ascending order; none: the window is one.
+    """
+
+    window: Window
+    steps: tuple[str, ...]
+    run_id: str
+    take: Literal["due", "all"] = "all"
+    max_records: int | None = None
+    redo: bool = False
+    wakes: tuple[str, ...] = ()
+    partitions: tuple[datetime, ...] = ()
+
+    @property
+    def starts(self) -> tuple[datetime, ...]:
+        """The first moments of the partitions, at least one."""
+        return self.partitions or (self.window.start,)
+
+
+@dataclass
+class StepReport:
+    """What became of one step in a run, or in one partition of it. Counts are records."""
+
+    made: int = 0
+    nothing: int = 0  # done, and there was nothing to make
+    up_to_date: int = 0
+    failed: int = 0
+    deferred: int = 0
+    over_budget: int = 0
+    waiting: int = 0
+    held: int = 0
+    attempts: int = 0
+    seconds: float = (
+        0.0  # of work, over all records: more than have passed, as they go side by side
+    )
+    usage: Usage = field(default_factory=Usage)
+    down: str | None = None  # why its endpoint takes nothing, if it does not
+    made_ids: list[int] = field(default_factory=list)  # the first few
+    failed_ids: list[int] = field(default_factory=list)  # the first few
+
+    def line(self, activity: Activity) -> str:
+        """What it comes to so far, and what is under way; empty if nothing is to be said."""
+        counts = {
+            "made": self.made,
+            "nothing to make": self.nothing,
+            "in progress": activity.under_way,
+            "failed": self.failed,
+            "deferred": self.deferred,
+            "over budget": self.over_budget,
+            "waiting": self.waiting,
+        }
+        said = [f"{count} {label}" for label, count in counts.items() if count]
+        at = [
+            f"{count} {doing} {role}"
+            for doing, roles in (("calling", activity.calling), ("queued for", activity.queued))
+            for role, count in sorted(roles.items())
+            if count
+        ]
+        return ", ".join(said) + (f" ({', '.join(at)})" if at else "")
+
+
+@dataclass
+class Report:
+    """What became of a run. It does not grow with the number of records."""
+
+    steps: dict[str, StepReport]
+    expected: int = 0  # records to look at, counted when the run began
+    records: int = 0
+    busy: int = 0  # records left alone because another run holds them
+    seconds: float = 0.0
+    activities: dict[str, Activity] = field(default_factory=dict)  # by step, what is under way
+
+    def line(self) -> str:
+        """One line for a log: counts only."""
+        of = f"{self.records} of {max(self.expected, self.records)} records"
+        return f"{of} in {self.seconds:.0f} s: {self.state()}"
+
+    def state(self) -> str:
+        """What has been made and is under way, without the time: the same while nothing moves."""
+        idle = Activity()
+        lines = {n: s.line(self.activities.get(n, idle)) for n, s in self.steps.items()}
+        said = [f"{name} {line}" for name, line in lines.items() if line]
+        if self.busy:
+            said.append(f"{self.busy} left to another run")
+        if said:
+            return "; ".join(said)
+        return "everything is up to date" if self.records else "nothing has begun"

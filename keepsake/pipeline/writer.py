@@ -1,0 +1,161 @@
+"""Writing what a run has made: many outcomes in one transaction, results and ledger rows together.
+
+The engine (`keepsake/pipeline/engine.py`) hands over how each step of each record ended, and asks
+when a record is written. A database that does not answer is tried again; a result that cannot be
+stored fails alone.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+
+import psycopg
+
+from keepsake.database import AsyncConnection, Pool
+from keepsake.pipeline import ledger
+from keepsake.pipeline.ledger import Outcome
+from keepsake.pipeline.line import Line, Order
+
+log = logging.getLogger(__name__)
+
+# An outcome waits for company: so long (in seconds), or until there are so many.
+FLUSH_SECONDS, FLUSH_OUTCOMES = 0.25, 200
+WRITE_PAUSES = (1.0, 4.0, 15.0)  # between tries at a write that the database did not take
+
+
+class Writer:
+    """Gathers outcomes and writes many in one transaction, results and ledger rows together."""
+
+    def __init__(self, line: Line, pool: Pool, order: Order) -> None:
+        self.line = line
+        self.pool = pool
+        self.order = order
+        self.gathered: list[Outcome] = []
+        self.unwritten: Counter[int] = Counter()
+        self.in_work = 0  # records of which more outcomes are to come
+        self.wrote = asyncio.Condition()
+        self.enough = asyncio.Event()
+        self.writing = asyncio.Lock()
+
+    async def put(self, outcome: Outcome) -> None:
+        """Hand an outcome over; it is written soon."""
+        self.gathered.append(outcome)
+        self.unwritten[outcome.record_id] += 1
+        if len(self.gathered) >= FLUSH_OUTCOMES:
+            self.enough.set()
+
+    async def written(self, record_id: int) -> None:
+        """Wait until everything handed over for this record is in the database."""
+        if not self.in_work:
+            self.enough.set()  # the last ones need not wait for company
+        async with self.wrote:
+            await self.wrote.wait_for(lambda: not self.unwritten[record_id])
+            del self.unwritten[record_id]
+
+    async def run(self) -> None:
+        """Write for as long as the run lasts."""
+        while True:
+            # Not wait_for(): before Python 3.12 it can swallow the cancellation that ends us.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self.enough.wait()
+            # A cancelled run lets the write it is in come to its end.
+            await asyncio.shield(self.flush())
+
+    async def flush(self) -> None:
+        """Write what has been gathered.
+
+        Raises:
+            psycopg.OperationalError: the database did not take it within a few tries.
+        """
+        async with self.writing:
+            outcomes, self.gathered = self.gathered, []
+            self.enough.clear()
+            if not outcomes:
+                return
+            await self._write_patiently(outcomes)
+            async with self.wrote:
+                self.unwritten.subtract(outcome.record_id for outcome in outcomes)
+                self.wrote.notify_all()
+
+    async def _write_patiently(self, outcomes: list[Outcome]) -> None:
+        for pause in (*WRITE_PAUSES, None):
+            try:
+                await self._write(outcomes)
+                break
+            except psycopg.OperationalError as error:
+                if pause is None:
+                    raise
+                log.warning(
+                    "the database did not take %s results (%s); trying again in %s s",
+                    len(outcomes),
+                    type(error).__name__,
+                    pause,
+                )
+                await asyncio.sleep(pause)
+
+    async def _write(self, outcomes: list[Outcome]) -> None:
+        try:
+            async with self.pool.connection() as connection, connection.transaction():
+                await self._write_together(connection, outcomes)
+        except psycopg.OperationalError:
+            raise
+        except Exception as error:
+            # One result that cannot be stored must not take the others with it. Not every such
+            # error is the database's: text may hold what UTF-8 has no bytes for.
+            if len(outcomes) > 1:
+                middle = len(outcomes) // 2
+                await self._write(outcomes[:middle])
+                await self._write(outcomes[middle:])
+            elif isinstance(error, psycopg.errors.ForeignKeyViolation) and not await self._is_there(
+                outcomes[0].record_id
+            ):
+                # It was deleted while we worked on it.
+                log.info("record %s is gone; its result is dropped", outcomes[0].record_id)
+            elif outcomes[0].result is not None:
+                log.error(
+                    "the database refused the result of %s of record %s (%s)",
+                    outcomes[0].step,
+                    outcomes[0].record_id,
+                    type(error).__name__,
+                )
+                await self._write([_unstorable(outcomes[0])])
+            else:
+                raise
+
+    async def _is_there(self, record_id: int) -> bool:
+        async with self.pool.connection() as connection:
+            found = await connection.execute("SELECT FROM records WHERE id = %s", (record_id,))
+            return found.rowcount == 1
+
+    async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
+        wakes = set(self.order.wakes)
+        for step in self.line.steps:
+            made = [
+                (o.record_id, o.result)
+                for o in outcomes
+                if o.step == step.name and o.result is not None
+            ]
+            if not made:
+                continue
+            await step.save(connection, made)
+            waiters = [s.name for s in self.line.steps if step.name in s.needs and s.name in wakes]
+            if waiters:
+                await ledger.wake(connection, [record_id for record_id, _ in made], waiters)
+        await ledger.write(connection, self.line.name, outcomes, run_id=self.order.run_id)
+
+
+def _unstorable(outcome: Outcome) -> Outcome:
+    return replace(
+        outcome,
+        status="failed",
+        result=None,
+        input_fingerprint=None,
+        output_fingerprint=None,
+        nothing_reason=None,
+        error_type="Unstorable",
+        error_message=f"the database refused the result of {outcome.step}: a fault of Keepsake "
+        "itself, please report it with the run's log",
+    )

@@ -1,0 +1,228 @@
+"""Deleting records, with everything that was made of them and the objects that nothing else names.
+
+First the rows go, in one transaction that notes their objects in `loose_objects`; then `sweep`
+takes objects out of the store that are noted and that no row names. Whatever breaks off in between
+is known, and the next sweep goes on. Results that are made again note what they replace, likewise.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import class_row
+
+from keepsake.clients.objects import ObjectStore
+from keepsake.database import AsyncConnection, Connection
+from keepsake.errors import KeepsakeError, StepError
+from keepsake.pipeline.ledger import RECORD_LOCKS
+from keepsake.records.listing import line_of
+
+# Every column that names an object: of a record, and of an owner's week.
+_OF_RECORDS = (
+    ("responses", "audio_key"), ("quotes", "clip_key"), ("podcasts", "audio_key"),
+    ("podcasts", "vtt_key"), ("podcasts", "chapters_key"), ("pages", "body_key"),
+    ("media", "object_key"), ("activity_files", "file_key"),
+)  # fmt: skip
+
+_KEYS_OF = " UNION ".join(
+    [
+        *(
+            f"SELECT record_id, {column} AS key FROM {table} WHERE record_id = ANY(%(ids)s)"  # noqa: S608
+            f" AND {column} IS NOT NULL"
+            for table, column in _OF_RECORDS
+        ),
+        "SELECT record_id, unnest(speech_keys) FROM podcasts WHERE record_id = ANY(%(ids)s)",
+        "SELECT record_id, key FROM loose_objects WHERE record_id = ANY(%(ids)s)",
+    ]
+)
+
+_NAMED = " OR ".join(
+    [
+        *(
+            f"EXISTS (SELECT FROM {table} t WHERE t.{column} = k.key"
+            " AND t.record_id <> ALL(%(ids)s))"
+            for table, column in _OF_RECORDS
+        ),
+        "EXISTS (SELECT FROM podcasts t WHERE t.speech_keys @> ARRAY[k.key]"
+        " AND t.record_id <> ALL(%(ids)s))",
+        "EXISTS (SELECT FROM weekly_digests t WHERE t.page_key = k.key)",
+    ]
+)
+
+
+class RecordBusy(KeepsakeError):
+    """A run has the record in its hands."""
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """What deleting some records takes: objects that go with them, and those that others share."""
+
+    records: tuple[int, ...]
+    objects: tuple[str, ...]
+    shared: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep came to: objects deleted; still to be deleted; why it stopped, if it did."""
+
+    deleted: int
+    left: int
+    reason: str | None
+
+
+def doomed(connection: Connection, record_ids: Iterable[int]) -> Doomed:
+    """What deleting these records would take. Changes nothing.
+
+    Raises:
+        InvalidInput: one of them does not exist.
+    """
+    ids = sorted(set(record_ids))
+    for record_id in ids:
+        line_of(connection, record_id)
+    rows = connection.execute(_KEYS_OF.encode(), {"ids": ids}).fetchall()
+    keys = sorted({key for _, key in rows})
+    named = set(_named(connection, keys, but=ids))
+    return Doomed(tuple(ids), tuple(key for key in keys if key not in named), tuple(sorted(named)))
+
+
+def delete_record(connection: Connection, record_id: int, *, wait: bool = False) -> None:
+    """Delete a record with all its rows; its objects are noted for `sweep`.
+
+    What was told of it in a week's digest and a month's trends goes too: they are made again.
+
+    Args:
+        connection: to the database, autocommitting.
+        record_id: of the record.
+        wait: until a run that has it in its hands is done with it.
+
+    Raises:
+        InvalidInput: there is no such record.
+        RecordBusy: a run has it in its hands, and `wait` is false.
+    """
+    with connection.transaction():
+        line_of(connection, record_id)
+        _lock(connection, record_id, wait=wait)
+        _note_record(connection, record_id)
+        _forget_periods(connection, record_id)
+        connection.execute("DELETE FROM records WHERE id = %s", (record_id,))
+
+
+def _lock(connection: Connection, record_id: int, *, wait: bool) -> None:
+    """Take the lock by which runs have a record in their hands, until the transaction ends."""
+    lock = (RECORD_LOCKS + record_id,)
+    if wait:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", lock)
+        return
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", lock).fetchone()
+    if row != (True,):
+        raise RecordBusy(f"a run is working on record {record_id}")
+
+
+def _note_record(connection: Connection, record_id: int) -> None:
+    connection.execute(
+        f"INSERT INTO loose_objects (key, owner_id, record_id)"  # noqa: S608
+        f" SELECT DISTINCT k.key, r.owner_id, r.id FROM ({_KEYS_OF}) AS k"
+        " JOIN records r ON r.id = k.record_id ON CONFLICT (key) DO NOTHING".encode(),
+        {"ids": [record_id]},
+    )
+
+
+def _forget_periods(connection: Connection, record_id: int) -> None:
+    """Drop the digest and the trends that tell of an activity: the schedules make them again."""
+    for table, unit, key in (("weekly_digests", "week", "page_key"), ("trends", "month", None)):
+        found = connection.execute(
+            f"DELETE FROM {table} made USING activities a, owners o"  # noqa: S608
+            " WHERE a.record_id = %s AND o.id = a.owner_id AND made.owner_id = a.owner_id"
+            f" AND made.{unit} = date_trunc('{unit}', a.started_at AT TIME ZONE o.time_zone)::date"
+            f" RETURNING {key or 'NULL'}, made.owner_id".encode(),
+            (record_id,),
+        ).fetchall()
+        connection.cursor().executemany(
+            "INSERT INTO loose_objects (key, owner_id, record_id) VALUES (%s, %s, %s)"
+            " ON CONFLICT (key) DO NOTHING",
+            [(page, owner_id, record_id) for page, owner_id in found if page],
+        )
+
+
+async def note_replaced(
+    connection: AsyncConnection, table: str, record_ids: Sequence[int], still: Iterable[str]
+) -> None:
+    """Note the objects of results that are about to be replaced, but for those `still` named.
+
+    To be called by a step's `save`, before the old rows go.
+    """
+    columns = [column for name, column in _OF_RECORDS if name == table]
+    keys = ", ".join(f"t.{column}" for column in columns)
+    speech = " || t.speech_keys" if table == "podcasts" else ""
+    await connection.execute(
+        f"INSERT INTO loose_objects (key, owner_id, record_id)"  # noqa: S608
+        f" SELECT DISTINCT key, r.owner_id, r.id FROM {table} t JOIN records r ON r.id ="
+        f" t.record_id CROSS JOIN LATERAL unnest(ARRAY[{keys}]{speech}) AS key"
+        " WHERE t.record_id = ANY(%s) AND key IS NOT NULL AND key <> ALL(%s)"
+        " ON CONFLICT (key) DO NOTHING".encode(),
+        (list(record_ids), list(still)),
+    )
+
+
+@dataclass(frozen=True)
+class _Loose:
+    key: str
+    owner_id: int
+    record_id: int
+
+
+async def sweep(connection: Connection, objects: ObjectStore) -> Swept:
+    """Delete the objects that are noted and that no row names.
+
+    Stops when the store fails. What a run may be about to name again is left for the next time.
+    """
+    deleted, after = 0, ""
+    reason = None
+    while reason is None and (page := _noted(connection, after)):
+        for loose in page:
+            try:
+                deleted += await _sweep_one(connection, objects, loose)
+            except StepError as error:
+                reason = str(error)
+                break
+        after = page[-1].key
+    row = connection.execute("SELECT count(*) FROM loose_objects").fetchone()
+    return Swept(deleted, row[0] if row else 0, reason)
+
+
+def _noted(connection: Connection, after: str, *, limit: int = 500) -> list[_Loose]:
+    with connection.cursor(row_factory=class_row(_Loose)) as cursor:
+        return cursor.execute(
+            "SELECT key, owner_id, record_id FROM loose_objects WHERE key > %s"
+            " ORDER BY key LIMIT %s",
+            (after, limit),
+        ).fetchall()
+
+
+async def _sweep_one(connection: Connection, objects: ObjectStore, loose: _Loose) -> bool:
+    """Delete one object, unless a row names it. Returns whether it was deleted."""
+    with connection.transaction():
+        try:
+            _lock(connection, loose.record_id, wait=False)
+        except RecordBusy:
+            return False
+        # Who takes in the same recording at this moment holds its owner, looks for the object then,
+        # and stores it if we were first (`add_response`, `import_activities`).
+        connection.execute("SELECT FROM owners WHERE id = %s FOR UPDATE", (loose.owner_id,))
+        unnamed = not _named(connection, [loose.key])
+        if unnamed:
+            await objects.delete(loose.key)
+        connection.execute("DELETE FROM loose_objects WHERE key = %s", (loose.key,))
+    return unnamed
+
+
+def _named(connection: Connection, keys: Sequence[str], *, but: Sequence[int] = ()) -> list[str]:
+    """Those of the keys that a row names, other than rows of the records in `but`."""
+    asked: dict[str, Any] = {"keys": list(keys), "ids": list(but)}
+    rows = connection.execute(
+        f"SELECT k.key FROM unnest(%(keys)s::text[]) AS k(key) WHERE {_NAMED}".encode(),  # noqa: S608
+        asked,
+    ).fetchall()
+    return [row[0] for row in rows]

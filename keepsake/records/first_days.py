@@ -1,0 +1,63 @@
+"""From which day on a line has partitions, that of its oldest record, and which of them have some.
+
+Dagster learns it when it loads the code location. An older record may come in later: then
+`keepsake up` loads the code location again.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+from keepsake.database import Connection
+from keepsake.pipeline.ledger import Unit
+from keepsake.settings import Settings
+
+# Where nothing has come in yet: most first imports reach back no further.
+BEFORE_ANY_RECORD = timedelta(days=365)
+FIRST_OWNER = (
+    "first owner"  # what is made for owners, not of records, begins with the first of them
+)
+
+
+def first_days(connection: Connection, settings: Settings) -> Mapping[str, date]:
+    """The first day (UTC) of every line, and of the first owner; a lookup in an index for each.
+
+    No day is before FIRST_DAY: older records have no partition.
+    """
+    today = datetime.now(UTC).date()
+    rows = connection.execute(
+        """
+        SELECT line, (SELECT min(recorded_at AT TIME ZONE 'UTC')::date
+                      FROM records r WHERE r.line = lines.line)
+        FROM (SELECT DISTINCT line FROM steps) AS lines
+        """
+    ).fetchall()
+    owner = connection.execute(
+        "SELECT (created_at AT TIME ZONE 'UTC')::date FROM owners ORDER BY id LIMIT 1"
+    ).fetchone()
+    days = {line: oldest or today - BEFORE_ANY_RECORD for line, oldest in rows}
+    days[FIRST_OWNER] = owner[0] if owner else today
+    return {name: max(settings.first_day, day) for name, day in days.items()}
+
+
+def starts_with_records(connection: Connection, line: str, unit: Unit) -> list[date]:
+    """The first days of the days, weeks or months (UTC) that have records, in order.
+
+    A lookup in an index for each, however many records they have.
+    """
+    rows = connection.execute(
+        """
+        WITH RECURSIVE found AS (
+            SELECT date_trunc(%(unit)s, min(recorded_at) AT TIME ZONE 'UTC') AS start
+            FROM records WHERE line = %(line)s
+            UNION ALL
+            SELECT date_trunc(%(unit)s, (
+                SELECT min(recorded_at) FROM records WHERE line = %(line)s
+                AND recorded_at >= (start + ('1 ' || %(unit)s)::interval) AT TIME ZONE 'UTC'
+            ) AT TIME ZONE 'UTC')
+            FROM found WHERE start IS NOT NULL
+        )
+        SELECT start::date FROM found WHERE start IS NOT NULL ORDER BY 1
+        """,
+        {"unit": unit, "line": line},
+    ).fetchall()
+    return [row[0] for row in rows]

@@ -1,0 +1,110 @@
+"""Passages of about 80 words, cut at sentence ends, embedded for search by meaning.
+
+What every line with passages shares: they stand in one table, so that one search looks at all that
+an owner keeps. Each row has the name of the model that embedded it and the length of its vector.
+Vectors of different models never meet in one index or one search.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from assets.line_assets import Finding
+from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.pipeline.ledger import Window
+from keepsake.steps.tools import Tools
+from keepsake.text.spans import Span, Timed, passages
+
+WORDS = 80
+
+COLUMNS = (
+    ("record_id", "bigint", "the record"),
+    ("position", "integer", "order in the record, from 0"),
+    ("owner_id", "bigint", "whose it is: every search asks for one owner"),
+    ("text", "text", "the passage"),
+    ("starts_at", "real", "seconds into the recording"),
+    ("ends_at", "real", "seconds into the recording"),
+    ("model", "text", "the embeddings model"),
+    ("dimensions", "integer", "length of the vector"),
+    ("embedding", "halfvec", "the vector"),
+)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of a text with its vector. Times are seconds into the recording."""
+
+    text: str
+    starts_at: float | None
+    ends_at: float | None
+    vector: str  # as pgvector writes it: [0.1,0.2,...]
+
+
+@dataclass(frozen=True)
+class Passages:
+    """The passages of a record, in order."""
+
+    owner_id: int
+    model: str
+    dimensions: int
+    passages: tuple[Passage, ...]
+
+
+async def embed_passages(
+    text: str, tools: Tools, *, owner_id: int, time: Callable[[Span], Timed | None] | None = None
+) -> Passages:
+    """Cut a text into passages and embed each. `time` says when the words of a span are said."""
+    spans = passages(text, words=WORDS)
+    texts = [text[span.start : span.end] for span in spans]
+    embeddings = tools.models.embeddings
+    vectors = await embeddings.embed(texts, passages=True)
+    moments = [time(span) if time else None for span in spans]
+    return Passages(
+        owner_id,
+        embeddings.model,
+        embeddings.dimensions,
+        tuple(
+            Passage(
+                passage,
+                moment.start if moment else None,
+                moment.end if moment else None,
+                "[" + ",".join(f"{x:.6g}" for x in vector.tolist()) + "]",
+            )
+            for passage, moment, vector in zip(texts, moments, vectors, strict=True)
+        ),
+    )
+
+
+async def save_passages(
+    connection: AsyncConnection, results: Sequence[tuple[int, Passages]]
+) -> None:
+    """Store passages."""
+    await replace_rows(
+        connection,
+        "passages",
+        [record_id for record_id, _ in results],
+        ("record_id", "position", "owner_id", "text", "starts_at", "ends_at", "model",
+         "dimensions", "embedding"),
+        [
+            (record_id, position, r.owner_id, p.text, p.starts_at, p.ends_at, r.model,
+             r.dimensions, p.vector)
+            for record_id, r in results
+            for position, p in enumerate(r.passages)
+        ],
+    )  # fmt: skip
+
+
+def vectors_of_the_declared_size(connection: Connection, window: Window) -> Finding:
+    """Whether every vector has the length that its row declares and is no null vector."""
+    rows = connection.execute(
+        """
+        SELECT p.record_id, vector_dims(embedding) = dimensions AND l2_norm(embedding) > 0
+        FROM passages p JOIN records r ON r.id = p.record_id
+        WHERE r.line = %s AND r.recorded_at >= %s AND r.recorded_at < %s
+        """,
+        (window.line, window.start, window.end),
+    ).fetchall()
+    return Finding(
+        looked_at=len(rows),
+        bad=[record_id for record_id, good in rows if not good],
+        fault="Vectors are empty or of another length than declared: check the embeddings model.",
+    )

@@ -1,0 +1,99 @@
+"""Everything a step may use, opened together for one run."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from keepsake.bookmarks.tags import Tags
+from keepsake.clients.objects import ObjectStore
+from keepsake.database import Pool
+from keepsake.pipeline.limits import Places
+from keepsake.settings import Settings, load_settings
+from keepsake.worker_pool import Apart, open_apart
+from resources.database import DatabaseResource
+from resources.models import ModelsResource
+
+if TYPE_CHECKING:
+    from keepsake.clients.cobalt import Cobalt
+    from keepsake.clients.models import Models
+    from keepsake.web.client import Web
+
+
+class ObjectsResource(Protocol):
+    """A resource that gives an object store."""
+
+    def store(self) -> ObjectStore:
+        """The object store."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What is handed to every step.
+
+    `web` fetches what others name, `cobalt` finds media behind links, and `apart` runs what reads
+    either; `tags` are those of owners. `recordings` bounds how many recordings are on disk at once,
+    `audio` how many are worked on by the processor; `scratch` is a folder that vanishes with the
+    run.
+    """
+
+    settings: Settings
+    pool: Pool
+    objects: ObjectStore
+    models: "Models"
+    web: "Web"
+    cobalt: "Cobalt"
+    apart: Apart
+    tags: Tags
+    recordings: Places
+    audio: Places
+    scratch: Path
+
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[Path]:
+        """A folder of one's own, for the length of the block."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            yield Path(folder)
+
+    @asynccontextmanager
+    async def fetched(self, key: str) -> AsyncIterator[Path]:
+        """An object as a file, for the length of the block."""
+        async with self.folder() as folder:
+            path = folder / Path(key).name
+            await self.objects.get_file(key, path)
+            yield path
+
+
+@asynccontextmanager
+async def open_tools(
+    database: DatabaseResource, objects: ObjectsResource, models: ModelsResource
+) -> AsyncIterator[Tools]:
+    """Open everything for one run on the running event loop."""
+    from keepsake.clients.cobalt import open_cobalt
+    from keepsake.web.client import open_web
+
+    settings = load_settings()
+    with tempfile.TemporaryDirectory(prefix="keepsake-") as scratch:
+        async with (
+            database.open_pool() as pool,
+            models.open() as clients,
+            open_apart(settings) as apart,
+            open_web(settings, pool, apart) as web,
+            open_cobalt(settings, web) as cobalt,
+        ):
+            yield Tools(
+                settings=settings,
+                pool=pool,
+                objects=objects.store(),
+                models=clients,
+                web=web,
+                cobalt=cobalt,
+                apart=apart,
+                tags=Tags(pool),
+                recordings=Places(clients.transcription.gate.limit + settings.audio_concurrency),
+                audio=Places(settings.audio_concurrency),
+                scratch=Path(scratch),
+            )
