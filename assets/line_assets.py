@@ -24,6 +24,7 @@ from keepsake.pipeline.engine import OnPartition, run_line
 from keepsake.pipeline.ledger import StepState, Window, step_states
 from keepsake.pipeline.line import Line, Order, Report, Step, StepReport
 from keepsake.settings import ROLES, Endpoint, Settings, is_openai, load_settings
+from keepsake.steps.checks import Finding
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -33,22 +34,12 @@ OWNERS = ["team:keepsake"]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a content check found in a window: how many rows it looked at, and which are bad."""
-
-    looked_at: int
-    bad: Sequence[int]  # ids of their records
-    fault: str  # what is wrong with them, and what to look at; how to make them again is added
-
-
-@dataclass(frozen=True)
 class ContentCheck:
-    """A check of what a step has stored. `look` reads the database only, and counts what is bad."""
+    """A check of what a step has stored. `find` reads the database only, and counts what is bad."""
 
-    asset: str
     name: str
     description: str
-    look: Callable[[Connection, Window], Finding]
+    find: Callable[[Connection, Window], Finding]
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,8 @@ class StepAsset:
     description: str
     columns: Sequence[tuple[str, str, str]]  # name, SQL type, what it is
     objects: bool = False  # whether it stores objects as well
-    table: str | None = None  # where its rows stand, if not in one of its own name
+    table: str | None = None  # of its rows, if not one of the step's name
+    checks: Sequence[ContentCheck] = ()
 
     def spec(self, line: str, came_in: str) -> dg.AssetSpec:
         """Its spec. A step without needs is made from what came in."""
@@ -125,16 +117,15 @@ def line_multi_asset(
     *,
     came_in: str,
     assets: Sequence[StepAsset],
-    checks: Sequence[ContentCheck],
     partitions: dg.TimeWindowPartitionsDefinition,
 ) -> dg.AssetsDefinition:
     """The multi-asset of a line. `came_in` is the asset of its records."""
-    by_check = {(check.asset, check.name): check for check in checks}
+    checks = {(a.step.name, check.name): check for a in assets for check in a.checks}
 
     @dg.multi_asset(
         name=op_name(line),
         specs=[asset.spec(line.name, came_in) for asset in assets],
-        check_specs=[*_record_checks(line, partitions), *_content_checks(checks, partitions)],
+        check_specs=[*_record_checks(line, partitions), *_content_checks(assets, partitions)],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
@@ -149,7 +140,7 @@ def line_multi_asset(
         settings = load_settings()
         days = _partitions(line, context, partitions)
         order = _order(line, config, days, context, settings)
-        teller = _Teller(line, came_in, by_check, context)
+        teller = _Teller(line, came_in, checks, context)
         report = Report({})
         with _frozen_heap():
             if order.steps:
@@ -279,7 +270,11 @@ async def _carry(
     objects: Any,
     models: ModelsResource,
 ) -> Report:
-    async with open_tools(database, objects, models) as tools:
+    async with (
+        database.open_pool() as pool,
+        models.open() as clients,
+        open_tools(load_settings(), pool, objects.store(), clients) as tools,
+    ):
         return await run_line(
             line,
             order,
@@ -404,7 +399,7 @@ class _Teller:
         for key in sorted(self.context.selected_asset_check_keys):
             asset = key.asset_key.to_user_string()
             if check := self.checks.get((asset, key.name)):
-                yield _check_content(connection, partition, check)
+                yield _check_content(connection, partition, asset, check)
             else:
                 yield _check_records(partition, asset, _state(states, asset))
 
@@ -483,13 +478,17 @@ def _record_checks(
 
 
 def _content_checks(
-    checks: Sequence[ContentCheck], partitions: dg.TimeWindowPartitionsDefinition
+    assets: Sequence[StepAsset], partitions: dg.TimeWindowPartitionsDefinition
 ) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
-            check.name, asset=check.asset, description=check.description, partitions_def=partitions
+            check.name,
+            asset=asset.step.name,
+            description=check.description,
+            partitions_def=partitions,
         )
-        for check in checks
+        for asset in assets
+        for check in asset.checks
     ]
 
 
@@ -525,13 +524,13 @@ def _named(ids: Sequence[int], count: int) -> str:
 
 
 def _check_content(
-    connection: Connection, partition: _Partition, check: ContentCheck
+    connection: Connection, partition: _Partition, asset: str, check: ContentCheck
 ) -> dg.AssetCheckEvaluation:
-    finding = check.look(connection, partition.window)
+    finding = check.find(connection, partition.window)
     bad = sorted(set(finding.bad))
-    again = f"Materialise `{check.asset}` of this partition with `redo: true`."
+    again = f"Materialise `{asset}` of this partition with `redo: true`."
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(check.asset),
+        asset_key=dg.AssetKey(asset),
         check_name=check.name,
         partition=partition.key,
         passed=not bad,

@@ -68,7 +68,7 @@ def run() -> list[Figure]:
             Figure(f"the same {BOOKMARKS} again: job body", took["body_seconds"], "s", at_most=2),
         ]
         shelf.add(NEXT_DAY, range(BOOKMARKS, 2 * BOOKMARKS))
-        took, asked = shelf.run_day(NEXT_DAY, "pages", "bookmark_passages")
+        took, asked = shelf.run_day(NEXT_DAY, "pages", "bookmark_embeddings")
         return [*figures, _body(f"{BOOKMARKS} without summaries: job body", took, asked)]
 
 

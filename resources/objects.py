@@ -1,11 +1,20 @@
 """Object storage as a Dagster resource: a folder, or S3 through dagster-aws."""
 
 from pathlib import Path
+from typing import Protocol
 
 import dagster as dg
 
 from keepsake.clients.objects import FolderStore, ObjectStore
 from keepsake.settings import Settings
+
+
+class ObjectsResource(Protocol):
+    """A resource that gives an object store."""
+
+    def store(self) -> ObjectStore:
+        """The object store."""
+        ...
 
 
 class FolderObjectsResource(dg.ConfigurableResource):  # type: ignore[type-arg]

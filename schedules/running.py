@@ -6,7 +6,8 @@ import dagster as dg
 
 from assets.line_assets import partition_tag
 from assets.partitions import months
-from assets.running.line import RUNNING, running_job
+from assets.running.line import running_job
+from keepsake.running.line import RUNNING
 
 
 @dg.schedule(

@@ -1,7 +1,8 @@
 """The bookmarks line's sensor."""
 
-from assets.bookmarks.line import BOOKMARKS, bookmarks_job
+from assets.bookmarks.line import bookmarks_job
 from assets.partitions import days
+from keepsake.bookmarks.line import BOOKMARKS
 from sensors.line_sensor import line_sensor
 
 new_bookmarks = line_sensor(

@@ -1,7 +1,8 @@
 """The family line's sensor."""
 
-from assets.family.line import FAMILY, family_job
+from assets.family.line import family_job
 from assets.partitions import days
+from keepsake.family.line import FAMILY
 from sensors.line_sensor import line_sensor
 
 new_responses = line_sensor(

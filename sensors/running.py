@@ -1,7 +1,8 @@
 """The running line's sensor."""
 
 from assets.partitions import months
-from assets.running.line import RUNNING, running_job
+from assets.running.line import running_job
+from keepsake.running.line import RUNNING
 from sensors.line_sensor import line_sensor
 
 new_activities = line_sensor(

@@ -18,7 +18,7 @@ from keepsake.records.batches import finish_batch, start_batch
 from keepsake.records.deletion import delete_record
 from keepsake.settings.embedding_models import USE
 
-STEPS = ["passages", "podcasts", "quotes", "stories", "transcripts", "value_tags", "wisdom"]
+STEPS = ["embeddings", "podcasts", "quotes", "stories", "tags", "transcripts", "wisdom"]
 
 
 @pytest.fixture(autouse=True)
@@ -407,7 +407,7 @@ class TestAgain:
             (("retry", "--line", "family", "--step", "letters"), "family has no step 'letters'"),
             (("retry", "--line", "running", "--record", "{record}"), "is of the line family"),
             (("redo", "77", "stories"), "no record 77"),
-            (("redo", "{record}", "letters"), "has no step 'letters' (known: passages, "),
+            (("redo", "{record}", "letters"), "has no step 'letters' (known: embeddings, "),
         ],
     )
     def test_what_does_not_exist_is_refused_with_what_does(

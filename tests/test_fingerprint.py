@@ -59,7 +59,9 @@ def test_half_a_character_has_a_fingerprint() -> None:
 
 def test_another_process_finds_the_same() -> None:
     content = {"values": {"kindness", "humour", "courage"}, "text": "größer"}
-    program = f"from keepsake.fingerprint import fingerprint; print(fingerprint({content!r}))"
+    program = (
+        f"from keepsake.pipeline.fingerprint import fingerprint; print(fingerprint({content!r}))"
+    )
     found = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -77,7 +77,7 @@ def bookmark(db: Connection, tmp_path: Path) -> int:
     picture.write_bytes(PIXEL)
     db.execute("UPDATE ledger SET status = 'succeeded', output_fingerprint = 'x'"
                " WHERE step IN ('pages', 'summaries', 'media')")  # fmt: skip
-    db.execute("UPDATE ledger SET status = 'succeeded' WHERE step = 'bookmark_passages'")
+    db.execute("UPDATE ledger SET status = 'succeeded' WHERE step = 'bookmark_embeddings'")
     return record_id
 
 
@@ -116,7 +116,7 @@ def test_a_bookmark_as_text(bookmark: int, tmp_path: Path) -> None:
         f"Image, 0.0 MB: a.png\n  {tmp_path / 'home/objects/media/a.png'}",
         "Text, 2 words\nלחם צריך זמן.",
         "keywords: failed: the model is gone",
-        "bookmark_passages: nothing to make",
+        "bookmark_embeddings: nothing to make",
     ):
         assert text in shown
 
@@ -138,7 +138,7 @@ def test_the_whole_document_as_data(bookmark: int, tmp_path: Path) -> None:
     assert [(f["kind"], f["url"]) for f in shown["files"]][1] == ("image", str(picture))
     assert shown["files"][1]["link"] == picture.as_uri()
     assert {(u["step"], u["why"]) for u in shown["unmade"]} == {
-        ("keywords", "failed"), ("bookmark_passages", "nothing to make"),
+        ("keywords", "failed"), ("bookmark_embeddings", "nothing to make"),
     }  # fmt: skip
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.family.line import FAMILY
 from assets.line_assets import StepAsset
 from definitions import build_defs
 from keepsake.database import connect
 from keepsake.family import NewResponse, add_family, add_member, add_response
+from keepsake.family.line import FAMILY
 from keepsake.owners.owners import add_owner
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
@@ -34,11 +34,13 @@ from tests.doubles.server import serving
 from tests.pages import ROOT, blocks
 
 STEP_PAGE, LINE_PAGE = ROOT / "docs/adding-a-step.md", ROOT / "docs/adding-a-line.md"
-PEOPLE, LINE_OF_STEPS = blocks(STEP_PAGE, "python")
+PEOPLE, LINE_OF_STEPS, PEOPLE_ASSET = blocks(STEP_PAGE, "python")
 RECIPES = dict(
     zip(
         (
-            "keepsake.recipes",
+            "keepsake.recipes.recipe",
+            "keepsake.recipes.steps.ingredients",
+            "keepsake.recipes.line",
             "assets.recipes.ingredients",
             "assets.recipes.line",
             "sensors.recipes",
@@ -48,7 +50,11 @@ RECIPES = dict(
         strict=True,
     )
 )
-FILES = {"assets.family.people": PEOPLE, **RECIPES}
+FILES = {
+    "keepsake.family.steps.people": PEOPLE,
+    "assets.family.people": PEOPLE_ASSET,
+    **RECIPES,
+}
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
@@ -80,6 +86,10 @@ def module(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     """What a file of an example defines, once others can import it."""
     made = ModuleType(name)
     monkeypatch.setitem(sys.modules, name, made)
+    package, _, own_name = name.rpartition(".")
+    if package not in sys.modules:
+        monkeypatch.setitem(sys.modules, package, ModuleType(package))
+    monkeypatch.setattr(sys.modules[package], own_name, made, raising=False)
     exec(compile(source, name, "exec"), made.__dict__)
     return made.__dict__
 
@@ -114,8 +124,9 @@ async def test_a_step_of_one_file_and_one_migration(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     migrate(settings, STEP_PAGE)
-    step: StepAsset = module("assets.family.people", PEOPLE, monkeypatch)["PEOPLE"]
-    line = replace(FAMILY, steps=(*FAMILY.steps, step.step))
+    module("keepsake.family.steps.people", PEOPLE, monkeypatch)
+    asset: StepAsset = module("assets.family.people", PEOPLE_ASSET, monkeypatch)["PEOPLE"]
+    line = replace(FAMILY, steps=(*FAMILY.steps, asset.step))
     with connect(settings.database_url) as connection:
         family = add_family(connection, "The Marlows")
         add_member(connection, family, "Rose")
@@ -125,7 +136,11 @@ async def test_a_step_of_one_file_and_one_migration(
         models = ModelsResource.of(settings)
         day = Window(line.name, NOON - timedelta(hours=12), NOON + timedelta(hours=12))
         order = Order(day, ("transcripts", "people"), "a run", take="due")
-        async with open_tools(DatabaseResource(), objects, models) as tools:
+        async with (
+            DatabaseResource().open_pool() as pool,
+            models.open() as clients,
+            open_tools(load_settings(), pool, objects.store(), clients) as tools,
+        ):
             await run_line(line, order, tools, pool=tools.pool, models=models.names())
         people = connection.execute("SELECT record_id, name FROM people").fetchall()
         refused = connection.execute("SELECT step, offered, refused FROM refusals").fetchall()
@@ -134,7 +149,7 @@ async def test_a_step_of_one_file_and_one_migration(
 
 
 def test_the_step_extends_the_line_as_it_is() -> None:
-    names = re.findall(r"[A-Z_]{3,}", LINE_OF_STEPS.partition("STEP_ASSETS = ")[2])
+    names = re.findall(r"[A-Z_]{3,}", LINE_OF_STEPS.partition("    LINE,")[2])
     assert [n for n in names if n != "PEOPLE"] == [s.name.upper() for s in FAMILY.steps]
 
 

@@ -82,7 +82,7 @@ class Told:
                 allow_nonexistent_upstream_partitions=True
             ),
         )
-        for name in ("stories", "value_tags")
+        for name in ("stories", "tags")
     ],
     description=__doc__,
     partitions_def=weeks_of_use(),
@@ -126,7 +126,7 @@ def _families_without(connection: Connection, week: date) -> list[Told]:
         SELECT f.id, f.language,
                ARRAY(SELECT s.title FROM stories s JOIN responses r USING (record_id)
                      WHERE r.family_id = f.id ORDER BY s.record_id DESC LIMIT %(most)s),
-               ARRAY(SELECT value FROM value_tags t WHERE t.family_id = f.id
+               ARRAY(SELECT value FROM tags t WHERE t.family_id = f.id
                      GROUP BY value ORDER BY count(*) DESC LIMIT 8),
                ARRAY(SELECT question FROM interview_prompts p WHERE p.family_id = f.id
                      ORDER BY p.id DESC LIMIT %(most)s)

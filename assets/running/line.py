@@ -1,40 +1,15 @@
-"""The running line put together: its steps in order, its checks, its partitions, its asset."""
+"""The running line in Dagster: its steps as one multi-asset, over its partitions."""
 
 import dagster as dg
 
-from assets.line_assets import ContentCheck, line_multi_asset
+from assets.line_assets import line_multi_asset
 from assets.partitions import months
 from assets.running.activities import ACTIVITIES
-from assets.running.coaching_insights import COACHING_INSIGHTS, insights_grounded
-from assets.running.letters import LETTERS, letters_grounded, letters_plain
+from assets.running.coaching_insights import COACHING_INSIGHTS
+from assets.running.letters import LETTERS
 from assets.sources import came_in_asset
-from keepsake.pipeline.line import Line
-from keepsake.running.activity import LINE, load_activities
-
-STEP_ASSETS = (ACTIVITIES, LETTERS, COACHING_INSIGHTS)
-
-RUNNING = Line(LINE, tuple(asset.step for asset in STEP_ASSETS), load_activities)
-
-CONTENT_CHECKS = (
-    ContentCheck(
-        "letters",
-        "letters_plain",
-        "Every letter is plain text: no Markdown, no links.",
-        letters_plain,
-    ),
-    ContentCheck(
-        "letters",
-        "letters_grounded",
-        "Every number in a letter is one of the activity's facts.",
-        letters_grounded,
-    ),
-    ContentCheck(
-        "coaching_insights",
-        "insights_grounded",
-        "Every number in an insight is one of the activity's facts.",
-        insights_grounded,
-    ),
-)
+from keepsake.running.activity import LINE
+from keepsake.running.line import RUNNING
 
 activity_files = came_in_asset(
     "activity_files",
@@ -55,8 +30,7 @@ activity_files = came_in_asset(
 running = line_multi_asset(
     RUNNING,
     came_in="activity_files",
-    assets=STEP_ASSETS,
-    checks=CONTENT_CHECKS,
+    assets=(ACTIVITIES, LETTERS, COACHING_INSIGHTS),
     partitions=months(LINE),
 )
 

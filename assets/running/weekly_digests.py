@@ -17,8 +17,8 @@ from assets.partitions import weeks
 from assets.running.per_runner import DEPS, for_each_runner, periods_of, result
 from keepsake.running.activity import LINE
 from keepsake.running.weekly import make_digests
-from keepsake.steps.tools import ObjectsResource
 from resources.database import DatabaseResource
+from resources.objects import ObjectsResource
 
 COLUMNS = (
     ("owner_id", "bigint", "whose week it is"),

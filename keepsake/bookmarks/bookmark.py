@@ -201,7 +201,7 @@ def retitle(connection: Connection, record_id: int, title: str | None) -> None:
         connection.execute(
             "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*row), record_id)
         )
-        redo(connection, record_id, "summaries", "keywords", "bookmark_passages")
+        redo(connection, record_id, "summaries", "keywords", "bookmark_embeddings")
 
 
 def _record(new: NewBookmark) -> NewRecord:

@@ -82,7 +82,7 @@ def _remarks(answer: "Answer", name: str) -> list[str]:
     if answer.of_other_models:
         remarks.append(
             "Some records were embedded by another model and were searched by words only: "
-            "materialise `passages` and `bookmark_passages` to search them by meaning "
+            "materialise `embeddings` and `bookmark_embeddings` to search them by meaning "
             "(docs/settings.md)."
         )
     return remarks

@@ -22,7 +22,7 @@ LABELS = {
     "pages": "fetched and read",
     "summaries": "in two sentences",
     "keywords": "few, and her own first",
-    "bookmark_passages": "embedded for search",
+    "bookmark_embeddings": "embedded for search",
     "media": "video and audio",
 }
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LABELS = {  # short: the live table is to fit 80 columns
     "transcripts": "speech to text",
-    "passages": "embedded for search",
-    "value_tags": "what it is about",
+    "embeddings": "embedded for search",
+    "tags": "what it is about",
     "wisdom": "advice, and for whom",
     "stories": "title and summary",
     "quotes": "word for word",

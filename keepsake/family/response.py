@@ -172,7 +172,7 @@ def tag(connection: Connection, record_id: int, value: str) -> None:
             "DELETE FROM removed_tags WHERE record_id = %s AND tag = %s", (record_id, value)
         )
         connection.execute(
-            "INSERT INTO value_tags (record_id, family_id, value, source)"
+            "INSERT INTO tags (record_id, family_id, value, source)"
             " VALUES (%s, %s, %s, 'human')"
             " ON CONFLICT (record_id, value) DO UPDATE SET source = 'human'",
             (record_id, row[0], value),
@@ -193,7 +193,7 @@ def vocabulary(connection: Connection, family: Family) -> list[Value]:
     with connection.cursor(row_factory=class_row(Value)) as cursor:
         return cursor.execute(
             "SELECT v.value, count(t.record_id) AS records, v.by_tag FROM vocabulary v"
-            " LEFT JOIN value_tags t USING (family_id, value)"
+            " LEFT JOIN tags t USING (family_id, value)"
             " WHERE family_id = %s GROUP BY v.family_id, v.value ORDER BY v.value",
             (family.id,),
         ).fetchall()
@@ -230,7 +230,7 @@ def remove_value(connection: Connection, family: Family, value: str) -> int:
             known = ", ".join(each.value for each in vocabulary(connection, family)) or "none"
             raise InvalidInput(f"{family.name} has no value {value!r} (known: {known})")
         removed = connection.execute(
-            "DELETE FROM value_tags WHERE family_id = %s AND value = %s", (family.id, value)
+            "DELETE FROM tags WHERE family_id = %s AND value = %s", (family.id, value)
         ).rowcount
         connection.execute(
             "DELETE FROM vocabulary WHERE family_id = %s AND value = %s", (family.id, value)
@@ -254,7 +254,7 @@ def forget_unused(connection: Connection, record_id: int, values: Sequence[str])
     rows = connection.execute(
         """
         DELETE FROM vocabulary v WHERE family_id = %s AND value = ANY(%s) AND by_tag
-            AND NOT EXISTS (SELECT FROM value_tags t
+            AND NOT EXISTS (SELECT FROM tags t
                             WHERE t.family_id = v.family_id AND t.value = v.value)
         RETURNING value
         """,

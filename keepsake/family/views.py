@@ -171,9 +171,7 @@ def kept(connection: Connection, record_id: int) -> Kept:
             " FROM stories t WHERE record_id = %(id)s",
             {"id": record_id, "field": "title"},
         )
-        tags.execute(
-            "SELECT value, source FROM value_tags WHERE record_id = %s ORDER BY value", this
-        )
+        tags.execute("SELECT value, source FROM tags WHERE record_id = %s ORDER BY value", this)
         wisdom.execute(
             "SELECT advice, audience, life_area, support, starts_at FROM wisdom"
             " WHERE record_id = %s ORDER BY position",

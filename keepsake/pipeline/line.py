@@ -53,6 +53,7 @@ class Step:
     roles: tuple[str, ...] = ()
     essence: Callable[[Any], Any] = lambda result: result
     nothing: Callable[[Any], str | None] = _reason
+    formerly: str = ""  # its name when the fingerprints of its results were first computed
 
 
 @dataclass(frozen=True)

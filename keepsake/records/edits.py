@@ -21,7 +21,7 @@ from keepsake.settings import Settings
 
 # The steps of the family line that hold what is edited, or are made from it.
 TITLED = ("stories", "podcasts")
-WORDED = ("transcripts", "passages", "value_tags", "wisdom", "stories", "quotes", "podcasts")
+WORDED = ("transcripts", "embeddings", "tags", "wisdom", "stories", "quotes", "podcasts")
 
 
 @dataclass(frozen=True)

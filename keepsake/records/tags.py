@@ -64,7 +64,7 @@ def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[s
         return family.forget_unused(connection, record_id, found)
 
 
-_TABLES = {family.LINE: ("value_tags", "value"), bookmarks.LINE: ("keywords", "keyword")}
+_TABLES = {family.LINE: ("tags", "value"), bookmarks.LINE: ("keywords", "keyword")}
 
 
 def _locked(connection: Connection, record_id: int) -> str:

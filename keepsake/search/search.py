@@ -22,7 +22,7 @@ from keepsake.text.spans import passages
 CANDIDATES = 200  # passages each of the two searches contributes at most; a record may have many
 LETTERS = 10  # a shorter text is near to anything: "hi" has a cosine of 0.63 to "zzzzqqq"
 RANK_CONSTANT = 60  # of reciprocal rank fusion: how slowly a lower rank loses weight
-PASSAGE_STEPS = ["passages", "bookmark_passages"]  # that make what is searched by meaning
+PASSAGE_STEPS = ["embeddings", "bookmark_embeddings"]  # that make what is searched by meaning
 READ_AT_MOST = 100  # records without passages whose text one search reads, the newest
 CHARS_AT_MOST = 200_000  # of each of them
 SNIPPET_WORDS = 80

@@ -8,25 +8,13 @@ Vectors of different models never meet in one index or one search.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from assets.line_assets import Finding
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.pipeline.ledger import Window
+from keepsake.steps.checks import Finding
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import Span, Timed, passages
 
 WORDS = 80
-
-COLUMNS = (
-    ("record_id", "bigint", "the record"),
-    ("position", "integer", "order in the record, from 0"),
-    ("owner_id", "bigint", "whose it is: every search asks for one owner"),
-    ("text", "text", "the passage"),
-    ("starts_at", "real", "seconds into the recording"),
-    ("ends_at", "real", "seconds into the recording"),
-    ("model", "text", "the embeddings model"),
-    ("dimensions", "integer", "length of the vector"),
-    ("embedding", "halfvec", "the vector"),
-)
 
 
 @dataclass(frozen=True)

@@ -5,29 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from keepsake.bookmarks.tags import Tags
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool
 from keepsake.pipeline.limits import Places
-from keepsake.settings import Settings, load_settings
+from keepsake.settings import Settings
 from keepsake.worker_pool import Apart, open_apart
-from resources.database import DatabaseResource
-from resources.models import ModelsResource
 
 if TYPE_CHECKING:
     from keepsake.clients.cobalt import Cobalt
     from keepsake.clients.models import Models
     from keepsake.web.client import Web
-
-
-class ObjectsResource(Protocol):
-    """A resource that gives an object store."""
-
-    def store(self) -> ObjectStore:
-        """The object store."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -69,17 +59,14 @@ class Tools:
 
 @asynccontextmanager
 async def open_tools(
-    database: DatabaseResource, objects: ObjectsResource, models: ModelsResource
+    settings: Settings, pool: Pool, objects: ObjectStore, models: "Models"
 ) -> AsyncIterator[Tools]:
-    """Open everything for one run on the running event loop."""
+    """Open the rest of what steps use, for one run on the running event loop."""
     from keepsake.clients.cobalt import open_cobalt
     from keepsake.web.client import open_web
 
-    settings = load_settings()
     with tempfile.TemporaryDirectory(prefix="keepsake-") as scratch:
         async with (
-            database.open_pool() as pool,
-            models.open() as clients,
             open_apart(settings) as apart,
             open_web(settings, pool, apart) as web,
             open_cobalt(settings, web) as cobalt,
@@ -87,13 +74,13 @@ async def open_tools(
             yield Tools(
                 settings=settings,
                 pool=pool,
-                objects=objects.store(),
-                models=clients,
+                objects=objects,
+                models=models,
                 web=web,
                 cobalt=cobalt,
                 apart=apart,
                 tags=Tags(pool),
-                recordings=Places(clients.transcription.gate.limit + settings.audio_concurrency),
+                recordings=Places(models.transcription.gate.limit + settings.audio_concurrency),
                 audio=Places(settings.audio_concurrency),
                 scratch=Path(scratch),
             )

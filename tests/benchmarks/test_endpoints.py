@@ -33,7 +33,7 @@ def test_every_step_takes_what_the_simulated_models_answer(
             assert {step: done.made for step, done in report.steps.items()} == dict.fromkeys(
                 report.steps, len(ids)
             )
-            for table in ("passages", "value_tags", "wisdom", "stories", "quotes", "podcasts"):
+            for table in ("passages", "tags", "wisdom", "stories", "quotes", "podcasts"):
                 assert [bool(house.of(table, record_id)) for record_id in ids] == [True, True]
         counts = endpoints.get("/stats").json()
         assert counts["chat"]["calls"] == 4 * len(ids)

@@ -16,8 +16,8 @@ from psycopg.rows import dict_row
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from assets.bookmarks.line import BOOKMARKS
 from keepsake.bookmarks import NewBookmark, add_bookmark
+from keepsake.bookmarks.line import BOOKMARKS
 from keepsake.database import connect
 from keepsake.owners.owners import Owner, add_owner
 from keepsake.pipeline.engine import run_line
@@ -59,7 +59,11 @@ class Shelf:
         models = ModelsResource.of(self.settings)
         asked = Order(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
         objects: Any = objects_resource(self.settings)
-        async with open_tools(DatabaseResource(), objects, models) as tools:
+        async with (
+            DatabaseResource().open_pool() as pool,
+            models.open() as clients,
+            open_tools(load_settings(), pool, objects.store(), clients) as tools,
+        ):
             return await run_line(BOOKMARKS, asked, tools, pool=tools.pool, models=models.names())
 
     @contextmanager

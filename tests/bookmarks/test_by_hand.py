@@ -42,7 +42,7 @@ async def test_a_title_by_hand_makes_what_is_made_with_it_again_and_fetches_noth
         assert edit_title(db, record_id, "On patience")
     report = await shelf.run(take="due")
     made = {step for step, of in report.steps.items() if of.made}
-    assert made == {"summaries", "keywords", "bookmark_passages"}
+    assert made == {"summaries", "keywords", "bookmark_embeddings"}
     assert site.asked_for("/bread") == 1
     with connect(shelf.url) as db:
         assert kept_bookmark(db, record_id).title == "On patience"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from assets.bookmarks.keywords import few_keywords
+from keepsake.bookmarks.steps.keywords import few_keywords
 from keepsake.bookmarks.views import Keyword, kept_bookmark
 from keepsake.database import connect
 from keepsake.pipeline import writer

@@ -10,7 +10,7 @@ import pytest
 from mutagen.id3 import APIC, ID3
 from starlette.responses import HTMLResponse, Response
 
-from assets.bookmarks.media import media_whole
+from keepsake.bookmarks.steps.media import media_whole
 from keepsake.clients.cobalt import LATER
 from keepsake.database import connect
 from keepsake.errors import PermanentError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from assets.bookmarks import pages
+from keepsake.bookmarks.steps import pages
 
 from .shelf import BREAD, Pages, Shelf, article
 

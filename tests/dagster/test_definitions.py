@@ -14,7 +14,7 @@ from definitions import build_defs, defs
 ROOT = Path(__file__).parents[2]
 RECORDS = "every_record_succeeded"
 CAME_IN = {"responses", "bookmarks", "activity_files"}  # what Dagster only observes
-BOOKMARKS = {"bookmarks", "pages", "summaries", "keywords", "bookmark_passages", "media"}
+BOOKMARKS = {"bookmarks", "pages", "summaries", "keywords", "bookmark_embeddings", "media"}
 RUNNING = {
     "activity_files",
     "activities",
@@ -39,18 +39,18 @@ def test_what_is_made_of_what(assets: dict[str, Any]) -> None:
     } == {
         "responses": [],
         "transcripts": ["responses"],
-        "passages": ["transcripts"],
-        "value_tags": ["transcripts"],
+        "embeddings": ["transcripts"],
+        "tags": ["transcripts"],
         "wisdom": ["transcripts"],
         "stories": ["transcripts"],
         "quotes": ["transcripts"],
         "podcasts": ["stories", "transcripts"],
-        "interview_prompts": ["stories", "value_tags"],
+        "interview_prompts": ["stories", "tags"],
         "bookmarks": [],
         "pages": ["bookmarks"],
         "summaries": ["pages"],
         "keywords": ["pages"],
-        "bookmark_passages": ["pages"],
+        "bookmark_embeddings": ["pages"],
         "media": ["bookmarks"],
         "activity_files": [],
         "activities": ["activity_files"],
@@ -65,10 +65,10 @@ def test_what_is_checked() -> None:
     checks = defs.resolve_asset_graph().asset_check_keys
     assert {(key.asset_key.to_user_string(), key.name) for key in checks} == {
         ("transcripts", RECORDS),
-        ("passages", RECORDS),
-        ("passages", "vectors_of_the_declared_size"),
-        ("value_tags", RECORDS),
-        ("value_tags", "tags_in_the_vocabulary"),
+        ("embeddings", RECORDS),
+        ("embeddings", "vectors_of_the_declared_size"),
+        ("tags", RECORDS),
+        ("tags", "tags_in_the_vocabulary"),
         ("wisdom", RECORDS),
         ("stories", RECORDS),
         ("quotes", RECORDS),
@@ -79,8 +79,8 @@ def test_what_is_checked() -> None:
         ("summaries", RECORDS),
         ("keywords", RECORDS),
         ("keywords", "few_keywords"),
-        ("bookmark_passages", RECORDS),
-        ("bookmark_passages", "vectors_of_the_declared_size"),
+        ("bookmark_embeddings", RECORDS),
+        ("bookmark_embeddings", "vectors_of_the_declared_size"),
         ("media", RECORDS),
         ("media", "media_whole"),
         ("activities", RECORDS),

@@ -86,10 +86,10 @@ def test_a_range_of_days_is_one_run(location: Location) -> None:
     for ago in range(4):
         add(location.house, f"{TEXT} {ago}", recorded_at=NOON - timedelta(days=ago))
     tags = {FIRST: "2026-05-02", LAST: "2026-05-04"}
-    result = location.run("transcripts", "value_tags", day=None, tags=tags)
+    result = location.run("transcripts", "tags", day=None, tags=tags)
     assert result.success
-    assert location.days("value_tags") == {"2026-05-02", "2026-05-03", "2026-05-04"}
-    assert len(location.house.rows("SELECT record_id FROM value_tags")) == 3
+    assert location.days("tags") == {"2026-05-02", "2026-05-03", "2026-05-04"}
+    assert len(location.house.rows("SELECT record_id FROM tags")) == 3
 
 
 def by_day(result: dg.ExecuteInProcessResult, step: str, name: str) -> dict[str | None, Any]:
@@ -219,10 +219,10 @@ def test_a_day_without_records_is_materialised_with_none(location: Location) -> 
 
 def test_redo_makes_anew_what_is_up_to_date(location: Location, teller: Storyteller) -> None:
     add(location.house)
-    location.run("transcripts", "value_tags")
+    location.run("transcripts", "tags")
     teller.will("Values", {"values": ["hope"]})
-    assert metadata(location.run("value_tags", redo=True))["value_tags"]["made"] == 1
-    assert location.house.rows("SELECT value FROM value_tags") == [{"value": "hope"}]
+    assert metadata(location.run("tags", redo=True))["tags"]["made"] == 1
+    assert location.house.rows("SELECT value FROM tags") == [{"value": "hope"}]
 
 
 def test_a_run_that_a_sensor_asked_for_stays_within_its_bound(location: Location) -> None:
@@ -244,11 +244,11 @@ def test_what_waits_outside_a_run_is_woken_unless_a_schedule_has_it(
     house = house_with(STEPS_ON_SCHEDULE="podcasts")
     location = Location(house, instance)
     record_id = add(house)
-    location.run("passages")  # waits for the transcript
-    assert house.ledger(record_id)["passages"]["due_at"] is None
+    location.run("embeddings")  # waits for the transcript
+    assert house.ledger(record_id)["embeddings"]["due_at"] is None
     location.run("transcripts")
     ledger = house.ledger(record_id)
-    assert ledger["passages"]["due_at"] is not None
+    assert ledger["embeddings"]["due_at"] is not None
     assert ledger["podcasts"]["due_at"] is None
 
 
@@ -350,10 +350,10 @@ def test_a_dead_endpoint_fails_the_run_and_leaves_what_it_has_no_part_in(
     teller.next(*[error(401)] * 4)
     result = location.run()
     assert not result.success
-    assert set(metadata(result)) == {"transcripts", "passages"}
+    assert set(metadata(result)) == {"transcripts", "embeddings"}
     assert "chat endpoint refuses our key: check CHAT_API_KEY" in location.log(result)
     ledger = location.house.ledger(record_id)
-    for step in ("value_tags", "wisdom", "stories", "quotes"):
+    for step in ("tags", "wisdom", "stories", "quotes"):
         assert (ledger[step]["status"], ledger[step]["attempts"]) == ("pending", 0)
         assert ledger[step]["due_at"] is not None
     assert ledger["podcasts"]["status"] == "pending"
@@ -367,7 +367,7 @@ def test_a_dead_endpoint_hides_no_day_of_a_range_that_went_well(
     teller.next(*[error(401)] * 8)
     result = location.run(day=None, tags={FIRST: "2026-05-03", LAST: "2026-05-04"})
     assert not result.success
-    assert location.days("passages") == {"2026-05-03", "2026-05-04"}
+    assert location.days("embeddings") == {"2026-05-03", "2026-05-04"}
     assert location.days("stories") == set()
 
 
@@ -380,7 +380,7 @@ def test_once_it_is_mended_only_what_is_missing_is_made(
     before = len(teller.seen)
     story = metadata(location.run())
     assert set(story) == set(STEPS)
-    assert (story["transcripts"]["made"], story["passages"]["made"]) == (0, 0)
+    assert (story["transcripts"]["made"], story["embeddings"]["made"]) == (0, 0)
     assert len(teller.seen) - before == 4
 
 
@@ -415,7 +415,7 @@ def test_a_record_that_failed_is_named_with_how_to_recover(
     [
         ("quotes", "quotes_verbatim", "UPDATE quotes SET text = 'Words that nobody said'"),
         ("podcasts", "episodes_audible", "UPDATE podcasts SET loudness = -60"),
-        ("passages", "vectors_of_the_declared_size",
+        ("embeddings", "vectors_of_the_declared_size",
          "UPDATE passages SET embedding = array_fill(0, ARRAY[dimensions])::halfvec"),
     ],
 )  # fmt: skip

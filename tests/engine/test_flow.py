@@ -330,10 +330,6 @@ async def test_every_failure_is_logged_with_its_reason_up_to_a_number(
     await world.run("hear")
     ours = [r for r in caplog.records if r.name == "keepsake.pipeline.engine"]
     warned = [(r.levelname, r.getMessage()) for r in ours]
-        (r.levelname, r.getMessage())
-        for r in caplog.records
-        if r.name == "keepsake.pipeline.engine"
-    ]
     assert [level for level, _ in warned] == ["WARNING"] * 3
     lines = [line for _, line in warned]
     one = r"hear of record (\d+) failed: PermanentError: the file is no audio"

@@ -18,10 +18,10 @@ from psycopg.rows import dict_row
 from starlette.requests import Request
 from starlette.responses import Response
 
-from assets.family.line import FAMILY
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.family import Family, NewResponse, add_family, add_member, add_response
+from keepsake.family.line import FAMILY
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Order, Report
@@ -57,7 +57,11 @@ class House:
         models = ModelsResource.of(self.settings)
         asked = Order(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
         objects: Any = objects_resource(self.settings)
-        async with open_tools(DatabaseResource(), objects, models) as tools:
+        async with (
+            DatabaseResource().open_pool() as pool,
+            models.open() as clients,
+            open_tools(load_settings(), pool, objects.store(), clients) as tools,
+        ):
             return await run_line(FAMILY, asked, tools, pool=tools.pool, models=models.names())
 
     @contextmanager

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from assets.family.line import FAMILY
 from keepsake.database import connect
 from keepsake.errors import InvalidInput
 from keepsake.family import days_with_stories_without_podcast
+from keepsake.family.line import FAMILY
 from keepsake.family.views import kept
 from keepsake.records.edits import TITLED, WORDED, edit_title, edit_transcript, edits
 from tests.doubles.openai_api import OpenAI

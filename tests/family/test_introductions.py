@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.family.introductions import INTRODUCTIONS
+from keepsake.family.steps.introductions import INTRODUCTIONS
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
 

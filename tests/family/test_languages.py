@@ -92,7 +92,7 @@ def test_quotes_are_word_for_word(told: Told, code: str) -> None:
 
 @each
 def test_tags_are_of_the_vocabulary(told: Told, code: str) -> None:
-    tags = told.house.of("value_tags", told.records[code])
+    tags = told.house.of("tags", told.records[code])
     assert tags
     assert {tag["value"] for tag in tags} <= set(DEFAULT_VALUES)
 

@@ -4,7 +4,7 @@ import pytest
 
 from .house import House
 
-EMPTY = ("value_tags", "wisdom", "stories", "quotes", "podcasts")
+EMPTY = ("tags", "wisdom", "stories", "quotes", "podcasts")
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ async def test_a_word_or_three_make_nothing_and_fail_nothing(
     ledger = house.ledger(record_id)
     assert {row["status"] for row in ledger.values()} == {"succeeded"}
     assert {step: ledger[step]["nothing_reason"] for step in EMPTY} == {
-        "value_tags": f"{words}, a value needs 5",
+        "tags": f"{words}, a value needs 5",
         "wisdom": f"{words}, advice needs 5",
         "stories": f"{words}, a story needs 8",
         "quotes": f"{words}, a quote needs 4",
@@ -49,5 +49,5 @@ async def test_it_can_be_found_all_the_same(house: House) -> None:
 
 async def test_no_model_is_asked_about_it(house: House) -> None:
     await house.add(text="hi")
-    report = await house.run("transcripts", "value_tags", "wisdom", "stories", "quotes")
+    report = await house.run("transcripts", "tags", "wisdom", "stories", "quotes")
     assert sum(step.usage.calls for step in report.steps.values()) == 0

@@ -45,11 +45,11 @@ def test_a_passage_says_which_model_embedded_it(told: Told) -> None:
 async def test_a_long_text_is_cut_into_passages_of_about_80_words(house: House) -> None:
     text = " ".join(f"On day {day} we baked bread and sang a song together." for day in range(90))
     record_id = await house.add(text=text)
-    await house.run("transcripts", "passages")
+    await house.run("transcripts", "embeddings")
     passages = [row["text"] for row in house.of("passages", record_id)]
     assert " ".join(passages) == text
     assert all(80 <= word_count(passage) <= 90 for passage in passages[:-1])
-    assert house.ledger(record_id)["passages"]["calls"] == 1  # in one batch
+    assert house.ledger(record_id)["embeddings"]["calls"] == 1  # in one batch
 
 
 async def test_what_means_the_same_is_near(house: House) -> None:
@@ -60,7 +60,7 @@ async def test_what_means_the_same_is_near(house: House) -> None:
         "He bought a red car and drove to work.",
     ):
         await house.add(text=text)
-    await house.run("transcripts", "passages")
+    await house.run("transcripts", "embeddings")
     nearest = house.rows(
         "SELECT text FROM passages ORDER BY embedding <=>"
         " (SELECT embedding FROM passages WHERE text LIKE '%%scared%%') LIMIT 2 OFFSET 1"
@@ -72,15 +72,15 @@ async def test_another_model_takes_the_place_of_the_first(
     house: House, serve: Callable[[Double], str]
 ) -> None:
     record_id = await house.add(text="We baked bread.")
-    await house.run("transcripts", "passages")
+    await house.run("transcripts", "embeddings")
     with house.under(
         EMBEDDINGS_BASE_URL=serve(OpenAI()),
         EMBEDDINGS_MODEL="some-model",
         EMBEDDINGS_API_KEY="k-test",
         EMBEDDINGS_DIMENSIONS="4",
     ) as changed:
-        report = await changed.run("transcripts", "passages")
-    assert (report.steps["transcripts"].up_to_date, report.steps["passages"].made) == (1, 1)
+        report = await changed.run("transcripts", "embeddings")
+    assert (report.steps["transcripts"].up_to_date, report.steps["embeddings"].made) == (1, 1)
     [passage] = house.of("passages", record_id)
     assert (passage["model"], passage["dimensions"]) == ("some-model", 4)
 
@@ -95,15 +95,15 @@ async def test_an_endpoint_with_vectors_of_another_length_is_stopped_not_the_rec
         EMBEDDINGS_DIMENSIONS="8",
     ) as changed:
         record_id = await changed.add(text="We baked bread.")
-        await changed.run("transcripts", "passages")
-    row = house.ledger(record_id)["passages"]
+        await changed.run("transcripts", "embeddings")
+    row = house.ledger(record_id)["embeddings"]
     assert (row["status"], row["attempts"]) == ("pending", 0)
     assert "vectors of 4 numbers, not 8: set EMBEDDINGS_DIMENSIONS" in row["error_message"]
 
 
 async def test_the_check_finds_a_vector_that_is_no_vector(house: House) -> None:
     record_id = await house.add(text="We baked bread.")
-    await house.run("transcripts", "passages")
+    await house.run("transcripts", "embeddings")
     with connect(house.url) as db:
         finding = vectors_of_the_declared_size(db, DAY)
         assert (finding.looked_at, list(finding.bad)) == (1, [])

@@ -13,10 +13,10 @@ import pytest
 from mutagen import id3
 from starlette.responses import Response
 
-from assets.family.podcasts import LOUDNESS, LOUDNESS_TOLERANCE, episodes_audible
 from keepsake.audio.loudness import measure
 from keepsake.audio.media import probe
 from keepsake.database import connect
+from keepsake.family.steps.podcasts import LOUDNESS, LOUDNESS_TOLERANCE, episodes_audible
 from keepsake.text.spans import text_key
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
@@ -245,11 +245,11 @@ def full_disk(house: House) -> Iterator[None]:
 @pytest.mark.usefixtures("full_disk")
 async def test_a_full_disk_fails_what_needs_room_and_nothing_else(house: House) -> None:
     record_id = await house.add(text=f"{TEXT} " * 12)
-    await house.run("transcripts", "passages", "stories", "podcasts")
+    await house.run("transcripts", "embeddings", "stories", "podcasts")
     kind, message = house.error(record_id, "podcasts")
     assert (kind, "the disk is full: no room for " in message) == ("RetryableError", True)
     ledger = house.ledger(record_id)
-    assert {ledger[step]["status"] for step in ("transcripts", "passages", "stories")} == {
+    assert {ledger[step]["status"] for step in ("transcripts", "embeddings", "stories")} == {
         "succeeded"
     }
     assert house.of("podcasts", record_id) == []

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from assets.family.quotes import MOST, quotes_verbatim
 from keepsake.clients.models import open_models
 from keepsake.database import connect
+from keepsake.family.steps.quotes import MOST, quotes_verbatim
 from keepsake.text.spans import text_key, word_count
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double

@@ -16,7 +16,7 @@ TEXT = "I was afraid in the dark, so I sang every song I knew, and I kept walkin
 
 
 def tags(house: House, record_id: int) -> dict[str, str]:
-    return {row["value"]: row["source"] for row in house.of("value_tags", record_id)}
+    return {row["value"]: row["source"] for row in house.of("tags", record_id)}
 
 
 def values(house: House) -> set[str]:
@@ -50,14 +50,14 @@ async def test_no_model_puts_back_what_was_taken_off(
 ) -> None:
     teller.will("Values", {"values": ["hope", "courage"]})
     record_id = await weak_house.add(text=TEXT)
-    await weak_house.run("transcripts", "value_tags")
+    await weak_house.run("transcripts", "tags")
     with connect(weak_house.url) as db:
         untag(db, record_id, ["hope"])
-    await weak_house.run("value_tags", redo=True)
+    await weak_house.run("tags", redo=True)
     assert tags(weak_house, record_id) == {"courage": "ai"}
     with connect(weak_house.url) as db:
         tag(db, record_id, "hope")  # a person may
-    await weak_house.run("value_tags", redo=True)
+    await weak_house.run("tags", redo=True)
     assert tags(weak_house, record_id) == {"courage": "ai", "hope": "human"}
 
 
@@ -69,7 +69,7 @@ async def test_a_tag_taken_off_while_a_run_chooses_it_stays_off(
     with connect(weak_house.url) as db:
         tag(db, record_id, "hope")
     teller.meanwhile["Values"] = lambda: take_off(weak_house, record_id, "hope")
-    await weak_house.run("transcripts", "value_tags")
+    await weak_house.run("transcripts", "tags")
     assert tags(weak_house, record_id) == {}
 
 
@@ -82,7 +82,7 @@ async def test_a_run_that_stores_tags_waits_for_who_takes_them_off(
         tag(db, record_id, "hope")
         with db.transaction():
             untag(db, record_id, ["hope"])
-            run = asyncio.create_task(weak_house.run("transcripts", "value_tags"))
+            run = asyncio.create_task(weak_house.run("transcripts", "tags"))
             await asyncio.to_thread(wait_for_waiting, weak_house)
         await run
     assert tags(weak_house, record_id) == {}

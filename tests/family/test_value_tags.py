@@ -2,9 +2,9 @@
 
 import pytest
 
-from assets.family.value_tags import MOST, tags_in_the_vocabulary
 from keepsake.database import connect
 from keepsake.family import DEFAULT_VALUES, tag
+from keepsake.family.steps.tags import MOST, tags_in_the_vocabulary
 
 from .conftest import Told
 from .house import DAY, House, Storyteller
@@ -14,13 +14,13 @@ TEXT = "I was afraid in the dark, so I sang every song I knew, and I kept walkin
 
 async def tags(house: House, record_id: int) -> dict[str, str]:
     """Value and source of each tag, after a run."""
-    await house.run("transcripts", "value_tags", redo=True)
-    return {row["value"]: row["source"] for row in house.of("value_tags", record_id)}
+    await house.run("transcripts", "tags", redo=True)
+    return {row["value"]: row["source"] for row in house.of("tags", record_id)}
 
 
 def test_the_embedded_model_stays_within_the_vocabulary(told: Told) -> None:
     for record_id in (told.spoken, told.written):
-        values = [row["value"] for row in told.house.of("value_tags", record_id)]
+        values = [row["value"] for row in told.house.of("tags", record_id)]
         assert 1 <= len(values) <= MOST
         assert set(values) <= set(DEFAULT_VALUES)
 
@@ -51,7 +51,7 @@ async def test_what_is_near_to_no_value_is_refused_and_counted(
     record_id = await weak_house.add(text=TEXT)
     assert await tags(weak_house, record_id) == {"hope": "ai"}
     [refusals] = weak_house.of("refusals", record_id)
-    assert (refusals["step"], refusals["offered"], refusals["refused"]) == ("value_tags", 4, 3)
+    assert (refusals["step"], refusals["offered"], refusals["refused"]) == ("tags", 4, 3)
     assert weak_house.rows("SELECT count(*) FROM vocabulary")[0]["count"] == len(DEFAULT_VALUES)
 
 
@@ -99,23 +99,23 @@ async def test_a_model_that_answers_nonsense_twice_fails_that_step_of_that_recor
 ) -> None:
     teller.will("Values", answer, answer, {"values": ["hope"]})
     newer = await weak_house.add(text=TEXT)
-    await weak_house.run("transcripts", "value_tags")
-    kind, message = weak_house.error(newer, "value_tags")
+    await weak_house.run("transcripts", "tags")
+    kind, message = weak_house.error(newer, "tags")
     assert kind == "UnfitAnswer"
     assert message.startswith("answer did not fit the schema after one repair: ")
     assert len(teller.prompts) == 2
     assert "could not be used" in teller.prompts[1]
     other = await weak_house.add(text="We baked bread every Saturday.")
-    await weak_house.run("transcripts", "value_tags", take="due")
-    assert weak_house.of("value_tags", other)
-    assert weak_house.ledger(newer)["value_tags"]["status"] == "failed"
+    await weak_house.run("transcripts", "tags", take="due")
+    assert weak_house.of("tags", other)
+    assert weak_house.ledger(newer)["tags"]["status"] == "failed"
 
 
 async def test_an_answer_that_is_repaired_counts(weak_house: House, teller: Storyteller) -> None:
     teller.will("Values", "<think>{hope?}</think> hope", '```json\n{"values": ["hope"]}\n```')
     record_id = await weak_house.add(text=TEXT)
     assert await tags(weak_house, record_id) == {"hope": "ai"}
-    assert weak_house.ledger(record_id)["value_tags"]["calls"] == 2
+    assert weak_house.ledger(record_id)["tags"]["calls"] == 2
 
 
 async def test_the_check_finds_a_tag_outside_the_vocabulary(
@@ -123,9 +123,9 @@ async def test_the_check_finds_a_tag_outside_the_vocabulary(
 ) -> None:
     teller.will("Values", {"values": ["hope"]})
     record_id = await weak_house.add(text=TEXT)
-    await weak_house.run("transcripts", "value_tags")
+    await weak_house.run("transcripts", "tags")
     with connect(weak_house.url) as db:
         assert tags_in_the_vocabulary(db, DAY).looked_at == 1
         db.execute("SET session_replication_role = replica")  # past the foreign key
-        db.execute("UPDATE value_tags SET value = 'gluttony'")
+        db.execute("UPDATE tags SET value = 'gluttony'")
         assert list(tags_in_the_vocabulary(db, DAY).bad) == [record_id]

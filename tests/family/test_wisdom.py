@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from assets.family.advice import advises
-from assets.family.wisdom import AUDIENCES, LIFE_AREAS, MOST
+from keepsake.family.steps.advice import advises
+from keepsake.family.steps.wisdom import AUDIENCES, LIFE_AREAS, MOST
 
 from .conftest import Told
 from .house import House, Storyteller

@@ -15,7 +15,6 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from assets.running.line import RUNNING
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.owners.owners import Owner, add_owner
@@ -23,7 +22,8 @@ from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Order, Report
 from keepsake.running.imports import AddedActivity, Imported, add_activity, import_activities
-from keepsake.settings import Settings
+from keepsake.running.line import RUNNING
+from keepsake.settings import Settings, load_settings
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -70,7 +70,11 @@ class Journal:
         objects: Any = objects_resource(self.settings)
 
         async def carry() -> Report:
-            async with open_tools(DatabaseResource(), objects, models) as tools:
+            async with (
+                DatabaseResource().open_pool() as pool,
+                models.open() as clients,
+                open_tools(load_settings(), pool, objects.store(), clients) as tools,
+            ):
                 return await run_line(RUNNING, asked, tools, pool=tools.pool, models=models.names())
 
         return asyncio.run(carry())

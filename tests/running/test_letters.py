@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from assets.running.coaching_insights import NO_HEART_RATE, insights_grounded
-from assets.running.letters import letters_grounded, letters_plain, opening
-from assets.running.prompts import is_plain, plain_text
 from keepsake.database import connect
 from keepsake.owners.tiers import set_tier
+from keepsake.running.steps.coaching_insights import NO_HEART_RATE, insights_grounded
+from keepsake.running.steps.letters import letters_grounded, letters_plain, opening
+from keepsake.running.steps.prompts import is_plain, plain_text
 from keepsake.running.views import kept_activity
 from keepsake.running.wording import Fact
 from tests.family.house import Storyteller

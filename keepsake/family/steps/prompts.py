@@ -3,8 +3,8 @@
 How any line fences words, and what a weak model may answer with, is in `keepsake/steps/prompts.py`.
 """
 
-from assets.family.transcripts import Transcript
 from keepsake.family import Response
+from keepsake.family.steps.transcripts import Transcript
 from keepsake.steps.prompts import fenced
 from keepsake.steps.tools import Tools
 from keepsake.text.caveats import trusted

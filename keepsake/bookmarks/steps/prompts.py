@@ -3,8 +3,8 @@
 How any line fences words, and what a weak model may answer with, is in `keepsake/steps/prompts.py`.
 """
 
-from assets.bookmarks.pages import KeptPage
 from keepsake.bookmarks import Bookmark
+from keepsake.bookmarks.steps.pages import KeptPage
 from keepsake.steps.prompts import fenced
 
 RULES = (

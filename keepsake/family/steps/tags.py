@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from assets.family.prompts import RULES, portions, told, too_short
-from assets.family.transcripts import Transcript
-from assets.line_assets import Finding, StepAsset
 from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.family import Response
+from keepsake.family.steps.prompts import RULES, portions, told, too_short
+from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Step
+from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import likeness, nearest, one_of
 from keepsake.steps.refusals import save_refusals
 from keepsake.steps.tools import Tools
@@ -100,12 +100,12 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, ValueTa
     """Store the model's tags beside those that people set, without those they took off."""
     await hold_records(connection, [record_id for record_id, _ in results])
     await connection.execute(
-        "DELETE FROM value_tags WHERE source = 'ai' AND record_id = ANY(%s)",
+        "DELETE FROM tags WHERE source = 'ai' AND record_id = ANY(%s)",
         ([record_id for record_id, _ in results],),
     )
     # A value may have left the vocabulary since it was chosen: then the tag goes with it.
     await connection.cursor().executemany(
-        "INSERT INTO value_tags (record_id, family_id, value, source)"
+        "INSERT INTO tags (record_id, family_id, value, source)"
         " SELECT %(record)s, family_id, value, 'ai' FROM vocabulary"
         " WHERE family_id = %(family)s AND value = %(value)s AND NOT EXISTS ("
         "SELECT FROM removed_tags WHERE record_id = %(record)s AND tag = %(value)s)"
@@ -117,7 +117,7 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, ValueTa
         ],
     )
     await save_refusals(
-        connection, "value_tags", [(record_id, r.offered, r.refused) for record_id, r in results]
+        connection, "tags", [(record_id, r.offered, r.refused) for record_id, r in results]
     )
 
 
@@ -126,7 +126,7 @@ def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:
     rows = connection.execute(
         """
         SELECT t.record_id, v.value IS NOT NULL
-        FROM value_tags t JOIN records r ON r.id = t.record_id
+        FROM tags t JOIN records r ON r.id = t.record_id
         LEFT JOIN vocabulary v ON v.family_id = r.owner_id AND v.value = t.value
         WHERE r.line = %s AND r.recorded_at >= %s AND r.recorded_at < %s
         """,
@@ -140,21 +140,13 @@ def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:
     )
 
 
-VALUE_TAGS = StepAsset(
-    Step(
-        name="value_tags",
-        version="2",
-        needs=("transcripts",),
-        roles=("chat", "embeddings"),
-        make=tag,
-        save=save,
-        nothing=lambda tags: tags.nothing,
-    ),
-    description=__doc__ or "",
-    columns=[
-        ("record_id", "bigint", "the response"),
-        ("family_id", "bigint", "whose vocabulary"),
-        ("value", "text", "a value of the family's vocabulary"),
-        ("source", "text", "`human` or `ai`"),
-    ],
+TAGS = Step(
+    name="tags",
+    formerly="value_tags",
+    version="2",
+    needs=("transcripts",),
+    roles=("chat", "embeddings"),
+    make=tag,
+    save=save,
+    nothing=lambda tags: tags.nothing,
 )

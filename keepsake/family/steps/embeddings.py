@@ -3,11 +3,10 @@
 How passages are cut, embedded and stored is what all lines share (`keepsake/steps/passages.py`).
 """
 
-from assets.family.transcripts import Transcript
-from assets.line_assets import StepAsset
 from keepsake.family import Response
+from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Step
-from keepsake.steps.passages import COLUMNS, Passages, embed_passages, save_passages
+from keepsake.steps.passages import Passages, embed_passages, save_passages
 from keepsake.steps.tools import Tools
 
 
@@ -18,15 +17,12 @@ async def embed(response: Response, transcript: Transcript, tools: Tools) -> Pas
     )
 
 
-PASSAGES = StepAsset(
-    Step(
-        name="passages",
-        version="2",
-        needs=("transcripts",),
-        roles=("embeddings",),
-        make=embed,
-        save=save_passages,
-    ),
-    description=__doc__ or "",
-    columns=COLUMNS,
+EMBEDDINGS = Step(
+    name="embeddings",
+    version="2",
+    formerly="passages",
+    needs=("transcripts",),
+    roles=("embeddings",),
+    make=embed,
+    save=save_passages,
 )

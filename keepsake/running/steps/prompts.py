@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from assets.running.activities import Computed, stored
 from keepsake.database import Connection
+from keepsake.running.steps.activities import Computed, stored
 from keepsake.running.wording import Fact, told
 from keepsake.steps.prompts import fenced
 from keepsake.text.grounding import ungrounded

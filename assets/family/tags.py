@@ -1,0 +1,22 @@
+"""The values that a response shows, from its family's own vocabulary."""
+
+from assets.line_assets import ContentCheck, StepAsset
+from keepsake.family.steps import tags
+
+TAGS = StepAsset(
+    tags.TAGS,
+    description=tags.__doc__ or "",
+    columns=[
+        ("record_id", "bigint", "the response"),
+        ("family_id", "bigint", "whose vocabulary"),
+        ("value", "text", "a value of the family's vocabulary"),
+        ("source", "text", "`human` or `ai`"),
+    ],
+    checks=[
+        ContentCheck(
+            "tags_in_the_vocabulary",
+            "Every tag stands in its family's vocabulary.",
+            tags.tags_in_the_vocabulary,
+        ),
+    ],
+)

@@ -1,0 +1,27 @@
+"""Passages of the page, embedded, so that a search finds bookmarks beside everything else.
+
+A page without text is found by its title and its description.
+"""
+
+from keepsake.bookmarks import Bookmark
+from keepsake.bookmarks.steps.pages import KeptPage, about
+from keepsake.pipeline.line import Step
+from keepsake.steps.passages import Passages, embed_passages, save_passages
+from keepsake.steps.tools import Tools
+
+
+async def embed(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Passages:
+    """Cut what the page says into passages and embed each."""
+    return await embed_passages(about(bookmark, kept), tools, owner_id=bookmark.owner_id)
+
+
+BOOKMARK_EMBEDDINGS = Step(
+    name="bookmark_embeddings",
+    version="2",
+    formerly="bookmark_passages",
+    needs=("pages",),
+    roles=("embeddings",),
+    make=embed,
+    save=save_passages,
+    nothing=lambda embedded: None if embedded.passages else "the page has no text",
+)

@@ -1,0 +1,221 @@
+"""The film, sound and pictures that a bookmark shows, kept as files.
+
+Cobalt finds them behind the links of the services it knows; a link to a media file is downloaded by
+itself. Most bookmarks have none, and that is a result too. A file counts once it has been looked
+into: what it is called, or said to be, is not believed. Equal content is one object, whoever saved
+it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from keepsake.bookmarks import Bookmark
+from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Step
+from keepsake.records.adding import printable
+from keepsake.records.deletion import note_replaced
+from keepsake.steps.checks import Finding
+from keepsake.steps.tools import Tools
+from keepsake.web.media import identify
+
+if TYPE_CHECKING:
+    from keepsake.clients.cobalt import Offer
+    from keepsake.web.answer import Downloaded
+
+LOOK_SECONDS = 60.0  # that looking into one file may take
+LONGEST_NAME = 150  # characters
+
+# What Cobalt serves, by the hosts of its links; the hosts below them count too.
+SERVICES = {
+    "bilibili.com": "bilibili", "b23.tv": "bilibili", "bilibili.tv": "bilibili",
+    "bsky.app": "bluesky",
+    "dailymotion.com": "dailymotion", "dai.ly": "dailymotion",
+    "facebook.com": "facebook", "fb.watch": "facebook",
+    "instagram.com": "instagram",
+    "loom.com": "loom",
+    "newgrounds.com": "newgrounds",
+    "ok.ru": "ok",
+    "pinterest.com": "pinterest", "pin.it": "pinterest",
+    "reddit.com": "reddit", "redd.it": "reddit",
+    "rutube.ru": "rutube",
+    "snapchat.com": "snapchat",
+    "soundcloud.com": "soundcloud",
+    "streamable.com": "streamable",
+    "tiktok.com": "tiktok",
+    "tumblr.com": "tumblr",
+    "twitch.tv": "twitch",
+    "twitter.com": "twitter", "x.com": "twitter",
+    "vimeo.com": "vimeo",
+    "vk.com": "vk", "vk.ru": "vk", "vkvideo.ru": "vk",
+    "xiaohongshu.com": "xiaohongshu", "xhslink.com": "xiaohongshu",
+    "youtube.com": "youtube", "youtu.be": "youtube",
+}  # fmt: skip
+PLATFORMS = {*SERVICES.values(), "x"}
+SUFFIXES = {
+    ".aac", ".avi", ".flac", ".m4a", ".m4v", ".mkv", ".mov", ".mp3", ".mp4", ".oga", ".ogg", ".ogv",
+    ".opus", ".wav", ".weba", ".webm",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that is kept. `duration` is in seconds."""
+
+    kind: str
+    object_key: str
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    duration: float | None
+
+
+@dataclass(frozen=True)
+class Media:
+    """The files of a bookmark, in the order in which it shows them; none for most.
+
+    `nothing` is the reason why there are none.
+    """
+
+    files: tuple[File, ...] = ()
+    nothing: str | None = None
+
+
+async def keep(bookmark: Bookmark, tools: Tools) -> Media:
+    """Download and store what a bookmark shows.
+
+    Raises:
+        PermanentError: its media cannot be had, are larger than `MAX_MEDIA_MB`, or are none.
+        RetryableError: they could not be had this time.
+    """
+    link = _link(bookmark.url)
+    if link is None:
+        return Media(nothing="this is no address of the web")
+    if _file_name(link).suffix.lower() in SUFFIXES:
+        async with tools.cobalt.places:
+            return Media((await _linked(bookmark.url, link, tools),))
+    if _served(link, bookmark.platform):
+        # Held until the last byte is here: what Cobalt offers does not wait.
+        async with tools.cobalt.places:
+            offers = await tools.cobalt.media(bookmark.url)
+            files = [await _offered(offer, tools) for offer in offers]
+            return Media(tuple(files), None if files else "Cobalt found no media there")
+    return Media(nothing="the address names no media file, and no service that Cobalt knows")
+
+
+def _link(url: str) -> SplitResult | None:
+    """An address of the web in its parts; None for anything else that somebody saved."""
+    try:
+        link = urlsplit(url)
+    except ValueError:
+        return None
+    return link if link.scheme in ("http", "https") and link.hostname else None
+
+
+def _file_name(link: SplitResult) -> PurePosixPath:
+    return PurePosixPath(PurePosixPath(unquote(link.path)).name)
+
+
+def _served(link: SplitResult, platform: str | None) -> bool:
+    """Whether Cobalt may know the link, by its host or by what the sender calls the service."""
+    labels = (link.hostname or "").split(".")
+    hosts = {".".join(labels[at:]) for at in range(len(labels))}
+    return bool(hosts & SERVICES.keys()) or (platform or "").strip().lower() in PLATFORMS
+
+
+async def _linked(url: str, link: SplitResult, tools: Tools) -> File:
+    """The file that a link leads to."""
+    settings = tools.settings
+    async with tools.folder() as folder:
+        path = folder / "file"
+        done = await tools.web.download(
+            url,
+            path,
+            max_bytes=settings.max_media_mb * 1_000_000,
+            seconds=settings.media_timeout,
+        )
+        return await _stored(path, done, done.name or _file_name(link).name, tools)
+
+
+async def _offered(offer: "Offer", tools: Tools) -> File:
+    """A file that Cobalt offers."""
+    async with tools.folder() as folder:
+        path = folder / "file"
+        done = await tools.cobalt.fetch(offer, path)
+        return await _stored(path, done, offer.name or done.name or "", tools)
+
+
+async def _stored(path: Path, done: "Downloaded", name: str, tools: Tools) -> File:
+    """A downloaded file in the object store, once it is known to be media.
+
+    Raises:
+        PermanentError: it is not.
+    """
+    found = await tools.apart.run(identify, path, seconds=LOOK_SECONDS)
+    key = f"media/{done.sha256}{found.suffix}"
+    if not await tools.objects.exists(key):
+        await tools.objects.put_file(key, path, found.content_type)
+    return File(
+        kind=found.kind,
+        object_key=key,
+        name=_shown(name) or f"{found.kind}{found.suffix}",
+        content_type=found.content_type,
+        size_bytes=done.size,
+        sha256=done.sha256,
+        duration=found.duration,
+    )
+
+
+def _shown(name: str) -> str:
+    """A name that people can be shown: nothing of a path, nothing that cannot be seen."""
+    return printable(re.sub(r"[/\\]", "", name)).strip()[:LONGEST_NAME]
+
+
+async def save(connection: AsyncConnection, results: Sequence[tuple[int, Media]]) -> None:
+    """Store which files there are."""
+    ids = [record_id for record_id, _ in results]
+    still = [file.object_key for _, media in results for file in media.files]
+    await note_replaced(connection, "media", ids, still)
+    await replace_rows(
+        connection,
+        "media",
+        ids,
+        ("record_id", "position", *(field.name for field in fields(File))),
+        [
+            (record_id, position, *astuple(file))
+            for record_id, media in results
+            for position, file in enumerate(media.files)
+        ],
+    )
+
+
+def media_whole(connection: Connection, window: Window) -> Finding:
+    """Whether every file has a size and a checksum. Both were taken as it was downloaded."""
+    rows = connection.execute(
+        """
+        SELECT m.record_id, m.size_bytes > 0 AND m.sha256 ~ '^[0-9a-f]{64}$'
+        FROM media m JOIN records r ON r.id = m.record_id
+        WHERE r.line = %s AND r.recorded_at >= %s AND r.recorded_at < %s
+        """,
+        (window.line, window.start, window.end),
+    ).fetchall()
+    return Finding(
+        looked_at=len(rows),
+        bad=[record_id for record_id, good in rows if not good],
+        fault="Files are empty or without a checksum.",
+    )
+
+
+MEDIA = Step(
+    name="media",
+    version="1",
+    make=keep,
+    save=save,
+    essence=lambda media: media.files,
+    nothing=lambda media: media.nothing,
+)
