@@ -1,15 +1,25 @@
 """Settings come from the environment, say by name what is wrong, and keep secrets to themselves."""
 
+import inspect
 import json
 import re
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from keepsake.errors import SettingsError
-from keepsake.settings import LOCAL_MODELS, ROLES, Settings, load_settings
+from keepsake.settings import (
+    LOCAL_MODELS,
+    ROLES,
+    ObjectSettings,
+    Settings,
+    WebSettings,
+    groups,
+    load_settings,
+)
 from keepsake.settings.embedding_models import E5
+from keepsake.settings.groups import Group
 
 
 @pytest.fixture(autouse=True)
@@ -220,3 +230,15 @@ def test_no_secret_is_shown_in_what_is_wrong(monkeypatch: pytest.MonkeyPatch) ->
     for error in (refused.value, incomplete.value):
         assert "SeCrEt" not in f"{error!r} {error.__cause__!r}"
         assert error.__suppress_context__
+
+
+def test_a_group_is_made_by_itself_and_checks_only_its_own_settings() -> None:
+    assert WebSettings.model_validate({"web_timeout": 1}).web_timeout == 1.0
+    with pytest.raises(ValidationError, match="S3_BUCKET is empty"):
+        ObjectSettings.model_validate({"s3_endpoint": "http://127.0.0.1:9000"})
+
+
+def test_the_settings_are_all_groups_together_and_nothing_else() -> None:
+    all_groups = [c for c in vars(groups).values() if inspect.isclass(c) and issubclass(c, Group)]
+    of_groups = {name for group in all_groups for name in group.model_fields}
+    assert set(Settings.model_fields) == of_groups

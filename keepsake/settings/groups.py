@@ -1,0 +1,413 @@
+"""Every setting with its default and its checks, one class for each part of Keepsake.
+
+A function declares the group that it needs; `Settings` is all of them together, so it can be passed
+for any. Reading the environment is in `loading.py`. A group can be made by itself, as tests do:
+`WebSettings.model_validate({"web_timeout": 1})`.
+"""
+
+import json
+import re
+from datetime import UTC, date, datetime
+from functools import cached_property
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from keepsake.settings.embedding_models import EMBEDDED, embedding_model
+from keepsake.settings.endpoint import LOCAL_MODELS, ROLES, Endpoint, Provider, Role, is_openai
+from keepsake.settings.files import default_home
+
+
+def _absolute(path: object) -> object:
+    """In the environment a relative path starts at the current folder, as in any command."""
+    if not path or "://" in str(path):  # an address, for NOTIFY_CONFIG
+        return path
+    try:
+        return str(Path(str(path)).expanduser().absolute())
+    except (RuntimeError, OSError):
+        raise ValueError(f"{path} starts in a folder that is not known here") from None
+
+
+def _http_url(url: str) -> str:
+    if not url:
+        return url
+    if not re.match(r"https?://", url):
+        raise ValueError("must start with http:// or https://")
+    try:
+        host, _ = urlsplit(url).hostname, urlsplit(url).port
+    except ValueError:  # its text quotes the address, which may hold a password
+        raise ValueError("its host or port is none") from None
+    if not host:
+        raise ValueError("it names no host")
+    return url
+
+
+def _postgres_url(url: str) -> str:
+    if url and not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql://")
+    return url
+
+
+def _not_in_the_future(day: date) -> date:
+    if day > datetime.now(UTC).date():
+        raise ValueError("is in the future: nothing could be added")
+    return day
+
+
+def _hosts_and_networks(allowed: str) -> str:
+    for part in filter(None, map(str.strip, allowed.split(","))):
+        try:
+            ip_network(part.strip("[]"), strict=False)
+        except ValueError:
+            if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", part):
+                raise ValueError(
+                    f"{part!r} is no name of a host, no address and no network: write them "
+                    "like wiki.internal, 10.0.0.1 or 10.20.0.0/16, without a port"
+                ) from None
+    return allowed
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+PathText = Annotated[str, BeforeValidator(_absolute)]
+
+
+class Group(BaseModel):
+    """What all groups have in common."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class HomeSettings(Group):
+    """The data folder of the embedded default, and what is where in it."""
+
+    keepsake_home: Annotated[Path, BeforeValidator(_absolute)] = Field(
+        default_factory=default_home, description="Folder of the embedded default."
+    )
+
+    @property
+    def home(self) -> Path:
+        """The data folder, absolute."""
+        return self.keepsake_home.resolve()
+
+    @property
+    def state_file(self) -> Path:
+        """What `keepsake up` wrote about the parts it runs: addresses and process ids."""
+        return self.home / "up.json"
+
+
+class DatabaseSettings(HomeSettings):
+    """Which PostgreSQL is used; `keepsake.database.database_url()` gives its address."""
+
+    database_url: Annotated[str, AfterValidator(_postgres_url)] = Field(
+        "",
+        description="PostgreSQL 15+ with pgvector 0.8.4+. Empty: the embedded one.",
+        repr=False,  # it holds a password
+    )
+
+
+class DagsterSettings(Group):
+    """Dagster's own parts under `keepsake up`."""
+
+    dagster_port: int = Field(
+        3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1."
+    )
+
+
+class ObjectSettings(HomeSettings):
+    """Where objects are stored: in a bucket, or in a folder of the data folder."""
+
+    s3_endpoint: HttpUrl = Field("", description="S3-compatible endpoint. Empty: AWS itself.")
+    s3_bucket: str = Field("", description="Bucket for objects. Empty: a folder in KEEPSAKE_HOME.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key: SecretStr = Field(
+        SecretStr(""), description="Access key. Empty: the AWS default chain."
+    )
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="Secret key of S3_ACCESS_KEY.")
+
+    @model_validator(mode="after")
+    def _complete_bucket(self) -> Self:
+        if bool(self.s3_access_key.get_secret_value()) != bool(
+            self.s3_secret_key.get_secret_value()
+        ):
+            raise ValueError("set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither")
+        if not self.s3_bucket:
+            for name in ("s3_endpoint", "s3_access_key"):
+                if name in self.model_fields_set:
+                    raise ValueError(
+                        f"S3_BUCKET is empty, but {name.upper()} is set: name the bucket too, or "
+                        "objects would go to a folder"
+                    )
+        return self
+
+    @property
+    def objects_folder(self) -> Path:
+        """Where objects are when no bucket is set."""
+        return self.home / "objects"
+
+
+class ModelSettings(HomeSettings):
+    """Where the four model roles are served, and what their calls cost.
+
+    `endpoint(role)` puts the settings of one role together. A role is embedded as long as its
+    base URL is empty and its provider is `openai`.
+    """
+
+    chat_provider: Literal["openai", "bedrock"] = Field(
+        "openai", description="`openai` (any OpenAI-compatible server) or `bedrock` (Converse)."
+    )
+    chat_base_url: HttpUrl = Field("", description="Base URL with /v1. Empty: the embedded model.")
+    chat_api_key: SecretStr = Field(SecretStr(""), description="Key of the chat endpoint.")
+    chat_model: str = Field("", description="Model name as the endpoint knows it.")
+    chat_concurrency: int = Field(
+        0, ge=0, description="Calls at once. 0: 2 embedded, 16 elsewhere."
+    )
+    chat_timeout: float = Field(120.0, gt=0, description="Seconds one chat call may take.")
+    chat_context_words: int = Field(
+        0, ge=0, description="Longest text sent in one chat call, in words. 0: 900 embedded, 6000."
+    )
+
+    embeddings_base_url: HttpUrl = Field(
+        "", description="Base URL with /v1. Empty: the embedded model."
+    )
+    embeddings_api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint.")
+    embeddings_model: str = Field("", description="Model name as the endpoint knows it.")
+    embeddings_dimensions: int = Field(
+        0,
+        ge=0,
+        le=4000,
+        description="Length of the vectors. 0: the model's if embedded, else 1536.",
+    )
+    embeddings_concurrency: int = Field(0, ge=0, description="Calls at once. 0: 2 embedded, 8.")
+    embeddings_timeout: float = Field(60.0, gt=0, description="Seconds one call may take.")
+
+    transcription_provider: Literal["openai", "cartesia"] = Field(
+        "openai", description="`openai` (any compatible server) or `cartesia` (native /stt)."
+    )
+    transcription_base_url: HttpUrl = Field("", description="Base URL. Empty: the embedded model.")
+    transcription_api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint.")
+    transcription_model: str = Field(
+        "",
+        description="Model name as the endpoint knows it. Embedded: `whisper-base` (the default, "
+        "many languages) or `whisper-tiny.en` (English only, for small machines).",
+    )
+    transcription_concurrency: int = Field(0, ge=0, description="Calls at once. 0: 1 embedded, 8.")
+    transcription_timeout: float = Field(600.0, gt=0, description="Seconds one call may take.")
+
+    speech_provider: Literal["openai", "cartesia"] = Field(
+        "openai", description="`openai` (any compatible server) or `cartesia` (native /tts/bytes)."
+    )
+    speech_base_url: HttpUrl = Field("", description="Base URL. Empty: the embedded model.")
+    speech_api_key: SecretStr = Field(SecretStr(""), description="Key of the endpoint.")
+    speech_model: str = Field("", description="Model name as the endpoint knows it.")
+    speech_voice: str = Field("", description="Voice name or id. Empty: the embedded voice.")
+    speech_concurrency: int = Field(0, ge=0, description="Calls at once. 0: 1 embedded, 3.")
+    speech_timeout: float = Field(120.0, gt=0, description="Seconds one call may take.")
+
+    cartesia_version: str = Field("2026-08-14", description="Cartesia-Version header.")
+    aws_bearer_token_bedrock: SecretStr = Field(
+        SecretStr(""), description="Bedrock bearer token; used when CHAT_PROVIDER=bedrock."
+    )
+    aws_region: str = Field("us-west-2", description="Region of Bedrock.")
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of every role at api.openai.com that has none of its own.",
+    )
+    cartesia_api_key: SecretStr = Field(
+        SecretStr(""), description="Key of transcription and speech with provider cartesia."
+    )
+    prices_file: PathText = Field(
+        "", description="CSV of your own prices, in the format of keepsake/owners/prices.csv."
+    )
+
+    @model_validator(mode="after")
+    def _complete_roles(self) -> Self:
+        for role in ROLES:
+            provider = getattr(self, f"{role}_provider", "openai")
+            remote = provider != "openai" or getattr(self, f"{role}_base_url")
+            if remote and not getattr(self, f"{role}_model"):
+                raise ValueError(
+                    f"{role.upper()}_MODEL is empty, but {role} is not the embedded model: "
+                    "name the model as its endpoint knows it"
+                )
+        if not self.embeddings_base_url and self.embeddings_model not in ("", *EMBEDDED):
+            raise ValueError(
+                f"EMBEDDINGS_MODEL is none of the embedded models ({', '.join(EMBEDDED)}): "
+                "name one of them, or the server of yours in EMBEDDINGS_BASE_URL"
+            )
+        if self.speech_provider == "cartesia" and not self.speech_voice:
+            raise ValueError("SPEECH_VOICE is empty: Cartesia needs a voice id")
+        return self
+
+    @cached_property
+    def embeds_dimensions(self) -> int:
+        """Length of every stored vector."""
+        own = embedding_model(self.endpoint("embeddings").model).dimensions
+        return self.embeddings_dimensions or own or 1536
+
+    @cached_property
+    def chat_words(self) -> int:
+        """Words of source text that fit one chat call."""
+        return self.chat_context_words or (900 if self.endpoint("chat").embedded else 6000)
+
+    def endpoint(self, role: Role) -> Endpoint:
+        """Where `role` is served now. An embedded one: where `keepsake up` says that it runs."""
+        provider: Provider = getattr(self, f"{role}_provider", "openai")
+        base_url: str = getattr(self, f"{role}_base_url")
+        embedded = provider == "openai" and not base_url
+        if embedded:
+            base_url = self._embedded_models_url()
+        elif not base_url:
+            base_url = {
+                "cartesia": "https://api.cartesia.ai",
+                "bedrock": f"https://bedrock-runtime.{self.aws_region}.amazonaws.com",
+            }[provider]
+        own: SecretStr = getattr(self, f"{role}_api_key")
+        shared = {
+            # Not for other servers that speak OpenAI's protocol.
+            "openai": self.openai_api_key if is_openai(base_url) else SecretStr(""),
+            "cartesia": self.cartesia_api_key,
+            "bedrock": self.aws_bearer_token_bedrock,
+        }[provider]
+        few, many = {
+            "chat": (2, 16),
+            "embeddings": (2, 8),
+            "transcription": (1, 8),
+            "speech": (1, 3),
+        }[role]
+        return Endpoint(
+            role=role,
+            provider=provider,
+            base_url=base_url.rstrip("/"),
+            model=getattr(self, f"{role}_model") or LOCAL_MODELS[role],
+            api_key=own if own.get_secret_value() else shared,
+            concurrency=getattr(self, f"{role}_concurrency") or (few if embedded else many),
+            timeout=getattr(self, f"{role}_timeout"),
+            embedded=embedded,
+        )
+
+    def _embedded_models_url(self) -> str:
+        """Address of the local model server; a placeholder that refuses when it is not running."""
+        try:
+            return str(json.loads(self.state_file.read_text())["models_url"])
+        except (OSError, ValueError, KeyError):
+            # Port 9 (discard) on loopback: calls fail as "connection refused", and `doctor` and
+            # the ledger then say that the embedded models are not running.
+            return "http://127.0.0.1:9/v1"
+
+
+class AudioSettings(Group):
+    """Work on audio files."""
+
+    audio_concurrency: int = Field(2, ge=1, description="Audio files worked on at once.")
+    max_audio_minutes: float = Field(120.0, gt=0, description="Longest recording accepted.")
+
+
+class IntakeSettings(Group):
+    """Which records are accepted, and whose they are."""
+
+    max_text_chars: int = Field(200_000, gt=0, description="Longest written response accepted.")
+    max_activity_mb: int = Field(50, gt=0, description="Largest activity file, in MB unpacked.")
+    first_day: Annotated[date, AfterValidator(_not_in_the_future)] = Field(
+        date(2000, 1, 1), description="First daily partition; nothing older is accepted."
+    )
+    keepsake_owner: str = Field(
+        "me", description="Whose bookmarks and activities they are when none is named."
+    )
+
+
+class MediaSettings(Group):
+    """Media of bookmarks, which a Cobalt server finds."""
+
+    media_download: bool = Field(True, description="Download media; needs COBALT_URL.")
+    cobalt_url: HttpUrl = Field(
+        "", description="Base URL of a Cobalt server, v7, v10 or v11. Empty: no media."
+    )
+    cobalt_api_key: SecretStr = Field(SecretStr(""), description="Key of the Cobalt server.")
+    cobalt_concurrency: int = Field(2, ge=1, description="Media downloaded at once.")
+    max_media_mb: int = Field(500, gt=0, description="Largest media file kept, in MB.")
+    media_timeout: float = Field(600.0, gt=0, description="Seconds one download may take.")
+
+
+class StepSettings(MediaSettings):
+    """Which steps run, by themselves or at all, and how many records one run takes."""
+
+    ai_summaries: bool = Field(True, description="Write summaries and keywords of bookmarks.")
+    steps_on_schedule: str = Field(
+        "", description="Steps that sensors leave to schedules and people, comma-separated."
+    )
+    max_records_per_run: int = Field(
+        500, gt=0, description="Most records in one run that a sensor asked for."
+    )
+
+    @property
+    def scheduled_steps(self) -> frozenset[str]:
+        """The steps that sensors leave alone."""
+        return frozenset(s.strip() for s in self.steps_on_schedule.split(",") if s.strip())
+
+    @property
+    def switched_off_steps(self) -> frozenset[str]:
+        """The steps that are never made, however they are asked for."""
+        media = set() if self.media_download and self.cobalt_url else {"media"}
+        summaries = set() if self.ai_summaries else {"summaries", "keywords"}
+        return frozenset(media | summaries)
+
+
+class WebSettings(Group):
+    """How pages of other sites are fetched."""
+
+    web_concurrency: int = Field(8, ge=1, description="Pages fetched at once.")
+    web_timeout: float = Field(30.0, gt=0, description="Seconds one page may take, all in all.")
+    max_page_mb: int = Field(10, gt=0, description="Largest page read, in MB after decompression.")
+    web_host_interval: float = Field(
+        1.0, ge=0, description="Seconds between two requests to one host, over all runs."
+    )
+    web_user_agent: str = Field(
+        "Keepsake/0.1",
+        pattern=r"^[!-~]+( [!-~]+)*$",  # what a header can hold: ASCII
+        description="How we name ourselves to sites; robots.txt rules go by it.",
+    )
+    web_robots: bool = Field(True, description="Respect robots.txt.")
+    web_allow: Annotated[str, AfterValidator(_hosts_and_networks)] = Field(
+        "",
+        description="Hosts and networks that may be fetched although they are private: names, "
+        "addresses or CIDR, comma-separated.",
+    )
+
+
+class WorkerSettings(Group):
+    """The worker processes that read files and pages of others."""
+
+    apart_processes: int = Field(
+        2, ge=1, description="Processes in which other people's files are read."
+    )
+    apart_memory_mb: int = Field(
+        768, ge=128, description="Memory each of them may take, in MB; more ends it."
+    )
+
+
+class DeliverySettings(Group):
+    """Messages to people: where they are sent, and when."""
+
+    notify_urls: SecretStr = Field(
+        SecretStr(""), description="apprise URLs, space-separated, that get every family's quote."
+    )
+    notify_config: PathText = Field(
+        "", description="apprise configuration file; its tags are family slugs."
+    )
+    quote_hour: int = Field(9, ge=0, le=23, description="Local hour of the daily quote.")
+
+    @property
+    def sends_messages(self) -> bool:
+        """Whether the settings say where to send messages."""
+        return bool(self.notify_urls.get_secret_value() or self.notify_config)
