@@ -22,7 +22,7 @@ from keepsake.database import Connection
 from keepsake.owners.prices import billing
 from keepsake.pipeline.engine import OnPartition, run_line
 from keepsake.pipeline.ledger import StepState, Window, step_states
-from keepsake.pipeline.line import Line, Order, Report, Step, StepReport
+from keepsake.pipeline.line import Line, Report, RunSpec, Step, StepReport
 from keepsake.settings import ROLES, Endpoint, Settings, is_openai, load_settings
 from keepsake.steps.checks import Finding
 from keepsake.steps.tools import open_tools
@@ -107,7 +107,7 @@ def table_schema(columns: Iterable[tuple[str, str, str]]) -> dg.TableSchema:
 class LineConfig(dg.Config):
     """What a run is asked to do with its partitions."""
 
-    take: str = "all"  # `due`: only what is due, as sensors ask; `all`: failed and stale ones too
+    mode: str = "all"  # `due`: only what is due, as sensors ask; `all`: failed and stale ones too
     max_records: int | None = None
     redo: bool = False
 
@@ -139,16 +139,16 @@ def line_multi_asset(
     ) -> Iterator[Told]:
         settings = load_settings()
         days = _partitions(line, context, partitions)
-        order = _order(line, config, days, context, settings)
+        spec = _run_spec(line, config, days, context, settings)
         teller = _Teller(line, came_in, checks, context)
         report = Report({})
         with _frozen_heap():
-            if order.steps:
+            if spec.steps:
                 report = yield from told_as_they_complete(
                     lambda on_partition: _carry(
                         context,
                         line,
-                        order,
+                        spec,
                         on_partition,
                         database=database,
                         objects=objects,
@@ -263,7 +263,7 @@ def _frozen_heap() -> Iterator[None]:
 async def _carry(
     context: dg.AssetExecutionContext,
     line: Line,
-    order: Order,
+    spec: RunSpec,
     on_partition: OnPartition,
     *,
     database: DatabaseResource,
@@ -277,7 +277,7 @@ async def _carry(
     ):
         return await run_line(
             line,
-            order,
+            spec,
             tools,
             pool=tools.pool,
             models=models.names(),
@@ -287,27 +287,27 @@ async def _carry(
         )
 
 
-def _order(
+def _run_spec(
     line: Line,
     config: LineConfig,
     partitions: "Mapping[datetime, _Partition]",
     context: dg.AssetExecutionContext,
     settings: Settings,
-) -> Order:
-    if config.take not in ("due", "all"):
-        raise dg.Failure(f"take must be `due` or `all`, not {config.take!r}", allow_retries=False)
+) -> RunSpec:
+    if config.mode not in ("due", "all"):
+        raise dg.Failure(f"mode must be `due` or `all`, not {config.mode!r}", allow_retries=False)
     names = [step.name for step in line.steps]
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     left_out = settings.scheduled_steps | settings.switched_off_steps
     windows = [partition.window for partition in partitions.values()]
-    return Order(
+    return RunSpec(
         window=Window(line.name, windows[0].start, windows[-1].end),
         steps=tuple(n for n in names if n in selected and n not in settings.switched_off_steps),
         run_id=context.run_id,
-        take="due" if config.take == "due" else "all",
+        mode="due" if config.mode == "due" else "all",
         max_records=config.max_records,
         redo=config.redo,
-        wakes=tuple(n for n in names if n not in selected and n not in left_out),
+        mark_due=tuple(n for n in names if n not in selected and n not in left_out),
         partitions=tuple(partitions),
     )
 

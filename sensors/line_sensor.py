@@ -135,7 +135,7 @@ def _tell_empty(
 def _request(line: Line, run: Wanted, steps: Sequence[str], settings: Settings) -> dg.RunRequest:
     # Without a run_key: the ledger says what is due, and a failed run's key would keep its records
     # from ever being asked for again.
-    config = LineConfig(take="due", max_records=settings.max_records_per_run)
+    config = LineConfig(mode="due", max_records=settings.max_records_per_run)
     key = run.partition_key
     alone = partition_tag(line.name, key) if key else {}
     return dg.RunRequest(

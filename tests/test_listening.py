@@ -10,9 +10,9 @@ import pytest
 
 from keepsake.audio import listening
 from keepsake.audio.recording import Recording
-from keepsake.clients.connection import Connection, Connections
 from keepsake.clients.heard import read_heard
 from keepsake.clients.invented import sift
+from keepsake.clients.model_connection import HttpClients, ModelConnection
 from keepsake.clients.transcription import Transcription
 from keepsake.errors import PermanentError
 from keepsake.settings import Settings
@@ -48,7 +48,7 @@ def model(ear: Ear, name: str = "whisper-base") -> Transcription:
         {"transcription_base_url": "http://127.0.0.1:9/v1", "transcription_model": name}
     )
     endpoint = settings.endpoint("transcription")
-    return Transcription(Connection(endpoint, Connections([endpoint])), ear)
+    return Transcription(ModelConnection(endpoint, HttpClients([endpoint])), ear)
 
 
 @pytest.fixture

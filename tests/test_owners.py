@@ -8,12 +8,12 @@ import pytest
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import (
-    Account,
-    accounts,
+    OwnerSummary,
     add_owner,
     find_owner,
     owner_or_default,
     set_budget,
+    summaries,
 )
 from keepsake.settings import Settings
 
@@ -24,8 +24,8 @@ def db(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def account(db: Connection, owner_id: int) -> Account:
-    (found,) = accounts(db, owner_id)
+def summary(db: Connection, owner_id: int) -> OwnerSummary:
+    (found,) = summaries(db, owner_id)
     return found
 
 
@@ -53,7 +53,7 @@ def test_an_owner_may_have_a_tier_from_the_start(db: Connection) -> None:
 def test_an_unknown_tier_adds_no_owner(db: Connection) -> None:
     with pytest.raises(InvalidInput, match="no tier 'gold'"):
         add_owner(db, "Ada", tier="gold")
-    assert accounts(db) == []
+    assert summaries(db) == []
 
 
 def test_an_unknown_owner_is_refused_with_those_there_are(db: Connection) -> None:
@@ -75,13 +75,13 @@ def test_who_is_not_named_is_the_owner_of_the_settings(db: Connection) -> None:
 
 def test_an_owner_has_its_tiers_budget_until_it_has_its_own(db: Connection) -> None:
     ada = add_owner(db, "Ada")
-    assert (account(db, ada.id).budget, account(db, ada.id).own_budget) == (None, False)
+    assert (summary(db, ada.id).budget, summary(db, ada.id).own_budget) == (None, False)
     db.execute("UPDATE tiers SET monthly_budget = 2 WHERE name = 'free'")
-    assert (account(db, ada.id).budget, account(db, ada.id).own_budget) == (Decimal(2), False)
+    assert (summary(db, ada.id).budget, summary(db, ada.id).own_budget) == (Decimal(2), False)
     set_budget(db, ada.id, Decimal("0"))
-    assert (account(db, ada.id).budget, account(db, ada.id).own_budget) == (Decimal(0), True)
+    assert (summary(db, ada.id).budget, summary(db, ada.id).own_budget) == (Decimal(0), True)
     set_budget(db, ada.id, None)
-    assert account(db, ada.id).budget == 2
+    assert summary(db, ada.id).budget == 2
 
 
 @pytest.mark.parametrize("amount", ["-1", "NaN", "Infinity", "1000000"])
@@ -95,14 +95,14 @@ def test_what_was_spent_this_month_counts(db: Connection) -> None:
     ada, ben = add_owner(db, "Ada"), add_owner(db, "Ben")
     spend(db, ada.id, "0.5", "0.25")
     spend(db, ada.id, "7", day="date_trunc('month', now()) - interval '1 day'")
-    assert account(db, ada.id).spent == Decimal("0.75")
-    assert account(db, ben.id).spent == 0
+    assert summary(db, ada.id).spent == Decimal("0.75")
+    assert summary(db, ben.id).spent == 0
 
 
 def test_a_sum_with_an_unknown_part_is_unknown(db: Connection) -> None:
     ada = add_owner(db, "Ada")
     spend(db, ada.id, "0.5", None)
-    assert (account(db, ada.id).known, account(db, ada.id).spent) == (Decimal("0.5"), None)
+    assert (summary(db, ada.id).known, summary(db, ada.id).spent) == (Decimal("0.5"), None)
 
 
 def test_records_are_counted_by_line(db: Connection) -> None:
@@ -113,4 +113,4 @@ def test_records_are_counted_by_line(db: Connection) -> None:
             " VALUES (%s, %s, %s, now(), '')",
             (line, ada.id, name),
         )
-    assert account(db, ada.id).records == {"running": 2, "bookmarks": 1}
+    assert summary(db, ada.id).records == {"running": 2, "bookmarks": 1}

@@ -23,7 +23,7 @@ from keepsake.family.line import FAMILY
 from keepsake.owners.owners import add_owner
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Order
+from keepsake.pipeline.line import RunSpec
 from keepsake.settings import Settings, load_settings
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
@@ -135,7 +135,7 @@ async def test_a_step_of_one_file_and_one_migration(
         added = await add_response(connection, objects.store(), settings, family, new)
         models = ModelsResource.of(settings)
         day = Window(line.name, NOON - timedelta(hours=12), NOON + timedelta(hours=12))
-        order = Order(day, ("transcripts", "people"), "a run", take="due")
+        order = RunSpec(day, ("transcripts", "people"), "a run", mode="due")
         async with (
             DatabaseResource().open_pool() as pool,
             models.open() as clients,

@@ -10,7 +10,7 @@ from keepsake.cli.shell import Json, console, open_database, print_json, print_t
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from keepsake.owners.owners import Account
+    from keepsake.owners.owners import OwnerSummary
     from keepsake.owners.tiers import Limit
 
 
@@ -36,17 +36,17 @@ def add(
 
 def owners(json: Json = False) -> None:
     """List all owners: their tiers, budgets and what they have spent this month."""
-    from keepsake.owners.owners import accounts
+    from keepsake.owners.owners import summaries
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
-        found = accounts(connection)
+        found = summaries(connection)
     if json:
         print_json(found)
     elif not found:
         typer.echo("No owners yet: add one with `keepsake add owner` or `keepsake add family`.")
     else:
-        rows = [_row(account) for account in found]
+        rows = [_row(summary) for summary in found]
         print_table("Owners", rows, rows[0])
 
 
@@ -63,7 +63,7 @@ def owner(
     json: Json = False,
 ) -> None:
     """Show an owner, or change its tier or its budget."""
-    from keepsake.owners.owners import accounts, find_owner, set_budget
+    from keepsake.owners.owners import find_owner, set_budget, summaries
     from keepsake.owners.tiers import limits, set_tier
     from keepsake.settings import load_settings
 
@@ -76,12 +76,12 @@ def owner(
                 set_tier(connection, found.id, tier, later=later, off=off)
             if budget is not None:
                 set_budget(connection, found.id, _amount(budget))
-        (account,) = accounts(connection, found.id)
-        allowed = limits(connection, account.tier)
+        (summary,) = summaries(connection, found.id)
+        allowed = limits(connection, summary.tier)
     if json:
-        print_json({"owner": account, "limits": allowed})
+        print_json({"owner": summary, "limits": allowed})
     else:
-        _show(account, allowed)
+        _show(summary, allowed)
 
 
 def _amount(text: str) -> Decimal | None:
@@ -95,38 +95,38 @@ def _amount(text: str) -> Decimal | None:
         ) from None
 
 
-def _row(account: "Account") -> Mapping[str, Any]:
+def _row(summary: "OwnerSummary") -> Mapping[str, Any]:
     from keepsake.owners.costs import usd
 
     return {
-        "owner": account.slug,
-        "name": account.name,
-        "tier": account.tier,
-        "USD this month": usd(account.known, account.spent),
-        "budget": "" if account.budget is None else usd(account.budget, account.budget),
-        "records": _records(account),
+        "owner": summary.slug,
+        "name": summary.name,
+        "tier": summary.tier,
+        "USD this month": usd(summary.known, summary.spent),
+        "budget": "" if summary.budget is None else usd(summary.budget, summary.budget),
+        "records": _records(summary),
     }
 
 
-def _records(account: "Account") -> str:
-    return ", ".join(f"{count:,} {line}" for line, count in sorted(account.records.items()))
+def _records(summary: "OwnerSummary") -> str:
+    return ", ".join(f"{count:,} {line}" for line, count in sorted(summary.records.items()))
 
 
-def _show(account: "Account", allowed: "list[Limit]") -> None:
+def _show(summary: "OwnerSummary", allowed: "list[Limit]") -> None:
     from keepsake.owners.costs import usd
 
     out = console()
-    out.print(f"{account.name} ({account.slug})", style="bold")
-    out.print(f"Time zone: {account.time_zone}")
-    out.print(f"Tier: {account.tier}")
+    out.print(f"{summary.name} ({summary.slug})", style="bold")
+    out.print(f"Time zone: {summary.time_zone}")
+    out.print(f"Tier: {summary.tier}")
     for limit in allowed:
         out.print(f"  {limit.line}: {_limit(limit)}")
     bound = "no bound"
-    if account.budget is not None:
-        whose = "its own" if account.own_budget else f"of the tier {account.tier}"
-        bound = f"of a budget of USD {usd(account.budget, account.budget)}, {whose}"
-    out.print(f"Spent this month: USD {usd(account.known, account.spent)}; {bound}")
-    out.print(f"Records: {_records(account) or 'none yet'}")
+    if summary.budget is not None:
+        whose = "its own" if summary.own_budget else f"of the tier {summary.tier}"
+        bound = f"of a budget of USD {usd(summary.budget, summary.budget)}, {whose}"
+    out.print(f"Spent this month: USD {usd(summary.known, summary.spent)}; {bound}")
+    out.print(f"Records: {_records(summary) or 'none yet'}")
 
 
 def _limit(limit: "Limit") -> str:

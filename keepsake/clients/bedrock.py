@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from keepsake.clients.chat import Reply, with_schema
-from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
+from keepsake.clients.model_connection import ModelConnection
 from keepsake.clients.structured import Form
 from keepsake.errors import PermanentError
 from keepsake.owners import usage
@@ -26,7 +26,7 @@ class _Relearned(PermanentError):
 class BedrockChat:
     """`POST /model/{id}/converse`. Whether the model takes an output schema is remembered."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ModelConnection) -> None:
         self._connection = connection
         self._takes_schema = True
 

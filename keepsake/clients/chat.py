@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
+from keepsake.clients.model_connection import ModelConnection
 from keepsake.clients.structured import Form, Unfit, form_of, read_answer
 from keepsake.errors import PermanentError, UnfitAnswer
 from keepsake.owners import usage
-from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.limits import EndpointLimiter
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -48,9 +48,9 @@ class Backend(Protocol):
 class Chat:
     """The chat model of the settings."""
 
-    def __init__(self, connection: Connection, backend: Backend) -> None:
+    def __init__(self, connection: ModelConnection, backend: Backend) -> None:
         self.model: str = connection.endpoint.model
-        self.gate: Gate = connection.gate
+        self.limiter: EndpointLimiter = connection.limiter
         self._backend = backend
         # The embedded server holds a model to every limit of a schema, and a small one needs it.
         self.enforces_schema: bool = connection.endpoint.embedded
@@ -130,7 +130,7 @@ class OpenAIChat:
     server refuses is remembered for the life of the client.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ModelConnection) -> None:
         self._connection = connection
         self._mode = Mode.JSON_SCHEMA
         self._limit = "max_completion_tokens"

@@ -31,7 +31,7 @@ from keepsake.errors import (
     StepError,
     Unreachable,
 )
-from keepsake.pipeline.limits import Gate, Places
+from keepsake.pipeline.limits import EndpointLimiter, FairSemaphore
 from keepsake.settings import Settings
 from keepsake.web.answer import Downloaded, file_name
 
@@ -124,14 +124,14 @@ class Cobalt:
     """The Cobalt that `COBALT_URL` names. `open_cobalt()` makes it.
 
     Attributes:
-        gate: passes each call to it, and closes when it is down.
+        limiter: passes each call to it, and refuses all once it is down.
         places: to be held from asking to the last byte, so that no tunnel expires while others are
             downloaded.
     """
 
     def __init__(self, settings: Settings, web: "Web") -> None:
-        self.gate = Gate("cobalt", settings.cobalt_concurrency)
-        self.places = Places(settings.cobalt_concurrency)
+        self.limiter = EndpointLimiter("cobalt", settings.cobalt_concurrency)
+        self.places = FairSemaphore(settings.cobalt_concurrency)
         self._base = settings.cobalt_url.rstrip("/")
         self._key = settings.cobalt_api_key.get_secret_value()
         self._most_bytes = settings.max_media_mb * 1_000_000
@@ -293,11 +293,11 @@ class Cobalt:
 
     @asynccontextmanager
     async def _call(self, seconds: float) -> AsyncIterator[httpx2.AsyncClient]:
-        """One exchange with Cobalt, through its gate, within so many seconds."""
+        """One exchange with Cobalt, through its limiter, within so many seconds."""
         if self._client is None:
             timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
             self._client = httpx2.AsyncClient(timeout=timeout)
-        async with self.gate:
+        async with self.limiter:
             try:
                 async with asyncio.timeout(seconds):
                     yield self._client
@@ -377,7 +377,7 @@ def _require_service(answer: _Answer, response: httpx2.Response) -> None:
             role="cobalt",
         )
     if code == "invalid_body":
-        # Another protocol, and then the gate closes after a few; or an odd link, which then fails
+        # Another protocol, then the limiter refuses after a few; or an odd link, which fails
         # alone and takes no other with it.
         raise RetryableError("Cobalt does not take our request (invalid_body): is it v7, 10 or 11?")
 

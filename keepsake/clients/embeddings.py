@@ -11,11 +11,11 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
+from keepsake.clients.model_connection import ModelConnection
 from keepsake.errors import EndpointDown, PermanentError, StepError
 from keepsake.owners import usage
-from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.settings.embedding_models import EmbeddingModel, embedding_model
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class Embeddings:
     Short texts, such as the names of tags, come again and again: their vectors are remembered.
     """
 
-    def __init__(self, connection: Connection, *, dimensions: int, ask_dimensions: bool) -> None:
+    def __init__(
+        self, connection: ModelConnection, *, dimensions: int, ask_dimensions: bool
+    ) -> None:
         """Embed over `connection`.
 
         Args:
@@ -68,7 +70,7 @@ class Embeddings:
             ask_dimensions: whether to ask the model for that length, where it can be asked.
         """
         self.model: str = connection.endpoint.model
-        self.gate: Gate = connection.gate
+        self.limiter: EndpointLimiter = connection.limiter
         self.dimensions = dimensions
         self.about: EmbeddingModel = embedding_model(self.model)
         self._asks = ask_dimensions and self.model.startswith("text-embedding-3")

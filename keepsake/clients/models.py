@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from keepsake.clients.bedrock import BedrockChat
 from keepsake.clients.chat import Chat, OpenAIChat
-from keepsake.clients.connection import Connection, Connections
 from keepsake.clients.embeddings import Embeddings
+from keepsake.clients.model_connection import HttpClients, ModelConnection
 from keepsake.clients.speech import CartesiaSpeech, OpenAISpeech, Speech
 from keepsake.clients.transcription import (
     CartesiaTranscription,
@@ -37,9 +37,9 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
     for each run: the limits of a role hold for one `Models`.
     """
     endpoints = {role: settings.endpoint(role) for role in ROLES}
-    connections = Connections(endpoints.values())
+    http = HttpClients(endpoints.values())
     chat, embeddings, transcription, speech = (
-        Connection(endpoints[role], connections) for role in ROLES
+        ModelConnection(endpoints[role], http) for role in ROLES
     )
     models = Models(
         chat=_chat(chat),
@@ -55,22 +55,22 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         yield models
     finally:
         await models.embeddings.close()
-        await connections.close()
+        await http.close()
 
 
-def _chat(connection: Connection) -> Chat:
+def _chat(connection: ModelConnection) -> Chat:
     bedrock = connection.endpoint.provider == "bedrock"
     return Chat(connection, BedrockChat(connection) if bedrock else OpenAIChat(connection))
 
 
-def _transcription(connection: Connection, settings: Settings) -> Transcription:
+def _transcription(connection: ModelConnection, settings: Settings) -> Transcription:
     if connection.endpoint.provider == "cartesia":
         cartesia = CartesiaTranscription(connection, version=settings.cartesia_version)
         return Transcription(connection, cartesia)
     return Transcription(connection, OpenAITranscription(connection))
 
 
-def _speech(connection: Connection, settings: Settings) -> Speech:
+def _speech(connection: ModelConnection, settings: Settings) -> Speech:
     voice = settings.speech_voice or OPENAI_VOICE
     if connection.endpoint.provider == "cartesia":
         cartesia = CartesiaSpeech(connection, voice=voice, version=settings.cartesia_version)

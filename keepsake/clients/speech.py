@@ -9,11 +9,11 @@ import wave
 from collections.abc import Sequence
 from typing import Protocol
 
-from keepsake.clients.connection import Connection
+from keepsake.clients.model_connection import ModelConnection
 from keepsake.concurrency import together
 from keepsake.errors import RetryableError
 from keepsake.owners import usage
-from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.limits import EndpointLimiter
 
 OPENAI_CHARS = 4096
 CARTESIA_CHARS = 2000
@@ -35,10 +35,10 @@ class Backend(Protocol):
 class Speech:
     """The speech model and voice of the settings."""
 
-    def __init__(self, connection: Connection, backend: Backend, *, voice: str) -> None:
+    def __init__(self, connection: ModelConnection, backend: Backend, *, voice: str) -> None:
         self.model: str = connection.endpoint.model
         self.voice = voice
-        self.gate: Gate = connection.gate
+        self.limiter: EndpointLimiter = connection.limiter
         # What it speaks, as ISO 639 codes; None: whatever it is given.
         self.languages = EMBEDDED_LANGUAGES if connection.endpoint.embedded else None
         self._backend = backend
@@ -70,7 +70,7 @@ class OpenAISpeech:
 
     most_chars = OPENAI_CHARS
 
-    def __init__(self, connection: Connection, *, voice: str) -> None:
+    def __init__(self, connection: ModelConnection, *, voice: str) -> None:
         self._connection = connection
         self._voice = voice
 
@@ -95,7 +95,7 @@ class CartesiaSpeech:
 
     most_chars = CARTESIA_CHARS
 
-    def __init__(self, connection: Connection, *, voice: str, version: str) -> None:
+    def __init__(self, connection: ModelConnection, *, voice: str, version: str) -> None:
         self._connection = connection
         self._voice = {"mode": "id", "id": voice} if version <= _LAST_VOICE_OBJECT else voice
         self._headers = {"Cartesia-Version": version, "Accept": "audio/wav"}

@@ -10,12 +10,12 @@ from datetime import date
 from fnmatch import fnmatch
 from typing import Any, Literal, Protocol
 
-from keepsake.clients.connection import Connection
 from keepsake.clients.failures import malformed
 from keepsake.clients.heard import Heard, Segment, Word, language_code, read_heard
+from keepsake.clients.model_connection import ModelConnection
 from keepsake.errors import PermanentError
 from keepsake.owners import usage
-from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.settings import Endpoint
 
 __all__ = ["Capabilities", "Heard", "Segment", "Transcription", "Word"]
@@ -109,9 +109,9 @@ class Backend(Protocol):
 class Transcription:
     """The transcription model of the settings."""
 
-    def __init__(self, connection: Connection, backend: Backend) -> None:
+    def __init__(self, connection: ModelConnection, backend: Backend) -> None:
         self.model: str = connection.endpoint.model
-        self.gate: Gate = connection.gate
+        self.limiter: EndpointLimiter = connection.limiter
         self.capabilities = capabilities_of(connection.endpoint)
         self._backend = backend
 
@@ -152,7 +152,7 @@ class Transcription:
 class OpenAITranscription:
     """`/audio/transcriptions` of OpenAI and of the servers that speak like it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ModelConnection) -> None:
         self._connection = connection
         self._can = capabilities_of(connection.endpoint)
 
@@ -193,7 +193,7 @@ class OpenAITranscription:
 class CartesiaTranscription:
     """Cartesia's own `/stt`: word times, no detection of the language (English unless told)."""
 
-    def __init__(self, connection: Connection, *, version: str) -> None:
+    def __init__(self, connection: ModelConnection, *, version: str) -> None:
         self._connection = connection
         self._headers = {"Cartesia-Version": version, "Content-Type": "multipart/form-data"}
 

@@ -38,7 +38,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Account:
+class OwnerSummary:
     """What an owner keeps, may spend and has spent. Amounts are USD, months calendar months (UTC).
 
     Attributes:
@@ -119,9 +119,9 @@ def owner_or_default(connection: Connection, settings: Settings, name: str | Non
         return add_owner(connection, settings.keepsake_owner)
 
 
-def accounts(connection: Connection, owner_id: int | None = None) -> list[Account]:
-    """The account of one owner, or of all."""
-    with connection.cursor(row_factory=class_row(Account)) as cursor:
+def summaries(connection: Connection, owner_id: int | None = None) -> list[OwnerSummary]:
+    """The summary of one owner, or of all."""
+    with connection.cursor(row_factory=class_row(OwnerSummary)) as cursor:
         return cursor.execute(
             """
             SELECT o.id, o.slug, o.name, o.time_zone, o.tier,

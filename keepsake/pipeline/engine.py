@@ -1,7 +1,7 @@
 """How records flow through the steps of a line.
 
 There is no barrier between steps: a record's independent steps run side by side, different records
-are in different steps, and the gate of each model role is what limits them, so a batch takes as
+are in different steps, and the limiter of each model role bounds them, so a batch takes as
 long as its busiest role. A bounded window of records is in memory. Finished steps are written many
 at a time (`keepsake/pipeline/writer.py`), each result in one transaction with its ledger row.
 
@@ -36,8 +36,8 @@ from keepsake.owners.usage import UNPRICED, Billing, metered
 from keepsake.pipeline import ledger
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.pipeline.ledger import Entry, Outcome, Terms
-from keepsake.pipeline.limits import Activity, current_activity, current_owner
-from keepsake.pipeline.line import SAMPLE, Line, Order, Report, Step, StepReport
+from keepsake.pipeline.limits import InFlight, current_in_flight, current_owner
+from keepsake.pipeline.line import SAMPLE, Line, Report, RunSpec, Step, StepReport
 from keepsake.pipeline.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class _Item:
 
 async def run_line(
     line: Line,
-    order: Order,
+    spec: RunSpec,
     tools: Any,
     *,
     pool: Pool,
@@ -103,11 +103,11 @@ async def run_line(
     on_progress: Callable[[Report], None] | None = None,
     on_partition: OnPartition | None = None,
 ) -> Report:
-    """Carry the records of `order` through its steps.
+    """Carry the records of `spec` through its steps.
 
     `on_progress` is called every few seconds, if anything has moved, with what became of the run so
     far. `on_partition` is called once for each partition in which records were looked at, with
-    what became of its steps: as soon as all records of the partition are written where the order
+    what became of its steps: as soon as all records of the partition are written where the run
     takes all, else at the end.
 
     `tools` is handed to every step; `models` names the model in force for each role, and `billing`
@@ -123,7 +123,7 @@ async def run_line(
     """
     run = _Run(
         line,
-        order,
+        spec,
         tools,
         pool,
         models,
@@ -150,7 +150,7 @@ class _Run:
     def __init__(
         self,
         line: Line,
-        order: Order,
+        spec: RunSpec,
         tools: Any,
         pool: Pool,
         models: Mapping[str, str],
@@ -159,23 +159,23 @@ class _Run:
         on_partition: OnPartition,
     ) -> None:
         self.line = line
-        self.order = order
+        self.spec = spec
         self.tools = tools
         self.pool = pool
         self.models = models
         self.billing = billing
         self.on_progress = on_progress
         self.on_partition = on_partition
-        self.steps = [step for step in line.steps if step.name in order.steps]
+        self.steps = [step for step in line.steps if step.name in spec.steps]
         self.report = Report(
             {step.name: StepReport() for step in self.steps},
-            activities={step.name: Activity() for step in self.steps},
+            in_flight={step.name: InFlight() for step in self.steps},
         )
         # Of partitions that are not complete: what became of their steps, and how many of their
         # records are still to be looked at.
         self.partitions: dict[datetime, dict[str, StepReport]] = {}
         self.left: dict[datetime, int] = {}
-        self.writer = Writer(line, pool, order)
+        self.writer = Writer(line, pool, spec)
         self.places = asyncio.Semaphore(RECORDS_IN_MEMORY)
         self.accounts: dict[int, Account] = {}  # by owner
         self.one_suspect = asyncio.Lock()
@@ -218,7 +218,7 @@ class _Run:
         try:
             await self.writer.flush()
             async with self.pool.connection() as connection:
-                await ledger.release(connection, self.order.run_id)
+                await ledger.release(connection, self.spec.run_id)
         except psycopg.Error as error:
             log.warning("could not put records back (%s); they stay due", type(error).__name__)
 
@@ -281,9 +281,9 @@ class _Run:
 
         Each page is asked for when the window has room for it.
         """
-        next_page = self._due_page if self.order.take == "due" else self._all_page
+        next_page = self._due_page if self.spec.mode == "due" else self._all_page
         self.report.expected = await self._expect()
-        left = self.order.max_records
+        left = self.spec.max_records
         while left != 0:
             room = await self._room(RECORDS_A_PAGE if left is None else min(RECORDS_A_PAGE, left))
             page = await next_page(room)
@@ -310,24 +310,24 @@ class _Run:
     async def _expect(self) -> int:
         """How many records there are to look at; of each partition, where all are."""
         async with self.pool.connection() as connection:
-            if self.order.take == "due":
+            if self.spec.mode == "due":
                 return await ledger.count_due(
-                    connection, self.order.window, self.order.steps, at_most=self.order.max_records
+                    connection, self.spec.window, self.spec.steps, at_most=self.spec.max_records
                 )
-            counts = await ledger.count_all(connection, self.order.window, self.order.starts)
-        if self.order.max_records is None:
-            self.left = {self.order.starts[place]: count for place, count in counts.items()}
+            counts = await ledger.count_all(connection, self.spec.window, self.spec.starts)
+        if self.spec.max_records is None:
+            self.left = {self.spec.starts[place]: count for place, count in counts.items()}
         return sum(counts.values())
 
     async def _due_page(self, limit: int) -> dict[int, datetime]:
         # Asked anew for each page, so that an urgent record which arrives now is next. What this
         # run has seen is left out: it may still look due because its outcome is being written.
-        starts = self.order.starts
+        starts = self.spec.starts
         async with self.pool.connection() as connection:
             page = await ledger.due_records(
                 connection,
-                self.order.window,
-                self.order.steps,
+                self.spec.window,
+                self.spec.steps,
                 limit=limit,
                 without=self.seen,
                 starts=starts,
@@ -336,10 +336,10 @@ class _Run:
         return {record_id: starts[place] for record_id, place in page}
 
     async def _all_page(self, limit: int) -> dict[int, datetime]:
-        starts = self.order.starts
+        starts = self.spec.starts
         async with self.pool.connection() as connection:
             page = await ledger.all_records(
-                connection, self.order.window, limit=limit, after=self.after, starts=starts
+                connection, self.spec.window, limit=limit, after=self.after, starts=starts
             )
         if page:
             self.after = page[-1][:2]
@@ -372,7 +372,7 @@ class _Run:
     async def _mark_running(self, connection: AsyncConnection, items: Sequence[_Item]) -> None:
         todo = [(item.record_id, step.name) for item in items for step in item.likely]
         if todo:
-            await ledger.mark_running(connection, todo, run_id=self.order.run_id)
+            await ledger.mark_running(connection, todo, run_id=self.spec.run_id)
 
     def _settled(self, item: _Item) -> bool:
         """Whether every step is up to date; then there is no need to carry the record anywhere."""
@@ -514,9 +514,9 @@ class _Run:
             return True
         if entry is not None and entry.due:
             return False
-        if self.order.take == "due" and not touched:
+        if self.spec.mode == "due" and not touched:
             return True
-        if entry is None or entry.status != "succeeded" or self.order.redo:
+        if entry is None or entry.status != "succeeded" or self.spec.redo:
             return False
         return entry.input_fingerprint == self._input(step, item)
 
@@ -588,13 +588,13 @@ class _Run:
 
     async def _make(self, step: Step, item: _Item) -> Outcome:
         """Make a step's result, in up to three attempts. The one place that retries."""
-        activity = self.report.activities[step.name]
-        current_activity.set(activity)  # of this step's task, and those it starts
-        activity.under_way += 1
+        in_flight = self.report.in_flight[step.name]
+        current_in_flight.set(in_flight)  # of this step's task, and those it starts
+        in_flight.under_way += 1
         try:
             return await self._attempt(step, item)
         finally:
-            activity.under_way -= 1
+            in_flight.under_way -= 1
 
     async def _attempt(self, step: Step, item: _Item) -> Outcome:
         entry = item.entries.get(step.name)
@@ -663,7 +663,7 @@ def _succeeded(step: Step, result: Any, input_fingerprint: str) -> dict[str, Any
         "result": result,
         "nothing_reason": reason,
         "input_fingerprint": input_fingerprint,
-        "output_fingerprint": fingerprint(step.essence(result)) if reason is None else None,
+        "output_fingerprint": fingerprint(step.output_key(result)) if reason is None else None,
     }
 
 

@@ -1,10 +1,10 @@
-"""One gate for each model role: how many calls at once, and whether the endpoint answers at all.
+"""How many calls an endpoint gets at once, and whether it answers at all.
 
-Every call to a role's endpoint passes through its `Gate`. The gate holds the shared limit, and it
-notices when the endpoint itself is down, so that a thousand records do not each spend their
-attempts on it. It does not retry: that is the engine's business.
+Every call to a model role's endpoint passes through its `EndpointLimiter`: a semaphore, and a
+circuit breaker that notices when the endpoint itself is down, so that a thousand records do not
+each spend their attempts on it. It does not retry: that is the engine's business.
 
-Who waits for a place waits for owners in turn, not for all that one of them asked for before.
+Calls that wait for a place are served by owner in turn, not all calls of one owner first.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ from keepsake.errors import EndpointDown, PermanentError, RateLimited, Retryable
 
 FAILURES_IN_A_ROW = 5
 
-# Whose work is done: the engine says so for each record, and it follows the work into its tasks.
+# The owner whose record is worked on. The engine sets it for each record; tasks inherit it.
 current_owner: ContextVar[int | None] = ContextVar("current_owner", default=None)
 
 
 @dataclass
-class Activity:
+class InFlight:
     """What is under way in one step of a run: records in it, and its calls by role.
 
     Attributes:
         under_way: records whose result is being made.
-        queued: calls that wait for a place at a gate, by its role.
+        queued: calls that wait for a place at an endpoint, by its role.
         calling: calls that have one.
     """
 
@@ -37,12 +37,12 @@ class Activity:
     calling: Counter[str] = field(default_factory=Counter)
 
 
-# Of which step a call is: the engine says so for each, gates count it there.
-current_activity: ContextVar[Activity | None] = ContextVar("current_activity", default=None)
+# The step that a call belongs to. The engine sets it for each step, limiters count the call there.
+current_in_flight: ContextVar[InFlight | None] = ContextVar("current_in_flight", default=None)
 
 
-class Places:
-    """`async with places:` around what only so many may do at once; owners wait in turn."""
+class FairSemaphore:
+    """`async with semaphore:` where only so many may run at once; owners are served in turn."""
 
     def __init__(self, count: int) -> None:
         self._free = count
@@ -70,53 +70,53 @@ class Places:
         try:
             await place
         except asyncio.CancelledError:
-            if not place.cancelled():  # it was given to us at this very moment
+            if not place.cancelled():  # it was granted at this very moment
                 self.release()
             raise
 
     def release(self) -> None:
-        """Give a place back: to the next owner who waits, whose others then stand at the end."""
+        """Give a place back: to the next owner that waits, whose other calls then queue last."""
         while self._waiting:
             owner = next(iter(self._waiting))
             theirs = self._waiting.pop(owner)
             place = theirs.popleft()
             if theirs:
                 self._waiting[owner] = theirs
-            if not place.done():  # else who waited was cancelled
+            if not place.done():  # else the waiter was cancelled
                 place.set_result(None)
                 return
         self._free += 1
 
 
-class Gate:
-    """`async with gate:` around one call.
+class EndpointLimiter:
+    """`async with limiter:` around one call: a semaphore and a circuit breaker.
 
-    Opens for at most `limit` calls at once. After five failures in a row without one success, or
+    Lets at most `limit` calls through at once. After five failures in a row without one success, or
     after a single `EndpointDown` (a refused key, an unknown model), every further call raises
-    `EndpointDown` at once, for the life of the gate: one run.
+    `EndpointDown` at once, for the life of the limiter: one run.
     """
 
     def __init__(self, role: str, limit: int) -> None:
         self.role = role
         self.limit = limit
-        self._places = Places(limit)
+        self._semaphore = FairSemaphore(limit)
         self._failures = 0
         self.down: EndpointDown | None = None
 
     async def __aenter__(self) -> Self:
         self._refuse_if_down()
-        activity = current_activity.get() or Activity()
-        activity.queued[self.role] += 1
+        in_flight = current_in_flight.get() or InFlight()
+        in_flight.queued[self.role] += 1
         try:
-            await self._places.acquire()
+            await self._semaphore.acquire()
         finally:
-            activity.queued[self.role] -= 1
+            in_flight.queued[self.role] -= 1
         try:
             self._refuse_if_down()
         except EndpointDown:
-            self._places.release()
+            self._semaphore.release()
             raise
-        activity.calling[self.role] += 1
+        in_flight.calling[self.role] += 1
         return self
 
     async def __aexit__(
@@ -125,9 +125,9 @@ class Gate:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._places.release()
-        if activity := current_activity.get():
-            activity.calling[self.role] -= 1
+        self._semaphore.release()
+        if in_flight := current_in_flight.get():
+            in_flight.calling[self.role] -= 1
         if error is None or isinstance(error, PermanentError | RateLimited):
             self._failures = 0  # it answered
         elif isinstance(error, EndpointDown):

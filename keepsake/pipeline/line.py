@@ -12,7 +12,7 @@ from typing import Any, Literal
 from keepsake.database import AsyncConnection
 from keepsake.owners.usage import Usage
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.limits import Activity
+from keepsake.pipeline.limits import InFlight
 
 SAMPLE = 20  # ids of records that a report names
 
@@ -36,7 +36,7 @@ class Step:
     many results inside the transaction that writes their ledger rows; `load` reads stored results
     back for the steps that need them. `version` changes when the same input would give another
     result; `roles` are the model roles whose model name makes a result stale when it changes;
-    `essence` is the part of a result that later steps are made from.
+    `output_key` is the part of a result that later steps are made from.
 
     A step may find nothing to make: then its result is `Nothing`, or one of its own for which
     `nothing` gives the reason (without content; None for any other result). `save` gets it like
@@ -51,7 +51,7 @@ class Step:
     load: Callable[[AsyncConnection, Sequence[int]], Awaitable[Mapping[int, Any]]] | None = None
     needs: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
-    essence: Callable[[Any], Any] = lambda result: result
+    output_key: Callable[[Any], Any] = lambda result: result
     nothing: Callable[[Any], str | None] = _reason
     formerly: str = ""  # its name when the fingerprints of its results were first computed
 
@@ -81,23 +81,28 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Order:
+class RunSpec:
     """What one run is to do.
 
-    `take="due"` is what a sensor asks for: records with due work, at most `max_records` of them.
-    `take="all"` is what a person asks for: every record of the window, the failed and the stale
-    ones too; `redo` makes what is up to date again as well. `wakes` are the steps outside this run
-    that become due when what they wait for succeeds. `partitions` are the first moments of the
-    window's partitions, in ascending order; none: the window is one.
+    Attributes:
+        window: the records it may work on.
+        steps: the steps it may make.
+        run_id: its name in the ledger.
+        mode: `due`, as sensors ask: records with due work, at most `max_records` of them; `all`, as
+            people ask: every record of the window, the failed and the stale ones too.
+        max_records: how many records at most; None: all.
+        redo: make what is up to date again as well.
+        mark_due: steps outside this run that become due when a step they need succeeds.
+        partitions: the first moments of the window's partitions, ascending; none: it is one.
     """
 
     window: Window
     steps: tuple[str, ...]
     run_id: str
-    take: Literal["due", "all"] = "all"
+    mode: Literal["due", "all"] = "all"
     max_records: int | None = None
     redo: bool = False
-    wakes: tuple[str, ...] = ()
+    mark_due: tuple[str, ...] = ()
     partitions: tuple[datetime, ...] = ()
 
     @property
@@ -127,12 +132,12 @@ class StepReport:
     made_ids: list[int] = field(default_factory=list)  # the first few
     failed_ids: list[int] = field(default_factory=list)  # the first few
 
-    def line(self, activity: Activity) -> str:
+    def line(self, in_flight: InFlight) -> str:
         """What it comes to so far, and what is under way; empty if nothing is to be said."""
         counts = {
             "made": self.made,
             "nothing to make": self.nothing,
-            "in progress": activity.under_way,
+            "in progress": in_flight.under_way,
             "failed": self.failed,
             "deferred": self.deferred,
             "over budget": self.over_budget,
@@ -141,7 +146,7 @@ class StepReport:
         said = [f"{count} {label}" for label, count in counts.items() if count]
         at = [
             f"{count} {doing} {role}"
-            for doing, roles in (("calling", activity.calling), ("queued for", activity.queued))
+            for doing, roles in (("calling", in_flight.calling), ("queued for", in_flight.queued))
             for role, count in sorted(roles.items())
             if count
         ]
@@ -157,7 +162,7 @@ class Report:
     records: int = 0
     busy: int = 0  # records left alone because another run holds them
     seconds: float = 0.0
-    activities: dict[str, Activity] = field(default_factory=dict)  # by step, what is under way
+    in_flight: dict[str, InFlight] = field(default_factory=dict)  # by step, what is under way
 
     def line(self) -> str:
         """One line for a log: counts only."""
@@ -166,8 +171,8 @@ class Report:
 
     def state(self) -> str:
         """What has been made and is under way, without the time: the same while nothing moves."""
-        idle = Activity()
-        lines = {n: s.line(self.activities.get(n, idle)) for n, s in self.steps.items()}
+        idle = InFlight()
+        lines = {n: s.line(self.in_flight.get(n, idle)) for n, s in self.steps.items()}
         said = [f"{name} {line}" for name, line in lines.items() if line]
         if self.busy:
             said.append(f"{self.busy} left to another run")

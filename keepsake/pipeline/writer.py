@@ -16,7 +16,7 @@ import psycopg
 from keepsake.database import AsyncConnection, Pool
 from keepsake.pipeline import ledger
 from keepsake.pipeline.ledger import Outcome
-from keepsake.pipeline.line import Line, Order
+from keepsake.pipeline.line import Line, RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ WRITE_PAUSES = (1.0, 4.0, 15.0)  # between tries at a write that the database di
 class Writer:
     """Gathers outcomes and writes many in one transaction, results and ledger rows together."""
 
-    def __init__(self, line: Line, pool: Pool, order: Order) -> None:
+    def __init__(self, line: Line, pool: Pool, spec: RunSpec) -> None:
         self.line = line
         self.pool = pool
-        self.order = order
+        self.spec = spec
         self.gathered: list[Outcome] = []
         self.unwritten: Counter[int] = Counter()
         self.in_work = 0  # records of which more outcomes are to come
@@ -131,7 +131,7 @@ class Writer:
             return found.rowcount == 1
 
     async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
-        wakes = set(self.order.wakes)
+        mark_due = set(self.spec.mark_due)
         for step in self.line.steps:
             made = [
                 (o.record_id, o.result)
@@ -141,10 +141,12 @@ class Writer:
             if not made:
                 continue
             await step.save(connection, made)
-            waiters = [s.name for s in self.line.steps if step.name in s.needs and s.name in wakes]
+            waiters = [
+                s.name for s in self.line.steps if step.name in s.needs and s.name in mark_due
+            ]
             if waiters:
                 await ledger.wake(connection, [record_id for record_id, _ in made], waiters)
-        await ledger.write(connection, self.line.name, outcomes, run_id=self.order.run_id)
+        await ledger.write(connection, self.line.name, outcomes, run_id=self.spec.run_id)
 
 
 def _unstorable(outcome: Outcome) -> Outcome:

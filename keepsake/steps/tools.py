@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from keepsake.bookmarks.tags import Tags
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool
-from keepsake.pipeline.limits import Places
+from keepsake.pipeline.limits import FairSemaphore
 from keepsake.settings import Settings
 from keepsake.worker_pool import Apart, open_apart
 
@@ -38,8 +38,8 @@ class Tools:
     cobalt: "Cobalt"
     apart: Apart
     tags: Tags
-    recordings: Places
-    audio: Places
+    recordings: FairSemaphore
+    audio: FairSemaphore
     scratch: Path
 
     @asynccontextmanager
@@ -80,7 +80,9 @@ async def open_tools(
                 cobalt=cobalt,
                 apart=apart,
                 tags=Tags(pool),
-                recordings=Places(models.transcription.gate.limit + settings.audio_concurrency),
-                audio=Places(settings.audio_concurrency),
+                recordings=FairSemaphore(
+                    models.transcription.limiter.limit + settings.audio_concurrency
+                ),
+                audio=FairSemaphore(settings.audio_concurrency),
                 scratch=Path(scratch),
             )

@@ -20,7 +20,7 @@ from httpx2 import URL, Cookies, Headers, InvalidURL, Request, Response
 
 from keepsake.database import Pool
 from keepsake.errors import PermanentError, RetryableError
-from keepsake.pipeline.limits import Places
+from keepsake.pipeline.limits import FairSemaphore
 from keepsake.settings import Settings
 from keepsake.web.answer import PIECE, Answer, Downloaded, Fetched, TooLarge
 from keepsake.web.guard import Guard, checked_url
@@ -48,7 +48,7 @@ class Web:
     def __init__(self, settings: Settings, pool: Pool, apart: Apart, resolve: Resolve) -> None:
         self._settings = settings
         self._resolve = resolve
-        self._places = Places(settings.web_concurrency)
+        self._places = FairSemaphore(settings.web_concurrency)
         self._turns = Turns(pool, settings.web_host_interval)
         self._robots = Robots(self._robots_txt, apart, settings.web_user_agent)
 

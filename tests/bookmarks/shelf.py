@@ -22,7 +22,7 @@ from keepsake.database import connect
 from keepsake.owners.owners import Owner, add_owner
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Order, Report
+from keepsake.pipeline.line import Report, RunSpec
 from keepsake.records.adding import Added
 from keepsake.settings import Settings, load_settings
 from keepsake.steps.tools import open_tools
@@ -57,7 +57,7 @@ class Shelf:
     async def run(self, *steps: str, **order: Any) -> Report:
         """Carry the day's bookmarks through these steps, or all, as a run does."""
         models = ModelsResource.of(self.settings)
-        asked = Order(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
+        asked = RunSpec(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
         objects: Any = objects_resource(self.settings)
         async with (
             DatabaseResource().open_pool() as pool,

@@ -40,7 +40,7 @@ async def test_a_title_by_hand_makes_what_is_made_with_it_again_and_fetches_noth
     await shelf.run()
     with connect(shelf.url) as db:
         assert edit_title(db, record_id, "On patience")
-    report = await shelf.run(take="due")
+    report = await shelf.run(mode="due")
     made = {step for step, of in report.steps.items() if of.made}
     assert made == {"summaries", "keywords", "bookmark_embeddings"}
     assert site.asked_for("/bread") == 1

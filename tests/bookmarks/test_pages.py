@@ -245,7 +245,7 @@ async def test_a_text_that_is_given_later_takes_the_place_of_what_was_missing(
     await shelf.run()
     assert shelf.page(record_id)["note"] == "behind a login"
     assert shelf.add(address, content=BREAD[0], title="Bread, for members") == record_id
-    await shelf.run(take="due")
+    await shelf.run(mode="due")
     assert shelf.page(record_id)["text"] == BREAD[0]
     assert len(shelf.of("summaries", record_id)) == 1
     (row,) = shelf.of("bookmarks", record_id)

@@ -194,7 +194,7 @@ async def test_what_may_be_had_soon(cobalt_on: OpensCobalt, code: str) -> None:
             error = await refused(cobalt)
             assert type(error) is RetryableError
             assert error.retry_after is None
-        assert cobalt.gate.down is None, "a service that fails is not Cobalt that fails"
+        assert cobalt.limiter.down is None, "a service that fails is not Cobalt that fails"
 
 
 async def test_version_7_says_only_in_words_what_is_wrong(cobalt_on: OpensCobalt) -> None:

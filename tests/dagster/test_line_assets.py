@@ -164,7 +164,7 @@ def test_an_older_failure_does_not_fail_a_run_that_did_not_meet_it(
     teller.will("Quotes", "no")
     add(location.house)
     assert not location.run("transcripts", "quotes").success
-    result = location.run("transcripts", "quotes", take="due")
+    result = location.run("transcripts", "quotes", mode="due")
     assert result.success
     assert "quotes" not in metadata(result)
     assert not checks(result)["quotes", "every_record_succeeded"].passed
@@ -228,14 +228,14 @@ def test_redo_makes_anew_what_is_up_to_date(location: Location, teller: Storytel
 def test_a_run_that_a_sensor_asked_for_stays_within_its_bound(location: Location) -> None:
     for number in range(5):
         add(location.house, f"{TEXT} {number}")
-    result = location.run("transcripts", take="due", max_records=3)
+    result = location.run("transcripts", mode="due", max_records=3)
     assert metadata(result)["transcripts"]["made"] == 3
 
 
 def test_an_order_that_means_nothing_is_refused(location: Location) -> None:
-    result = location.run(take="some")
+    result = location.run(mode="some")
     assert not result.success
-    assert "take must be `due` or `all`" in location.log(result)
+    assert "mode must be `due` or `all`" in location.log(result)
 
 
 def test_what_waits_outside_a_run_is_woken_unless_a_schedule_has_it(

@@ -32,7 +32,7 @@ async def main(url: str) -> None:
                 if source.text == "endless":
                     await asyncio.Event().wait()
 
-            await world.run(run_id=f"doomed-{os.getpid()}", take="due")
+            await world.run(run_id=f"doomed-{os.getpid()}", mode="due")
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ async def made_by(world: World, **order: Any) -> set[str]:
     return called
 
 
-@pytest.mark.parametrize("take", ["due", "all"])
-async def test_the_same_order_again_calls_nothing(world: World, take: str) -> None:
+@pytest.mark.parametrize("mode", ["due", "all"])
+async def test_the_same_order_again_calls_nothing(world: World, mode: str) -> None:
     world.add("x", "y")
-    await world.run(take=take)
+    await world.run(mode=mode)
     world.calls.clear()
-    report = await world.run(take=take)
+    report = await world.run(mode=mode)
     assert world.calls == []
-    looked_at = 2 if take == "all" else 0
+    looked_at = 2 if mode == "all" else 0
     assert report.expected == looked_at
     assert {step.up_to_date for step in report.steps.values()} == {looked_at}
 
@@ -72,8 +72,8 @@ async def test_a_remake_with_the_same_result_leaves_what_is_made_from_it(world: 
     assert await made_by(world) == {"hear"}
 
 
-async def test_only_the_essence_of_a_result_makes_others_stale(world: World) -> None:
-    world.line = with_step(TOY, "hear", essence=str.lower)
+async def test_only_the_output_key_of_a_result_makes_others_stale(world: World) -> None:
+    world.line = with_step(TOY, "hear", output_key=str.lower)
     world.add("x")
     await world.run()
 
@@ -88,23 +88,23 @@ async def test_only_the_essence_of_a_result_makes_others_stale(world: World) -> 
 
 async def test_a_sensors_run_leaves_stale_results_alone(world: World) -> None:
     world.add("x")
-    await world.run(take="due")
+    await world.run(mode="due")
     world.line = with_step(TOY, "tell", version="2")
     world.db.execute("UPDATE ledger SET due_at = now() WHERE step = 'tag'")
-    assert await made_by(world, take="due") == {"tag"}
-    assert await made_by(world, take="all") == {"tell"}
+    assert await made_by(world, mode="due") == {"tag"}
+    assert await made_by(world, mode="all") == {"tell"}
 
 
 async def test_a_sensors_run_carries_on_what_it_made_anew(world: World) -> None:
     world.add("x")
-    await world.run(take="due")
+    await world.run(mode="due")
     world.db.execute("UPDATE ledger SET due_at = now() WHERE step = 'tell'")
 
     @world.stage.act("tell")
     async def tell(source: Source) -> str:
         return "told otherwise"
 
-    assert await made_by(world, take="due") == {"tell", "bind"}
+    assert await made_by(world, mode="due") == {"tell", "bind"}
     assert world.results("x")["bind"] == "bind(told otherwise,tag(hear(x)))"
 
 
@@ -119,17 +119,17 @@ async def test_a_backfill_takes_the_failed_too_and_a_sensor_does_not(world: Worl
     world.add("x")
     world.db.execute("UPDATE ledger SET status = 'failed', due_at = NULL WHERE step = 'hear'")
     world.db.execute("UPDATE ledger SET due_at = NULL WHERE step <> 'hear'")
-    assert await made_by(world, take="due") == set()
-    assert await made_by(world, take="all") == set(STEPS)
+    assert await made_by(world, mode="due") == set()
+    assert await made_by(world, mode="all") == set(STEPS)
 
 
 async def test_what_waited_outside_a_run_is_woken_by_it(world: World) -> None:
     world.add("x")
-    waiting = await world.run("tell", "tag", take="due")
+    waiting = await world.run("tell", "tag", mode="due")
     assert waiting.steps["tell"].waiting == 1
     assert world.rows("x")["tell"]["due_at"] is None
     assert world.rows("x")["tell"]["error_message"] == "waits for hear"
-    await world.run("hear", take="due", wakes=("tell",))
+    await world.run("hear", mode="due", mark_due=("tell",))
     assert world.rows("x")["tell"]["due"]
     assert world.rows("x")["tag"]["due_at"] is None  # left to a schedule
 
@@ -150,7 +150,7 @@ async def test_what_is_asked_for_while_a_run_makes_it_is_made_once_more(
 
     await world.run()
     assert world.rows("x")["hear"]["due"]
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.results("x")["hear"] == "heard 2"
     assert world.results("x")["bind"] == "bind(tell(heard 2),tag(heard 2))"
     assert not any(row["due"] for row in world.rows("x").values())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keepsake.pipeline import ledger
-from keepsake.pipeline.line import Order
+from keepsake.pipeline.line import RunSpec
 from keepsake.pipeline.writer import Writer
 
 from .toy import DAY, STEPS, Source, Stage, World
@@ -46,7 +46,7 @@ async def test_a_killed_run_loses_only_the_calls_in_flight(world: World) -> None
     before = {step: row["status"] for step, row in world.rows("endless").items()}
     assert before == {"hear": "succeeded", "tag": "succeeded", "tell": "running", "bind": "running"}
 
-    report = await world.run(take="due")
+    report = await world.run(mode="due")
     assert report.busy == 0  # the dead run's locks went with it
     assert sorted(world.calls) == [("bind", "endless"), ("tell", "endless")]
     assert world.record_status("endless") == world.record_status("done") == "COMPLETED"
@@ -78,7 +78,7 @@ async def test_a_run_that_died_for_another_reason_is_soon_forgotten(
 ) -> None:
     world.add("x")
     world.db.execute("UPDATE ledger SET status = 'running', crashes = %s", (crashes,))
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.record_status("x") == "COMPLETED"
     assert world.rows("x")["hear"]["crashes"] == 0
 
@@ -107,7 +107,7 @@ async def test_a_cancelled_run_keeps_what_is_finished_and_puts_back_the_rest(
     assert locks(world) == 0
 
     world.stage.acts.clear()
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.record_status("x") == "COMPLETED"
     assert world.stage.count("hear") == 1
 
@@ -122,7 +122,7 @@ async def test_what_a_cancelled_backfill_had_begun_is_due(world: World) -> None:
         in_hear.set()
         await asyncio.Event().wait()
 
-    run = asyncio.create_task(world.run(take="all"))
+    run = asyncio.create_task(world.run(mode="all"))
     await in_hear.wait()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -133,7 +133,7 @@ async def test_what_a_cancelled_backfill_had_begun_is_due(world: World) -> None:
 
 async def test_a_cancelled_run_ends_even_while_much_is_being_written(world: World) -> None:
     # wait_for() of Python 3.11 forgets a cancellation that comes in this very moment.
-    writer = Writer(world.line, world.pool, Order(DAY, STEPS, "run"))
+    writer = Writer(world.line, world.pool, RunSpec(DAY, STEPS, "run"))
     task = asyncio.create_task(writer.run())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -147,7 +147,7 @@ async def test_a_cancelled_run_ends_even_while_much_is_being_written(world: Worl
 async def test_two_runs_at_once_never_make_the_same_step_twice(world: World) -> None:
     world.add(*map(str, range(30)))
     stages = Stage(), Stage()
-    reports = await asyncio.gather(*(world.run(take="due", stage=stage) for stage in stages))
+    reports = await asyncio.gather(*(world.run(mode="due", stage=stage) for stage in stages))
     calls = stages[0].calls + stages[1].calls
     assert len(calls) == len(set(calls)) == 30 * len(STEPS)
     assert sum(report.steps["bind"].made for report in reports) == 30

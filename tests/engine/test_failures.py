@@ -17,7 +17,7 @@ from keepsake.errors import (
 )
 from keepsake.owners import usage
 from keepsake.pipeline import engine, ledger
-from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.pipeline.line import Line
 
 from .toy import STEPS, TOY, Source, World, with_step
@@ -219,11 +219,11 @@ async def test_what_says_nothing_of_the_record_puts_it_off_and_never_fails_it(
 
 async def test_a_dead_endpoint_stops_its_step_and_burns_no_attempts(world: World) -> None:
     world.add(*map(str, range(40)))
-    gate = Gate("mouth", 4)
+    limiter = EndpointLimiter("mouth", 4)
 
     @world.stage.act("tell")
     async def tell(source: Source) -> None:
-        async with gate:
+        async with limiter:
             raise RetryableError("connection refused")
 
     report = await world.run()
@@ -232,7 +232,7 @@ async def test_a_dead_endpoint_stops_its_step_and_burns_no_attempts(world: World
     assert "connection refused" in (report.steps["tell"].down or "")
     rows = [world.rows(str(number))["tell"] for number in range(40)]
     assert {row["status"] for row in rows} == {"pending"}
-    # Five failures in a row close the gate, with at most the four calls in flight besides.
+    # Five failures in a row close the limiter, with at most the four calls in flight besides.
     assert sum(row["attempts"] for row in rows) <= 5 + 4
     assert all(row["due_at"] > datetime.now(UTC) for row in rows)
 
@@ -246,9 +246,9 @@ async def test_each_deferral_doubles_the_wait_up_to_half_an_hour(world: World) -
 
     waits = []
     for _ in range(7):
-        await world.run("hear", take="due")
+        await world.run("hear", mode="due")
         waits.append(round(seconds_until(world.rows("x")["hear"]["due_at"]) / 60))
-        assert await world.run("hear", take="due") is not None  # not due: not asked
+        assert await world.run("hear", mode="due") is not None  # not due: not asked
         world.make_due()
     assert waits == [1, 2, 4, 8, 16, 30, 30]
     assert world.stage.count("hear") == 7
@@ -263,9 +263,9 @@ async def test_an_endpoint_that_is_back_forgets_the_deferrals(world: World) -> N
         if world.stage.count("hear") == 1:
             raise EndpointDown("unreachable", role="ears")
 
-    await world.run(take="due")
+    await world.run(mode="due")
     world.make_due()
-    await world.run(take="due")
+    await world.run(mode="due")
     row = world.rows("x")["hear"]
     assert (row["status"], row["deferrals"], row["attempts"]) == ("succeeded", 0, 1)
     assert world.record_status("x") == "COMPLETED"
@@ -389,12 +389,12 @@ async def test_a_remake_that_is_put_off_stays_asked_for(world: World) -> None:
         raise EndpointDown("unreachable", role="mouth")
 
     ledger.redo(world.db, record, "tell")
-    await world.run(take="due")
+    await world.run(mode="due")
     row = world.rows("x")["tell"]
     assert (row["status"], row["due"]) == ("succeeded", False)
     world.make_due()
     world.stage.acts.clear()
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.stage.count("tell") == 3
     assert world.rows("x")["tell"]["due_at"] is None
 

@@ -13,7 +13,7 @@ from keepsake.errors import PermanentError
 from keepsake.owners import usage
 from keepsake.pipeline import engine
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.pipeline.line import SAMPLE, Report, StepReport
 
 from .toy import DAY, NOON, STEPS, TOY, Source, World, toy_step
@@ -76,16 +76,16 @@ async def test_a_step_alone_is_made_from_what_is_stored(world: World) -> None:
     assert world.results("x")["bind"] == "bind(tell(hear(x)),tag(hear(x)))"
 
 
-@pytest.mark.parametrize("take", ["due", "all"])
+@pytest.mark.parametrize("mode", ["due", "all"])
 async def test_urgent_records_come_first_then_the_newest(
-    world: World, take: str, monkeypatch: pytest.MonkeyPatch
+    world: World, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 1)
     world.add("old")
     world.add("urgent", priority="urgent")
     world.add("later", priority="low")
     world.add("new")
-    await world.run("hear", take=take)
+    await world.run("hear", mode=mode)
     assert [text for _, text in world.calls] == ["urgent", "new", "old", "later"]
 
 
@@ -100,7 +100,7 @@ async def test_an_urgent_record_that_arrives_meanwhile_is_next(
         if source.text == "f":
             world.add("urgent", priority="urgent")
 
-    await world.run("hear", take="due")
+    await world.run("hear", mode="due")
     assert [text for _, text in world.calls] == ["f", "e", "urgent", "d", "c", "b", "a"]
 
 
@@ -118,7 +118,7 @@ async def test_a_slow_record_is_not_taken_again_while_others_pass_it(
         elif source.text == "slow":
             await last_is_heard.wait()
 
-    await world.run("hear", take="due")
+    await world.run("hear", mode="due")
     assert [text for _, text in world.calls] == ["slow", "d", "c", "b", "last"]
 
 
@@ -146,7 +146,7 @@ async def test_the_window_bounds_the_records_in_memory(
 
 async def test_a_run_takes_no_more_records_than_it_may(world: World) -> None:
     world.add(*"abc")
-    report = await world.run("hear", take="due", max_records=2)
+    report = await world.run("hear", mode="due", max_records=2)
     assert [text for _, text in world.calls] == ["c", "b"]
     assert (report.records, report.expected) == (2, 2)
 
@@ -155,8 +155,8 @@ async def test_a_run_keeps_to_its_window(world: World) -> None:
     world.add("before", at=NOON.replace(day=3))
     world.add("in")
     world.add("at its end", at=NOON.replace(day=5, hour=0))
-    for take in ("due", "all"):
-        await world.run("hear", take=take)
+    for mode in ("due", "all"):
+        await world.run("hear", mode=mode)
     assert world.calls == [("hear", "in")]
 
 
@@ -223,13 +223,13 @@ async def test_progress_says_what_is_under_way_and_whom_it_waits_for(
 ) -> None:
     monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0.005)
     world.add("x", "y", "z")
-    gate = Gate("ears", 1)
+    limiter = EndpointLimiter("ears", 1)
     shown: list[str] = []
     was_shown = asyncio.Event()
 
     @world.stage.act("hear")
     async def hear(source: Source) -> None:
-        async with gate:
+        async with limiter:
             await was_shown.wait()
 
     def show(report: Report) -> None:
@@ -273,17 +273,17 @@ async def test_each_partition_has_its_own_counts(world: World) -> None:
             raise PermanentError("no")
 
     parts: dict[datetime, Mapping[str, StepReport]] = {}
-    for take in ("due", "all"):
+    for mode in ("due", "all"):
         parts.clear()
         await world.run(
-            window=THREE_DAYS, partitions=DAYS, take=take, on_partition=parts.__setitem__
+            window=THREE_DAYS, partitions=DAYS, mode=mode, on_partition=parts.__setitem__
         )
         assert set(parts) == set(DAYS[:2])  # on the third there are no records
         counts = {
             day: (p["tell"].made, p["tell"].up_to_date, p["tell"].failed)
             for day, p in parts.items()
         }
-        if take == "due":
+        if mode == "due":
             assert counts == {DAYS[0]: (2, 0, 0), DAYS[1]: (1, 0, 1)}
     assert counts == {DAYS[0]: (0, 2, 0), DAYS[1]: (0, 1, 1)}
     assert len(parts[DAYS[1]]["tell"].failed_ids) == 1

@@ -84,12 +84,12 @@ async def test_a_retry_makes_the_failed_and_what_waits_for_it_due(world: World) 
         if world.stage.count("hear") == 1:
             raise PermanentError("no audio")
 
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.record_status("x") == "FAILED"
     assert ledger.retry(world.db, line="toy") == 1
     assert all(row["due"] for row in world.rows("x").values())
     assert world.rows("x")["hear"]["attempts"] == 0
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.record_status("x") == "COMPLETED"
 
 
@@ -135,7 +135,7 @@ async def test_a_step_can_be_made_anew_whatever_became_of_it(world: World, statu
     world.calls.clear()
     assert ledger.redo(world.db, record, "tag")
     assert "tag" in world.results("x")  # it stands until then
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.calls == [("tag", "x")]
 
 

@@ -42,8 +42,8 @@ async def test_a_step_that_needs_it_gets_nothing_in_its_place(world: World) -> N
 async def test_so_it_does_in_a_later_run(world: World) -> None:
     has_nothing_to_tell(world)
     world.add("x")
-    await world.run("hear", "tell", "tag", take="due")
-    await world.run("bind", take="due")
+    await world.run("hear", "tell", "tag", mode="due")
+    await world.run("bind", mode="due")
     assert world.results("x")["bind"] == "bind(nothing,tag(hear(x)))"
 
 
@@ -63,7 +63,7 @@ async def test_an_earlier_result_goes_and_what_was_made_of_it_is_made_without_it
     await world.run()
     has_nothing_to_tell(world)
     world.db.execute("UPDATE ledger SET due_at = now() WHERE step = 'tell'")
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.results("x") == {
         "hear": "hear(x)", "tag": "tag(hear(x))", "bind": "bind(nothing,tag(hear(x)))",
     }  # fmt: skip

@@ -14,7 +14,7 @@ from keepsake.owners import owners, usage
 from keepsake.owners.usage import Amounts, Billing
 from keepsake.pipeline import ledger
 from keepsake.pipeline.engine import RECORDS_IN_MEMORY
-from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.limits import EndpointLimiter
 
 from .toy import DAY, NOON, STEPS, Source, World
 
@@ -90,35 +90,35 @@ def world_owner(world: World, record_id: int) -> int:
 async def test_who_comes_last_does_not_wait_at_a_gate_for_all_that_another_asked_for(
     world: World, other: int
 ) -> None:
-    gate = Gate("ears", 2)
+    limiter = EndpointLimiter("ears", 2)
     world.add(*map(str, range(100)))
     served: list[str] = []
 
     @world.stage.act("hear")
     async def hear(source: Source) -> None:
         if not served:
-            world.add("one", owner_id=other)  # the others stand at the gate
-        async with gate:
+            world.add("one", owner_id=other)  # the others stand at the limiter
+        async with limiter:
             await asyncio.sleep(0.005)
             served.append(source.text)
 
-    await world.run("hear", take="due")
+    await world.run("hear", mode="due")
     assert served.index("one") < 40
 
 
 async def test_what_is_urgent_goes_before_anybodys_turn(world: World, other: int) -> None:
     world.add("urgent", "urgent too", priority="urgent")
     world.add("usual", owner_id=other)
-    await world.run("hear", take="due", max_records=2)
+    await world.run("hear", mode="due", max_records=2)
     assert sorted(text for _, text in world.calls) == ["urgent", "urgent too"]
 
 
 # -- pace ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("take", ["due", "all"])
+@pytest.mark.parametrize("mode", ["due", "all"])
 async def test_an_owners_paid_records_begin_in_batches_a_pause_apart(
-    world: World, other: int, take: str
+    world: World, other: int, mode: str
 ) -> None:
     set_limits(world, batch=2, pause=0.2)
     world.billing = CENTS
@@ -130,7 +130,7 @@ async def test_an_owners_paid_records_begin_in_batches_a_pause_apart(
     async def hear(source: Source) -> None:
         began[source.text] = time.monotonic()
 
-    await world.run("hear", take=take)
+    await world.run("hear", mode=mode)
     first = min(began.values())
     mine = sorted(moment - first for text, moment in began.items() if text != "other")
     assert [moment > 0.19 * (at // 2) for at, moment in enumerate(mine)] == [True] * 5
@@ -274,11 +274,11 @@ async def test_a_raised_budget_makes_due_what_was_put_off(world: World) -> None:
     world.billing = CENTS
     set_budget(world, "0")
     world.add("a")
-    await world.run(take="due")
+    await world.run(mode="due")
     assert not world.rows("a")["tell"]["due"]
     world.db.execute("UPDATE owners SET monthly_budget = 5 WHERE id = 1")
     ledger.lift_budget(world.db, 1)
-    await world.run(take="due")
+    await world.run(mode="due")
     assert world.record_status("a") == "COMPLETED"
 
 
@@ -296,8 +296,8 @@ async def test_a_budget_that_is_raised_during_a_run_loses_nothing_to_the_next_mo
             owners.set_budget(world.db, 1, Decimal(5))
 
     set_limits(world, batch=1, pause=0.001)  # so that no more are under way
-    await world.run("hear", take="due")
-    await world.run("hear", take="due")
+    await world.run("hear", mode="due")
+    await world.run("hear", mode="due")
     assert world.stage.count("hear") == 100
 
 
@@ -311,7 +311,7 @@ async def test_pages_that_come_later_follow_the_budget_and_the_tier_of_then(worl
         usage.record("big")
         set_budget(world, "0.01")
 
-    report = await world.run("hear", take="due")
+    report = await world.run("hear", mode="due")
     assert report.steps["hear"].over_budget == report.records - world.stage.count("hear") > 0
 
 
@@ -336,7 +336,7 @@ async def test_a_month_that_ends_during_a_run_renews_the_budget(
 
     monkeypatch.setattr(ledger, "terms", of_two_months)
     set_limits(world, batch=1, pause=0.001)
-    await world.run("hear", take="due")
+    await world.run("hear", mode="due")
     assert world.stage.count("hear") >= 2
     due = world.db.execute("SELECT max(due_at) FROM ledger").fetchone()
     assert due == (ANOTHER_MONTH,)
@@ -346,7 +346,7 @@ async def test_what_waits_for_an_unpaid_step_counts_as_over_budget_too(world: Wo
     world.billing = CENTS
     set_budget(world, "0")
     world.add("a")
-    report = await world.run(take="due")
+    report = await world.run(mode="due")
     rows = world.rows("a")
     assert {row["error_type"] for row in rows.values()} == {"OverBudget"}
     assert rows["bind"]["error_message"] == "waits for tell"
@@ -357,7 +357,7 @@ async def test_what_waits_for_an_unpaid_step_counts_as_over_budget_too(world: Wo
 # -- holds -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", [{"take": "due"}, {"take": "all"}, {"redo": True}])
+@pytest.mark.parametrize("order", [{"mode": "due"}, {"mode": "all"}, {"redo": True}])
 async def test_what_is_held_is_made_by_nobody(world: World, order: dict[str, Any]) -> None:
     world.add("a")
     world.db.execute("UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'tag'")

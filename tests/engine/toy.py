@@ -17,7 +17,7 @@ from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.owners.usage import UNPRICED, Billing
 from keepsake.pipeline.engine import OnPartition, run_line
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Line, Nothing, Order, Report, Step
+from keepsake.pipeline.line import Line, Nothing, Report, RunSpec, Step
 from keepsake.records import adding as records
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -166,7 +166,7 @@ class World:
         async with asyncio.timeout(20):
             return await run_line(
                 self.line,
-                Order(**settings),
+                RunSpec(**settings),
                 stage or self.stage,
                 pool=self.pool,
                 models=self.models,

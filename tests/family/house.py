@@ -24,7 +24,7 @@ from keepsake.family import Family, NewResponse, add_family, add_member, add_res
 from keepsake.family.line import FAMILY
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Order, Report
+from keepsake.pipeline.line import Report, RunSpec
 from keepsake.settings import Settings, load_settings
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
@@ -55,7 +55,7 @@ class House:
     async def run(self, *steps: str, **order: Any) -> Report:
         """Carry what was handed in on the day through these steps, or all, as a run does."""
         models = ModelsResource.of(self.settings)
-        asked = Order(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
+        asked = RunSpec(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
         objects: Any = objects_resource(self.settings)
         async with (
             DatabaseResource().open_pool() as pool,

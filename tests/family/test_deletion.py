@@ -190,7 +190,7 @@ def test_what_is_made_again_leaves_nothing_behind(weak_house: House, teller: Sto
     first = files(weak_house)
     with connect(weak_house.url) as db:
         edit_title(db, record_id, "Seeds")
-    asyncio.run(weak_house.run(take="due"))
+    asyncio.run(weak_house.run(mode="due"))
     both = files(weak_house)
     with connect(weak_house.url) as db:
         swept = asyncio.run(sweep(db, open_objects(weak_house.settings)))

@@ -72,7 +72,7 @@ async def test_a_title_reaches_story_and_episode_without_asking_the_model_again(
     asked, episode = len(teller.prompts), weak_house.of("podcasts", record_id)[0]["audio_key"]
     assert retitle(weak_house, record_id, "Twelve  Seeds")
     assert due(weak_house, record_id) == {"stories", "podcasts"}
-    report = await weak_house.run(take="due")
+    report = await weak_house.run(mode="due")
     assert {step for step, of in report.steps.items() if of.made} == {"stories", "podcasts"}
     assert title(weak_house, record_id) == "Twelve Seeds"
     assert weak_house.of("stories", record_id)[0]["summary"] == "Rose gave seeds to somebody."
@@ -100,7 +100,7 @@ async def test_a_title_taken_back_is_the_models_again(
     await weak_house.run("transcripts", "stories")
     for changed in ("Seeds", None):
         retitle(weak_house, record_id, changed)
-        await weak_house.run("stories", take="due")
+        await weak_house.run("stories", mode="due")
     assert title(weak_house, record_id) == "Tomato Seeds"
     with connect(weak_house.url) as db:
         assert [(e.value, e.previous) for e in edits(db, record_id)] == [
@@ -140,7 +140,7 @@ async def test_an_edit_while_a_run_has_the_record_wins(
     await weak_house.run("transcripts", "stories")
     assert title(weak_house, record_id) == "Tomato Seeds"  # what the run had begun
     assert "stories" in due(weak_house, record_id)
-    await weak_house.run("transcripts", "stories", take="due")
+    await weak_house.run("transcripts", "stories", mode="due")
     assert title(weak_house, record_id) == "By hand"
     assert due(weak_house, record_id).isdisjoint({"transcripts", "stories"})
 
@@ -154,7 +154,7 @@ async def test_an_edit_while_a_run_fails_is_made_as_well(
     await weak_house.run("transcripts", "quotes")
     assert weak_house.ledger(record_id)["quotes"]["status"] == "pending"
     teller.will("Quotes", {"quotes": [SUNG]})
-    await weak_house.run("transcripts", "quotes", take="due")
+    await weak_house.run("transcripts", "quotes", mode="due")
     assert [quote["text"] for quote in weak_house.of("quotes", record_id)] == [SUNG]
 
 
@@ -170,7 +170,7 @@ async def test_an_episode_that_waits_for_the_night_is_made_again_that_night(
     retitle(house, record_id, "Seeds")
     with connect(house.url) as db:
         assert days_with_stories_without_podcast(db, limit=5) == [NOON.date()]
-    await house.run("stories", take="due")
+    await house.run("stories", mode="due")
     await house.run("podcasts")
     with connect(house.url) as db:
         assert days_with_stories_without_podcast(db, limit=5) == []
@@ -186,7 +186,7 @@ async def test_a_corrected_text_goes_through_all_steps(
     await weak_house.run()
     assert rewrite(weak_house, record_id, OTHER)
     assert due(weak_house, record_id) == set(WORDED)
-    await weak_house.run(take="due")
+    await weak_house.run(mode="due")
     assert due(weak_house, record_id) == set()
     assert weak_house.of("transcripts", record_id)[0]["text"] == OTHER
     assert "pepper seeds" in weak_house.of("stories", record_id)[0]["text"]
@@ -215,7 +215,7 @@ async def test_corrected_words_of_a_recording_keep_their_times(
     await misheard.run("transcripts")
     [heard] = misheard.of("transcripts", record_id)
     rewrite(misheard, record_id, "We baked bread. Each Sunday!")
-    await misheard.run("transcripts", take="due")
+    await misheard.run("transcripts", mode="due")
     [edited] = misheard.of("transcripts", record_id)
     assert edited["words"][3][0] == "Each"
     assert [word[1:] for word in edited["words"]] == [word[1:] for word in heard["words"]]
@@ -236,7 +236,7 @@ async def test_another_model_does_not_take_the_correction_away(
     assert edited["text"] == "We baked bread. Each Sunday!"
     assert edited["words"][1] == ["baked", 0.2, 0.6]
     rewrite(misheard, record_id, None)
-    await misheard.run("transcripts", take="due")
+    await misheard.run("transcripts", mode="due")
     assert misheard.of("transcripts", record_id)[0]["text"] == "We baked bread. Every Sunday!"
 
 
@@ -248,7 +248,7 @@ async def test_a_recording_that_no_model_understands_can_be_written_down(
     await misheard.run("transcripts")
     assert misheard.ledger(record_id)["transcripts"]["status"] == "failed"
     rewrite(misheard, record_id, "We baked bread.")
-    await misheard.run("transcripts", take="due")
+    await misheard.run("transcripts", mode="due")
     [row] = misheard.of("transcripts", record_id)
     assert (row["text"], row["words"]) == ("We baked bread.", [])
 

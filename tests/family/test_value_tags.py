@@ -106,7 +106,7 @@ async def test_a_model_that_answers_nonsense_twice_fails_that_step_of_that_recor
     assert len(teller.prompts) == 2
     assert "could not be used" in teller.prompts[1]
     other = await weak_house.add(text="We baked bread every Saturday.")
-    await weak_house.run("transcripts", "tags", take="due")
+    await weak_house.run("transcripts", "tags", mode="due")
     assert weak_house.of("tags", other)
     assert weak_house.ledger(newer)["tags"]["status"] == "failed"
 

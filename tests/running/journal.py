@@ -20,7 +20,7 @@ from keepsake.database import connect
 from keepsake.owners.owners import Owner, add_owner
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Order, Report
+from keepsake.pipeline.line import Report, RunSpec
 from keepsake.running.imports import AddedActivity, Imported, add_activity, import_activities
 from keepsake.running.line import RUNNING
 from keepsake.settings import Settings, load_settings
@@ -64,8 +64,8 @@ class Journal:
     def run(self, *steps: str, **order: Any) -> Report:
         """Carry what was taken in through these steps, or all, as a run does."""
         models = ModelsResource.of(self.settings)
-        asked = Order(
-            **{"window": ALL, "steps": steps or STEPS, "run_id": "a run", "take": "due", **order}
+        asked = RunSpec(
+            **{"window": ALL, "steps": steps or STEPS, "run_id": "a run", "mode": "due", **order}
         )
         objects: Any = objects_resource(self.settings)
 

@@ -154,7 +154,7 @@ def test_an_activity_that_is_computed_again_counts_once(journal: Journal, tmp_pa
     members = {f"{d:%d}.tcx": tcx(d, beats=150) for d in days(20)}
     journal.take_in(archive(tmp_path / "e.zip", members))
     for _ in range(2):
-        journal.run("activities", take="all", redo=True, max_records=1000)
+        journal.run("activities", mode="all", redo=True, max_records=1000)
     rows = journal.rows("SELECT DISTINCT zone_activities FROM activities")
     assert rows == [{"zone_activities": 20}]
 

@@ -169,7 +169,7 @@ def test_zones_of_an_assumed_highest_heart_rate_are_given_to_no_model(
     members = {f"{n}.tcx": tcx(MORNING + timedelta(days=n)) for n in range(20)}
     told_journal.take_in(archive(tmp_path / "e.zip", members))
     told_journal.run("activities")
-    told_journal.run("activities", take="all", redo=True)
+    told_journal.run("activities", mode="all", redo=True)
     told_journal.run()
     assert told_journal.rows("SELECT FROM activities WHERE zone_activities IS NULL") == []
     assert len(poet.prompts) == 40

@@ -23,7 +23,7 @@ from keepsake.family.line import FAMILY
 from keepsake.local.postgres import binaries
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Line, Order
+from keepsake.pipeline.line import Line, RunSpec
 from keepsake.running.line import RUNNING
 
 DUMP = Path(__file__).with_name("schema_14.sql.gz")
@@ -132,7 +132,7 @@ async def test_a_backfill_finds_every_result_up_to_date(
     # Those after were edited, or have not been processed: they are to be made.
     end = datetime(2026, 11, 15 if line is FAMILY else 20, tzinfo=UTC)
     steps = tuple(step.name for step in line.steps if step.name != "media")
-    order = Order(Window(line.name, datetime(2026, 1, 1, tzinfo=UTC), end), steps, "a run")
+    order = RunSpec(Window(line.name, datetime(2026, 1, 1, tzinfo=UTC), end), steps, "a run")
     tools: Any = None  # nothing is made, so none is used
     async with open_pool(upgraded) as pool:
         report = await run_line(line, order, tools, pool=pool, models=MODELS)

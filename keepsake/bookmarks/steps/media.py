@@ -216,6 +216,6 @@ MEDIA = Step(
     version="1",
     make=keep,
     save=save,
-    essence=lambda media: media.files,
+    output_key=lambda media: media.files,
     nothing=lambda media: media.nothing,
 )

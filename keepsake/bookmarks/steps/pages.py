@@ -223,5 +223,5 @@ PAGES = Step(
     make=fetch,
     save=save,
     load=load,
-    essence=what_it_says,
+    output_key=what_it_says,
 )

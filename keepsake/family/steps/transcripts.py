@@ -186,5 +186,5 @@ TRANSCRIPTS = Step(
     make=worded,
     save=save,
     load=load,
-    essence=lambda t: (t.text, t.words, t.segments),
+    output_key=lambda t: (t.text, t.words, t.segments),
 )

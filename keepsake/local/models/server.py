@@ -40,10 +40,10 @@ class Worker(Generic[Model]):
         self._model: Model | None = None
 
     async def run(self, request: Request, work: Callable[[Model, Event], Answer]) -> Answer:
-        """Call `work` with the model, in a thread, as soon as the gate lets one more in.
+        """Call `work` with the model, in a thread, as soon as one more may run.
 
         The second argument of `work` is set when the client has gone. Work that looks at it can
-        stop early; a request that still waits at the gate is dropped.
+        stop early; a request that still waits is dropped.
 
         Raises:
             RequestRefused: the model cannot answer this request, or failed.

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from keepsake.clients.failures import translate
-from keepsake.pipeline.limits import Gate
+from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.settings import Endpoint
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 
 
-class Connections:
+class HttpClients:
     """The HTTP clients of one event loop: opened when first used, closed together.
 
     Roles with the same address and key share one. A client dropped without being closed can hang
@@ -57,13 +57,13 @@ class Connections:
             await client.close()
 
 
-class Connection:
-    """One role's endpoint, its gate, and the client that reaches it."""
+class ModelConnection:
+    """One role's endpoint, its limiter, and the HTTP client that reaches it."""
 
-    def __init__(self, endpoint: Endpoint, connections: Connections) -> None:
+    def __init__(self, endpoint: Endpoint, http: HttpClients) -> None:
         self.endpoint = endpoint
-        self.gate = Gate(endpoint.role, endpoint.concurrency)
-        self._connections = connections
+        self.limiter = EndpointLimiter(endpoint.role, endpoint.concurrency)
+        self._http = http
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator["AsyncOpenAI"]:
@@ -76,10 +76,10 @@ class Connection:
         """
         import openai
 
-        async with self.gate:
+        async with self.limiter:
             try:
                 async with asyncio.timeout(self.endpoint.timeout):
-                    yield self._connections.client(self.endpoint)
+                    yield self._http.client(self.endpoint)
             except (openai.OpenAIError, TimeoutError, ValueError) as error:
                 # Not chained: the SDK's message repeats the provider's, and so maybe a person's.
                 raise translate(error, self.endpoint) from None
