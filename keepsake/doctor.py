@@ -319,12 +319,12 @@ async def _cobalt(settings: Settings) -> str:
     from keepsake.clients.cobalt import open_cobalt
     from keepsake.database import Pool
     from keepsake.web.client import open_web
-    from keepsake.worker_pool import open_apart
+    from keepsake.worker_pool import open_worker_pool
 
     unused = Pool("", open=False)  # no stranger is asked, so nobody waits for a turn
     async with (
-        open_apart(settings) as apart,
-        open_web(settings, unused, apart) as web,
+        open_worker_pool(settings) as workers,
+        open_web(settings, unused, workers) as web,
         open_cobalt(settings, web) as cobalt,
     ):
         server = await cobalt.check()

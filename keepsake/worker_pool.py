@@ -1,6 +1,6 @@
-"""Other people's files are read in processes of their own.
+"""A pool of worker processes, in which other people's files are read.
 
-A file that takes all memory or never ends there fails one record, not the run. What runs apart is a
+A file that takes all memory or never ends there fails one record, not the run. What runs there is a
 function that a module has by its name, called with data and giving data; it knows no database and
 no network.
 """
@@ -29,11 +29,11 @@ log = logging.getLogger(__name__)
 MOST_CALLS = 10_000
 
 
-class FailedApart(KeepsakeError):
-    """A function raised what nobody foresaw. The log has its place in the code, no one its text."""
+class WorkerFailed(KeepsakeError):
+    """A function raised an unexpected error. The log has its place in the code, never its text."""
 
 
-class Apart:
+class WorkerPool:
     """Runs functions in processes of their own, which start with the first call."""
 
     def __init__(self, processes: int, memory_mb: int) -> None:
@@ -42,7 +42,7 @@ class Apart:
         self._pool: ProcessPool | None = None
 
     async def run(self, function: Callable[..., T], *args: Any, seconds: float, **named: Any) -> T:
-        """The result of `function(*args, **named)`, computed apart.
+        """The result of `function(*args, **named)`, computed by a worker.
 
         Args:
             function: a function that a module has by its name.
@@ -54,7 +54,7 @@ class Apart:
             KeepsakeError: what the function raised.
             PermanentError: it took more memory or time than it may.
             RetryableError: the processes could not be used; the next call starts new ones.
-            FailedApart: the function raised anything else.
+            WorkerFailed: the function raised anything else.
         """
         from pebble import ProcessExpired
 
@@ -76,10 +76,10 @@ class Apart:
         except (BrokenProcessPool, RuntimeError):
             await self._end(pool)
             raise RetryableError("the processes that read files ended unexpectedly") from None
-        except FailedApart as failure:
+        except WorkerFailed as failure:
             kind, place = failure.args
-            log.error("%s raised %s apart\n%s", function.__name__, kind, place)
-            raise FailedApart(f"{function.__name__} raised {kind}") from None
+            log.error("%s raised %s in a worker\n%s", function.__name__, kind, place)
+            raise WorkerFailed(f"{function.__name__} raised {kind}") from None
 
     async def close(self) -> None:
         """End the processes, whatever they are doing."""
@@ -101,14 +101,16 @@ class Apart:
         return self._pool
 
     async def _end(self, pool: "ProcessPool") -> None:
-        if self._pool is pool:  # nobody else ends it
+        if self._pool is pool:  # no other call has ended it
             self._pool = None
             pool.stop()  # type: ignore[no-untyped-call]
             await asyncio.to_thread(pool.join)
 
 
 @asynccontextmanager
-async def open_apart(settings: Settings, *, processes: int | None = None) -> AsyncIterator[Apart]:
+async def open_worker_pool(
+    settings: Settings, *, processes: int | None = None
+) -> AsyncIterator[WorkerPool]:
     """Processes for the length of the block; none is started before it is needed.
 
     Args:
@@ -116,11 +118,11 @@ async def open_apart(settings: Settings, *, processes: int | None = None) -> Asy
         processes: how many, where it is known that fewer are needed. With the first call all are
             started, and one that is ended while it starts complains on standard error.
     """
-    apart = Apart(processes or settings.apart_processes, settings.apart_memory_mb)
+    workers = WorkerPool(processes or settings.apart_processes, settings.apart_memory_mb)
     try:
-        yield apart
+        yield workers
     finally:
-        await apart.close()
+        await workers.close()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -136,7 +138,7 @@ def _prepare(memory_mb: int) -> None:
     """
     import resource
 
-    # Each thread of it would reserve addresses that nobody uses.
+    # Each thread of it would reserve addresses that are never used.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # Libraries log what they read. Nothing of that is to be kept.
     logging.disable(logging.CRITICAL)
@@ -161,4 +163,4 @@ def _call(function: Callable[..., T], args: tuple[Any, ...], named: dict[str, An
         raise
     except Exception as error:
         place = "".join(traceback.format_tb(error.__traceback__))
-        raise FailedApart(type(error).__name__, place) from None
+        raise WorkerFailed(type(error).__name__, place) from None

@@ -9,7 +9,7 @@
     formulas.py heart.py best_efforts.py    how each fact is computed, and where that is from
     wording.py       the facts as a runner says them; remarks.py: what was wrong in the file
 
-These know no database. They run in a process apart, on files of strangers; fitdecode and numpy are
+These know no database. They run in the worker pool, on files of strangers; fitdecode and numpy are
 loaded there only. Around them stand
 
     archives.py listings.py packed.py imports.py records.py     activities taken in

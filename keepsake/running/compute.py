@@ -1,4 +1,4 @@
-"""The one way from an activity file to its facts, made to run in a process apart."""
+"""The one way from an activity file to its facts, made to run in the worker pool."""
 
 from keepsake.running.facts import Facts, Seen
 from keepsake.running.files import MOST_BYTES, read_track
@@ -16,7 +16,7 @@ def compute(
 ) -> Facts:
     """The facts of the activity in this file, packed (`.gz`) or not.
 
-    Made to run in a process apart: bytes go in, and facts come out, not points.
+    Made to run in the worker pool: bytes go in, and facts come out, not points.
 
     Args:
         data: the file, whatever its name.

@@ -1,7 +1,7 @@
 """Activity files: which format one is, when it began, and the track in it.
 
-A file is known by its content, never by its name. What comes here is other people's: run it in a
-process apart when it is read whole (`facts.compute` is made for that).
+A file is known by its content, never by its name. What comes here is other people's: where it is
+read whole, the worker pool does so (`facts.compute` is made for that).
 """
 
 import zlib

@@ -1,6 +1,6 @@
 """Activity files taken in: one, or thousands from a folder or an archive.
 
-Files are looked at in processes apart while the ones before them are stored, a hundred in one
+Files are checked in the worker pool while the ones before them are stored, a hundred in one
 transaction; so memory stays flat, and an import that was broken off is simply run again. A file
 that is an activity becomes a record even if no more than its beginning can be read: what is wrong
 with it is then told by its `activities` step. What is no activity is refused and named.
@@ -28,7 +28,7 @@ from keepsake.running.archives import Entry, entries, file_entry
 from keepsake.running.files import GZIP
 from keepsake.running.packed import examine
 from keepsake.settings import Settings
-from keepsake.worker_pool import Apart, FailedApart, open_apart
+from keepsake.worker_pool import WorkerFailed, WorkerPool, open_worker_pool
 
 IN_FLIGHT = 16  # files being looked at or waiting for it
 FILES_A_BATCH = 100
@@ -100,7 +100,10 @@ async def import_activities(
     low = PRIORITIES["low"]
     intake = _Intake(connection, objects, settings, owner, low, imported, batch_id)
     try:
-        async with open_apart(settings) as apart, aclosing(intake.looked_at(found, apart)) as all:
+        async with (
+            open_worker_pool(settings) as workers,
+            aclosing(intake.looked_at(found, workers)) as all,
+        ):
             batch: list[_Looked] = []
             async for looked in all:
                 batch.extend(looked)
@@ -150,8 +153,8 @@ async def add_activity(
     imported = Imported()
     number = records.check_priority(priority)
     intake = _Intake(connection, objects, settings, owner, number, imported)
-    async with open_apart(settings, processes=1) as apart:
-        looked = await intake.look(entry, entry.read(), apart, external_id)
+    async with open_worker_pool(settings, processes=1) as workers:
+        looked = await intake.look(entry, entry.read(), workers, external_id)
     first, *others = await intake.store(looked)
     return AddedActivity(first.record_id, first.new, tuple(others))
 
@@ -173,7 +176,7 @@ class _Intake:
     batch_id: int | None = None
 
     async def looked_at(
-        self, found: Iterable[Entry], apart: Apart
+        self, found: Iterable[Entry], workers: WorkerPool
     ) -> AsyncGenerator[Sequence[_Looked]]:
         """The activities of each entry, in order; a few ahead are being looked at."""
         ahead: deque[tuple[asyncio.Task[Sequence[_Looked]], int]] = deque()
@@ -182,7 +185,7 @@ class _Intake:
                 # Read now: an archive is closed when its last entry was given.
                 if (data := self._read(entry)) is None:
                     continue
-                look = asyncio.create_task(self._look_or_refuse(entry, data, apart))
+                look = asyncio.create_task(self._look_or_refuse(entry, data, workers))
                 ahead.append((look, len(data)))
                 while len(ahead) == IN_FLIGHT or sum(size for _, size in ahead) > BYTES_HELD:
                     yield await ahead.popleft()[0]
@@ -199,15 +202,17 @@ class _Intake:
             self.imported.refuse(entry.name, str(error))
             return None
 
-    async def _look_or_refuse(self, entry: Entry, data: bytes, apart: Apart) -> Sequence[_Looked]:
+    async def _look_or_refuse(
+        self, entry: Entry, data: bytes, workers: WorkerPool
+    ) -> Sequence[_Looked]:
         try:
-            return await self.look(entry, data, apart)
-        except (InvalidInput, PermanentError, FailedApart) as error:
+            return await self.look(entry, data, workers)
+        except (InvalidInput, PermanentError, WorkerFailed) as error:
             self.imported.refuse(entry.name, str(error))
             return ()
 
     async def look(
-        self, entry: Entry, data: bytes, apart: Apart, external_id: str | None = None
+        self, entry: Entry, data: bytes, workers: WorkerPool, external_id: str | None = None
     ) -> Sequence[_Looked]:
         """Tell what a file is: the activities in it, at least one.
 
@@ -218,7 +223,7 @@ class _Intake:
             InvalidInput: it is no activity, too large, or of a day that is not kept.
             PermanentError: telling so took more memory or time than it may.
         """
-        examined = await apart.run(
+        examined = await workers.run(
             examine, data, most_bytes=_most_bytes(self.settings), seconds=SECONDS_A_LOOK
         )
         packed = ".gz" if data.startswith(GZIP) else ""

@@ -1,6 +1,6 @@
 """An activity file looked at as it is taken in: what it holds, which format, and when it began.
 
-Runs in a process apart (`keepsake/worker_pool.py`), on a stranger's bytes. A file need not be
+Runs in the worker pool (`keepsake/worker_pool.py`), on a stranger's bytes. A file need not be
 whole: what its beginning tells is enough to keep it. Reading all of it is a step's work
 (`facts.py`).
 """

@@ -12,7 +12,7 @@ from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool
 from keepsake.pipeline.limits import FairSemaphore
 from keepsake.settings import Settings
-from keepsake.worker_pool import Apart, open_apart
+from keepsake.worker_pool import WorkerPool, open_worker_pool
 
 if TYPE_CHECKING:
     from keepsake.clients.cobalt import Cobalt
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Tools:
     """What is handed to every step.
 
-    `web` fetches what others name, `cobalt` finds media behind links, and `apart` runs what reads
+    `web` fetches what others name, `cobalt` finds media behind links, and `workers` runs what reads
     either; `tags` are those of owners. `recordings` bounds how many recordings are on disk at once,
     `audio` how many are worked on by the processor; `scratch` is a folder that vanishes with the
     run.
@@ -36,7 +36,7 @@ class Tools:
     models: "Models"
     web: "Web"
     cobalt: "Cobalt"
-    apart: Apart
+    workers: WorkerPool
     tags: Tags
     recordings: FairSemaphore
     audio: FairSemaphore
@@ -67,8 +67,8 @@ async def open_tools(
 
     with tempfile.TemporaryDirectory(prefix="keepsake-") as scratch:
         async with (
-            open_apart(settings) as apart,
-            open_web(settings, pool, apart) as web,
+            open_worker_pool(settings) as workers,
+            open_web(settings, pool, workers) as web,
             open_cobalt(settings, web) as cobalt,
         ):
             yield Tools(
@@ -78,7 +78,7 @@ async def open_tools(
                 models=models,
                 web=web,
                 cobalt=cobalt,
-                apart=apart,
+                workers=workers,
                 tags=Tags(pool),
                 recordings=FairSemaphore(
                     models.transcription.limiter.limit + settings.audio_concurrency

@@ -3,7 +3,8 @@
 `network.py` connects only to addresses that `guard.py` lets pass, and each redirect is a request
 like the first. What cannot be had becomes one of `keepsake.errors`, whose message names the host
 and never the whole address. What a site may be asked, and when, stands in `robots.py` and
-`hosts.py`; what a response holds in `answer.py`; what a page says is read apart, by `page.py`.
+`hosts.py`; what a response holds in `answer.py`; what a page says is read in the worker pool,
+by `page.py`.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from keepsake.web.hosts import Turns
 from keepsake.web.network import GuardedBackend, Resolve, resolve
 from keepsake.web.robots import MAX_BYTES as ROBOTS_BYTES
 from keepsake.web.robots import Robots
-from keepsake.worker_pool import Apart
+from keepsake.worker_pool import WorkerPool
 
 __all__ = ["Downloaded", "Fetched", "TooLarge", "Web", "open_web"]
 
@@ -45,12 +46,14 @@ _FILES = ("audio/", "image/", "video/")
 class Web:
     """Fetches what others name."""
 
-    def __init__(self, settings: Settings, pool: Pool, apart: Apart, resolve: Resolve) -> None:
+    def __init__(
+        self, settings: Settings, pool: Pool, workers: WorkerPool, resolve: Resolve
+    ) -> None:
         self._settings = settings
         self._resolve = resolve
         self._places = FairSemaphore(settings.web_concurrency)
         self._turns = Turns(pool, settings.web_host_interval)
-        self._robots = Robots(self._robots_txt, apart, settings.web_user_agent)
+        self._robots = Robots(self._robots_txt, workers, settings.web_user_agent)
 
     async def download(self, url: str, path: Path, *, max_bytes: int, seconds: float) -> Downloaded:
         """Stream a response to the file `path`, which after a failure may hold a part of it.
@@ -192,10 +195,10 @@ class Web:
 
 @asynccontextmanager
 async def open_web(
-    settings: Settings, pool: Pool, apart: Apart, resolve: Resolve = resolve
+    settings: Settings, pool: Pool, workers: WorkerPool, resolve: Resolve = resolve
 ) -> AsyncIterator[Web]:
     """A client for the length of the block. It connects to nothing before it is used."""
-    web = Web(settings, pool, apart, resolve)
+    web = Web(settings, pool, workers, resolve)
     try:
         yield web
     finally:

@@ -1,7 +1,7 @@
 """What a downloaded file is: film, sound or a picture, by what is in it.
 
-What a server or a name calls a file is not believed. To be called through `Apart.run`, since it is
-someone else's. Where a file comes from and where it is kept is not known here.
+What a server or a name calls a file is not believed. To be called through `WorkerPool.run`, since
+it is someone else's. Where a file comes from and where it is kept is not known here.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """What a page says: its metadata and its readable text.
 
-Pure, and to be called through `Apart.run`: a page is someone else's file. Nothing here fetches
+Pure, and to be called through `WorkerPool.run`: a page is someone else's file. Nothing here fetches
 anything. A PDF, a feed, an image or another file is a page as well, with a title and perhaps no
 text.
 """

@@ -2,7 +2,7 @@
 
 A robots.txt is fetched once a run for each origin, however many ask at once. One that does not
 exist allows everything; one that cannot be had now allows nothing for now. It is a stranger's file,
-so it is read apart: one of 500 kB can be made to take gigabytes.
+so the worker pool reads it: one of 500 kB can be made to take gigabytes.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from keepsake.errors import PermanentError, RateLimited, RetryableError
-from keepsake.worker_pool import Apart
+from keepsake.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from httpx2 import URL
@@ -30,9 +30,9 @@ Fetch = Callable[[str], Awaitable[tuple[int, bytes]]]
 class Robots:
     """The rules of every origin that was asked about."""
 
-    def __init__(self, fetch: Fetch, apart: Apart, user_agent: str) -> None:
+    def __init__(self, fetch: Fetch, workers: WorkerPool, user_agent: str) -> None:
         self._fetch = fetch
-        self._apart = apart
+        self._workers = workers
         self._name = user_agent.partition("/")[0]  # rules go by the name, not by its version
         self._rules: dict[str, asyncio.Task[bytes]] = {}
 
@@ -47,7 +47,7 @@ class Robots:
         if not rules:
             return 0.0
         try:
-            allowed, delay = await self._apart.run(
+            allowed, delay = await self._workers.run(
                 verdict, rules, str(url), self._name, seconds=READ_SECONDS
             )
         except PermanentError:  # more memory or time than anyone's rules need

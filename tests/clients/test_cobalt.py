@@ -22,7 +22,7 @@ from keepsake.errors import (
 from keepsake.local.ports import free_port
 from keepsake.settings import Settings
 from keepsake.web.client import open_web
-from keepsake.worker_pool import open_apart
+from keepsake.worker_pool import open_worker_pool
 from tests.doubles import cobalt as double
 from tests.doubles.cobalt import JPEG, KEY, Shown, film, song
 from tests.doubles.server import serving
@@ -43,8 +43,8 @@ def cobalt_on() -> OpensCobalt:
         if isinstance(server, str):
             settings = Settings.model_validate({"cobalt_url": server, **values})
             async with (
-                open_apart(settings) as apart,
-                open_web(settings, unused, apart) as web,
+                open_worker_pool(settings) as workers,
+                open_web(settings, unused, workers) as web,
                 open_cobalt(settings, web) as cobalt,
             ):
                 yield cobalt

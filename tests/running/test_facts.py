@@ -15,7 +15,7 @@ import pytest
 from keepsake.errors import PermanentError
 from keepsake.running.compute import compute
 from keepsake.running.facts import EFFORTS, Facts, Seen
-from keepsake.worker_pool import Apart
+from keepsake.worker_pool import WorkerPool
 from tests.running.activity_files import (
     METRES_A_DEGREE,
     MORNING,
@@ -484,19 +484,19 @@ def test_facts_come_from_another_process_and_from_a_database_as_they_were() -> N
 
 async def test_a_hundred_kilometres_of_a_hundred_thousand_points_take_little() -> None:
     file = gpx(steady(minutes=600, pace=360, every=0.36))
-    apart = Apart(processes=1, memory_mb=256)
+    workers = WorkerPool(processes=1, memory_mb=256)
     try:
-        facts = await apart.run(compute, file, max_heart_rate=190, seconds=60)
+        facts = await workers.run(compute, file, max_heart_rate=190, seconds=60)
     finally:
-        await apart.close()
+        await workers.close()
     assert facts.distance == pytest.approx(100_000, abs=1)
     assert len(facts.splits) == 100
 
 
 async def test_what_is_wrong_with_a_file_is_told_across_processes() -> None:
-    apart = Apart(processes=1, memory_mb=256)
+    workers = WorkerPool(processes=1, memory_mb=256)
     try:
         with pytest.raises(PermanentError, match="breaks off after 60 of"):
-            await apart.run(compute, fit(steady())[:60], seconds=60)
+            await workers.run(compute, fit(steady())[:60], seconds=60)
     finally:
-        await apart.close()
+        await workers.close()

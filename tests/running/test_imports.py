@@ -15,7 +15,7 @@ from keepsake.cli import app
 from keepsake.errors import InvalidInput
 from keepsake.running import archives, imports
 from keepsake.running.archives import MOST_GROWTH
-from keepsake.worker_pool import Apart, FailedApart
+from keepsake.worker_pool import WorkerFailed, WorkerPool
 
 from .activity_files import fit_file, steady
 from .activity_files import gpx as gpx_of
@@ -398,9 +398,9 @@ def test_large_files_are_not_held_together(
         looking.append(looking[-1] + 1 if looking else 1)
         await asyncio.sleep(0.01)
         looking.append(looking[-1] - 1)
-        raise FailedApart("that is all")
+        raise WorkerFailed("that is all")
 
-    monkeypatch.setattr(Apart, "run", look)
+    monkeypatch.setattr(WorkerPool, "run", look)
     monkeypatch.setattr(imports, "BYTES_HELD", len(gpx()))
     journal.take_in(archive(tmp_path / "e.zip", {f"{d:%d}.gpx": gpx(d) for d in days(6)}))
     assert max(looking) == 2  # the one that is waited for, and the one read after it
@@ -410,9 +410,9 @@ def test_a_failure_that_nobody_foresaw_is_that_of_one_file(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: object, **__: object) -> None:
-        raise FailedApart("examine raised RecursionError")
+        raise WorkerFailed("examine raised RecursionError")
 
-    monkeypatch.setattr(Apart, "run", fails)
+    monkeypatch.setattr(WorkerPool, "run", fails)
     imported = journal.take_in(archive(tmp_path / "e.zip", {"run.gpx": gpx()}))
     assert imported.reasons == [("run.gpx", "examine raised RecursionError")]
 

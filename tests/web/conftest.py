@@ -11,7 +11,7 @@ from keepsake.database import open_pool
 from keepsake.settings import Settings
 from keepsake.web.client import Web, open_web
 from keepsake.web.network import Resolve, resolve
-from keepsake.worker_pool import open_apart
+from keepsake.worker_pool import open_worker_pool
 from tests.doubles.server import serving
 from tests.doubles.site import Site
 
@@ -49,8 +49,8 @@ def opened(database_url: str) -> Opening:
         chosen = Settings(**{**usual, **settings})
         async with (
             open_pool(database_url) as pool,
-            open_apart(chosen) as apart,
-            open_web(chosen, pool, apart, resolve) as web,
+            open_worker_pool(chosen) as workers,
+            open_web(chosen, pool, workers, resolve) as web,
         ):
             yield web
 

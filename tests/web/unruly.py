@@ -1,4 +1,4 @@
-"""Functions that misbehave, to be run apart."""
+"""Functions that misbehave, to be run by the worker pool."""
 
 import os
 import time

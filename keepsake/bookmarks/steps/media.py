@@ -156,7 +156,7 @@ async def _stored(path: Path, done: "Downloaded", name: str, tools: Tools) -> Fi
     Raises:
         PermanentError: it is not.
     """
-    found = await tools.apart.run(identify, path, seconds=LOOK_SECONDS)
+    found = await tools.workers.run(identify, path, seconds=LOOK_SECONDS)
     key = f"media/{done.sha256}{found.suffix}"
     if not await tools.objects.exists(key):
         await tools.objects.put_file(key, path, found.content_type)

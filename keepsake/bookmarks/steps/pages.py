@@ -73,7 +73,7 @@ async def fetch(bookmark: Bookmark, tools: Tools) -> KeptPage:
         # Not only what can never be had: a reader who gave the text need not wait for the site.
         return KeptPage(bookmark.url, _of_content(bookmark, str(error)), None)
     try:
-        page = await tools.apart.run(
+        page = await tools.workers.run(
             read_page, body, url=url, content_type=response.content_type, seconds=READ_SECONDS
         )
     except PermanentError as error:
@@ -141,7 +141,7 @@ async def _sent_on(fetched: Fetched, tools: Tools) -> Fetched:
     for _ in range(MOST_SENT_ON + 1):
         if not sends_on(fetched.body):
             return fetched
-        target = await tools.apart.run(
+        target = await tools.workers.run(
             sent_on_to,
             fetched.body,
             url=fetched.url,

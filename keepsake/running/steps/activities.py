@@ -47,7 +47,7 @@ async def measure(activity: Activity, tools: Tools) -> Computed:
         StepError: the object store does not give it.
     """
     data = await tools.objects.get_bytes(activity.file_key)
-    facts = await tools.apart.run(
+    facts = await tools.workers.run(
         compute,
         data,
         max_heart_rate=activity.max_heart_rate,
