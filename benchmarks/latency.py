@@ -13,7 +13,7 @@ from benchmarks.endpoints import LATENCY
 from benchmarks.results import Figure
 from benchmarks.site import AT_ONCE, LATER, Site, add_responses, make_family, open_site
 from keepsake.database import Connection, connect
-from keepsake.family import Family
+from keepsake.family.response import Family
 from keepsake.local.ports import free_port
 from keepsake.local.up import started
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import httpx
 
-from keepsake import family
 from keepsake.clients.objects import FolderStore
 from keepsake.database import Connection, connect, migrate
-from keepsake.family import Family, NewResponse
+from keepsake.family import response as family
+from keepsake.family.response import Family, NewResponse
 from keepsake.local import postgres
 from keepsake.local.dagster_home import (
     create_dagster_schema,

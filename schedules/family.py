@@ -8,7 +8,7 @@ from assets.family.interview_prompts import interview_prompts
 from assets.family.line import family_job
 from assets.line_assets import partition_tag
 from assets.partitions import days as days_of
-from keepsake.family import days_with_stories_without_podcast
+from keepsake.family.response import days_with_stories_without_podcast
 from resources.database import DatabaseResource
 from schedules.closing import closes_the_day
 

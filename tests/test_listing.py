@@ -10,7 +10,7 @@ import pytest
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import add_owner
-from keepsake.records.listing import list_records
+from keepsake.search.listing import list_records
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from keepsake import family
 from keepsake.database import Connection, connect
+from keepsake.family import response as family
 from keepsake.records import adding as records
 from keepsake.search.search import Hit, search_other_models
 

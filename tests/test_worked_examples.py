@@ -18,8 +18,8 @@ import pytest
 from assets.line_assets import StepAsset
 from definitions import build_defs
 from keepsake.database import connect
-from keepsake.family import NewResponse, add_family, add_member, add_response
 from keepsake.family.line import FAMILY
+from keepsake.family.response import NewResponse, add_family, add_member, add_response
 from keepsake.owners.owners import add_owner
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window

@@ -5,7 +5,7 @@ them.
 """
 
 from assets.sources import came_in_asset
-from keepsake.bookmarks import LINE
+from keepsake.bookmarks.bookmark import LINE
 
 COLUMNS = (
     ("record_id", "bigint", "the bookmark"),

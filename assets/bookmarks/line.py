@@ -9,7 +9,7 @@ from assets.bookmarks.pages import PAGES
 from assets.bookmarks.summaries import SUMMARIES
 from assets.line_assets import line_multi_asset
 from assets.partitions import days
-from keepsake.bookmarks import LINE
+from keepsake.bookmarks.bookmark import LINE
 from keepsake.bookmarks.line import BOOKMARKS
 
 bookmarks_line = line_multi_asset(

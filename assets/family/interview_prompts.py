@@ -18,7 +18,7 @@ from assets.line_assets import OWNERS, kinds_of, table_schema
 from assets.partitions import weeks_of_use
 from keepsake.database import Connection
 from keepsake.errors import StepError
-from keepsake.family import LINE
+from keepsake.family.response import LINE
 from keepsake.text.spans import text_key
 from resources.database import DatabaseResource
 from resources.models import ModelsResource

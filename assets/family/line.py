@@ -11,8 +11,8 @@ from assets.family.transcripts import TRANSCRIPTS
 from assets.family.wisdom import WISDOM
 from assets.line_assets import line_multi_asset
 from assets.partitions import days
-from keepsake.family import LINE
 from keepsake.family.line import FAMILY
+from keepsake.family.response import LINE
 
 family = line_multi_asset(
     FAMILY,

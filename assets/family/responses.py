@@ -5,7 +5,7 @@ counts them.
 """
 
 from assets.sources import came_in_asset
-from keepsake.family import LINE
+from keepsake.family.response import LINE
 
 COLUMNS = (
     ("record_id", "bigint", "the response"),

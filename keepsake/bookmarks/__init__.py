@@ -1,22 +1,4 @@
-"""The bookmarks line's own tables: what people save, how it comes in, and how it is read back.
+"""The bookmarks line: what people save, how it comes in, and what is made of it.
 
-What is made of a bookmark stands with the step that makes it, in `assets/bookmarks/`.
+Nothing is imported here: `module.py` is read by every command.
 """
-
-from keepsake.bookmarks.bookmark import (
-    LINE,
-    Bookmark,
-    NewBookmark,
-    add_bookmark,
-    load_bookmarks,
-    retitle,
-)
-
-__all__ = [
-    "LINE",
-    "Bookmark",
-    "NewBookmark",
-    "add_bookmark",
-    "load_bookmarks",
-    "retitle",
-]

@@ -31,7 +31,7 @@ def family(
     json: Json = False,
 ) -> None:
     """Add a family, with a vocabulary of values to tag by."""
-    from keepsake.family import add_family
+    from keepsake.family.response import add_family
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -51,7 +51,7 @@ def member(
     json: Json = False,
 ) -> None:
     """Add a member to a family."""
-    from keepsake.family import add_member, find_family
+    from keepsake.family.response import add_member, find_family
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -104,7 +104,7 @@ def response(
 ) -> None:
     """Add what a member said (--audio) or wrote (--text, --file)."""
     from keepsake.clients.objects import open_objects
-    from keepsake.family import NewResponse, add_response, find_family
+    from keepsake.family.response import NewResponse, add_response, find_family
     from keepsake.settings import load_settings
 
     if text is not None and file is not None:

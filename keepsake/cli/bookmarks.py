@@ -55,7 +55,7 @@ def bookmark(
     json: Json = False,
 ) -> None:
     """Save a page: its text, a summary, keywords, and its media are made of it."""
-    from keepsake.bookmarks import NewBookmark, add_bookmark
+    from keepsake.bookmarks.bookmark import NewBookmark, add_bookmark
     from keepsake.owners.owners import owner_or_default
     from keepsake.settings import load_settings
 

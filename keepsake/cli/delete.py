@@ -74,7 +74,7 @@ def _gone(plan: "Doomed", objects: int) -> str:
 
 def _name(connection: "Connection", plan: "Doomed") -> None:
     """Say what goes."""
-    from keepsake.records.listing import list_records
+    from keepsake.search.listing import list_records
 
     for record in plan.records[:MOST_NAMED]:
         for found in list_records(connection, before=record + 1, limit=1):

@@ -109,8 +109,8 @@ def vocabulary(
     json: Json = False,
 ) -> None:
     """Show or change the values that a family tags by. `--remove` takes default values too."""
-    from keepsake.family import add_value, find_family, remove_value
-    from keepsake.family import vocabulary as values_of
+    from keepsake.family.response import add_value, find_family, remove_value
+    from keepsake.family.response import vocabulary as values_of
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection, connection.transaction():

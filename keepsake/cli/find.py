@@ -66,6 +66,8 @@ def search(
 
 def _remarks(answer: "Answer", name: str) -> list[str]:
     """What there is to say beside the hits."""
+    from keepsake.search.search import embedding_steps
+
     remarks = []
     if not answer.hits and answer.anything:
         remarks.append(
@@ -80,10 +82,10 @@ def _remarks(answer: "Answer", name: str) -> list[str]:
             f"{their} text is searched by words only, as far as it is known."
         )
     if answer.of_other_models:
+        steps = " and ".join(f"`{step}`" for step in embedding_steps())
         remarks.append(
             "Some records were embedded by another model and were searched by words only: "
-            "materialise `embeddings` and `bookmark_embeddings` to search them by meaning "
-            "(docs/settings.md)."
+            f"materialise {steps} to search them by meaning (docs/settings.md)."
         )
     return remarks
 

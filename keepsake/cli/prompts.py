@@ -15,7 +15,7 @@ def prompts(
 
     Answer one by its id: `keepsake add response FAMILY MEMBER --prompt ID --audio FILE`.
     """
-    from keepsake.family import find_family
+    from keepsake.family.response import find_family
     from keepsake.family.weekly_prompts import interview_prompts
     from keepsake.settings import load_settings
 

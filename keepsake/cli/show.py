@@ -13,7 +13,7 @@ from keepsake.cli.shell import Json, console, filled, open_database, print_json,
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from keepsake.records.listing import Listed, State
+    from keepsake.search.listing import Listed, State
     from keepsake.settings import Settings
 
 LONGEST_TITLE = 60  # characters of a title in the table
@@ -124,7 +124,7 @@ def records(
 ) -> None:
     """List records, the last that came in first, with what went wrong."""
     from keepsake.owners.owners import find_owner
-    from keepsake.records.listing import list_records
+    from keepsake.search.listing import list_records
     from keepsake.settings import load_settings
 
     state = _state(failed=failed, due=due, held=held)

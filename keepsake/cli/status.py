@@ -122,7 +122,7 @@ def retry(
 ) -> None:
     """Try failed steps again: all of them, or a part. The sensor picks them up."""
     from keepsake.pipeline import ledger
-    from keepsake.records.listing import check_names
+    from keepsake.records.lookup import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -144,7 +144,7 @@ def redo(
 ) -> None:
     """Make one step of a record again. Its present result stays until the new one is there."""
     from keepsake.pipeline import ledger
-    from keepsake.records.listing import check_names
+    from keepsake.records.lookup import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:

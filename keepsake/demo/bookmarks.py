@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from textwrap import shorten
 
-from keepsake import bookmarks
+from keepsake.bookmarks import bookmark as bookmarks
 from keepsake.bookmarks.views import kept_bookmark
 from keepsake.demo.show import line
 from keepsake.demo.stage import Chapter, Stage

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from keepsake import family
 from keepsake.clients.objects import ObjectStore, open_objects
 from keepsake.database import Connection
 from keepsake.demo import memories
 from keepsake.demo.show import clock, line, path
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
+from keepsake.family import response as family
 from keepsake.family.views import Kept, Quote, kept
 from keepsake.records.adding import Added
 from keepsake.search.search import Hit, ask

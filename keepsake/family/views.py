@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from keepsake.database import Connection
-from keepsake.records.listing import unknown_record
+from keepsake.records.lookup import unknown_record
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from psycopg.sql import SQL
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.records.listing import check_line
+from keepsake.records.lookup import check_line
 
 By = Literal["owner", "line", "step", "model", "day", "record"]
 

@@ -16,12 +16,12 @@ from psycopg.sql import SQL
 
 from keepsake.clients.notifications import notify, urls_for
 from keepsake.database import Connection
+from keepsake.lines import module_of
 from keepsake.owners.costs import usd
 from keepsake.records.progress import StepProgress, progress
 from keepsake.settings import Settings
 
 TELL_SECONDS = 15.0  # that one message may take
-RECORDS = {"family": "responses", "running": "activities"}  # what people call them; else the line
 _AMOUNTS = {  # what a message counts over all steps, in its words
     "failed": "failed",
     "waiting": "waiting",
@@ -143,7 +143,7 @@ async def tell(connection: Connection, settings: Settings, batch: Batch) -> str 
 
 def _message(connection: Connection, batch: Batch) -> str:
     """What became of a batch: counts and the cost, no content."""
-    records = RECORDS.get(batch.line, batch.line)
+    records = module_of(batch.line).records
     steps = progress(connection, batch_id=batch.id)
     made = [f"{s.done} {s.step.replace('_', ' ')}" for s in steps if s.step != records]
     parts = [*made, *_amounts(steps), *_cost(connection, batch)]

@@ -15,7 +15,7 @@ from keepsake.clients.objects import ObjectStore
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import KeepsakeError, StepError
 from keepsake.pipeline.ledger import RECORD_LOCKS
-from keepsake.records.listing import line_of
+from keepsake.records.lookup import line_of
 
 # Every column that names an object: of a record, and of an owner's week.
 _OF_RECORDS = (

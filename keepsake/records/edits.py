@@ -10,12 +10,12 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from keepsake.bookmarks import retitle as retitle_bookmark
+from keepsake.bookmarks.bookmark import retitle as retitle_bookmark
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 from keepsake.pipeline.ledger import redo
 from keepsake.records.adding import check_text, clean_name
-from keepsake.records.listing import line_of
+from keepsake.records.lookup import line_of
 from keepsake.running.activity import retitle as retitle_activity
 from keepsake.settings import Settings
 

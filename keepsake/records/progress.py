@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.rows import class_row, dict_row
 
 from keepsake.database import Connection
-from keepsake.records.listing import check_line, unknown_record
+from keepsake.records.lookup import check_line, unknown_record
 
 # How long back the rate looks: it levels out slow calls and still follows a change.
 LOOKS_BACK = timedelta(minutes=3)

@@ -5,11 +5,11 @@ What a person set, no model takes away; what a person took off, no model puts ba
 
 from collections.abc import Sequence
 
-from keepsake import family
 from keepsake.bookmarks import bookmark as bookmarks
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.records.listing import line_of
+from keepsake.family import response as family
+from keepsake.records.lookup import line_of
 
 
 def tag(connection: Connection, record_id: int, value: str) -> None:

@@ -14,15 +14,16 @@ from hashlib import sha256
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from keepsake import lines
 from keepsake.database import Connection, Migration, connect, migrate
 from keepsake.pipeline.ledger import hold_switched_off
+from keepsake.search.about import about, text
 from keepsake.settings import Settings
 from keepsake.text.spans import passages
 
 CANDIDATES = 200  # passages each of the two searches contributes at most; a record may have many
 LETTERS = 10  # a shorter text is near to anything: "hi" has a cosine of 0.63 to "zzzzqqq"
 RANK_CONSTANT = 60  # of reciprocal rank fusion: how slowly a lower rank loses weight
-PASSAGE_STEPS = ["embeddings", "bookmark_embeddings"]  # that make what is searched by meaning
 READ_AT_MOST = 100  # records without passages whose text one search reads, the newest
 CHARS_AT_MOST = 200_000  # of each of them
 SNIPPET_WORDS = 80
@@ -128,18 +129,19 @@ def search(
                            ORDER BY record_id, score DESC, position) AS of_each_record
             ORDER BY score DESC, record_id LIMIT %(limit)s
         )
-        SELECT p.record_id, {about}, p.text, p.starts_at, p.ends_at, f.score,
+        SELECT p.record_id, r.line, about.title, about.by, about.url, r.recorded_at,
+               p.text, p.starts_at, p.ends_at, f.score,
                1 - {distance} AS similarity
         FROM best f
         JOIN passages p USING (record_id, position)
-        {tables}
+        JOIN records r ON r.id = p.record_id
+        {about}
         ORDER BY f.score DESC, p.record_id
         """
     ).format(
         distance=_distance(dimensions),
         same_model=_same_model(model, dimensions),
-        about=_ABOUT,
-        tables=_TABLES,
+        about=about(),
     )
     parameters = {
         "vector": "[" + ",".join(f"{x:.6g}" for x in vector) + "]",
@@ -210,13 +212,18 @@ async def ask(
     return Answer(hits[:limit], records_processing(connection, owner_id), anything, of_other_models)
 
 
+def embedding_steps() -> list[str]:
+    """The steps that make what is searched by meaning."""
+    return [module.embeddings for module in lines.LINES if module.embeddings]
+
+
 def records_processing(connection: Connection, owner_id: int) -> int:
     """How many records of an owner are on their way to their first passages."""
     row = connection.execute(
         "SELECT count(*) FROM ledger l JOIN records r ON r.id = l.record_id"
         " WHERE r.owner_id = %s AND l.due_at IS NOT NULL AND l.step = ANY(%s)"
         " AND l.status <> 'succeeded'",
-        (owner_id, PASSAGE_STEPS),
+        (owner_id, embedding_steps()),
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -226,23 +233,21 @@ def search_unembedded(
 ) -> list[Hit]:
     """Records of an owner without passages whose text, if it is known already, holds the words.
 
-    The newest `READ_AT_MOST` are read, since no index helps. `text` is the stretch with the first
-    of the words.
+    That is, of those that have none yet, and of lines that make none. The newest `READ_AT_MOST` of
+    each are read, since no index helps. A hit's `text` is the stretch with the first of the words.
     """
     statement = SQL(
         """
         WITH unembedded AS (
-            SELECT l.record_id FROM ledger l JOIN records r ON r.id = l.record_id
-            WHERE r.owner_id = %(owner)s AND l.due_at IS NOT NULL AND l.step = ANY(%(steps)s)
-              AND l.status <> 'succeeded'
-            ORDER BY l.record_id DESC LIMIT %(most)s
+            (SELECT r.id, r.line FROM ledger l JOIN records r ON r.id = l.record_id
+             WHERE r.owner_id = %(owner)s AND l.due_at IS NOT NULL AND l.step = ANY(%(steps)s)
+               AND l.status <> 'succeeded'
+             ORDER BY r.id DESC LIMIT %(most)s)
+            UNION ALL
+            (SELECT id, line FROM records WHERE owner_id = %(owner)s AND line = ANY(%(without)s)
+             ORDER BY id DESC LIMIT %(most)s)
         ), read AS (
-            SELECT record_id, left(coalesce(transcripts.text, responses.text, pages.text,
-                                            concat_ws(' ', bookmarks.title, bookmarks.content)),
-                                   %(chars)s) AS text
-            FROM unembedded
-            LEFT JOIN transcripts USING (record_id) LEFT JOIN responses USING (record_id)
-            LEFT JOIN pages USING (record_id) LEFT JOIN bookmarks USING (record_id)
+            SELECT r.id AS record_id, left({text}, %(chars)s) AS text FROM unembedded r
         ), matching AS (
             SELECT record_id, text, row_number() OVER (
                 ORDER BY ts_rank_cd(to_tsvector('simple', text), wanted) DESC, record_id) AS rank
@@ -250,16 +255,19 @@ def search_unembedded(
             WHERE to_tsvector('simple', text) @@ wanted
             ORDER BY rank LIMIT %(limit)s
         )
-        SELECT p.record_id, {about}, p.text, NULL::real AS starts_at, NULL::real AS ends_at,
+        SELECT p.record_id, r.line, about.title, about.by, about.url, r.recorded_at,
+               p.text, NULL::real AS starts_at, NULL::real AS ends_at,
                (1.0 / (%(constant)s + p.rank))::float8 AS score, NULL::float8 AS similarity
         FROM matching p
-        {tables}
+        JOIN records r ON r.id = p.record_id
+        {about}
         ORDER BY p.rank
         """
-    ).format(about=_ABOUT, tables=_TABLES)
+    ).format(text=text(), about=about())
     parameters = {
         "owner": owner_id,
-        "steps": PASSAGE_STEPS,
+        "steps": embedding_steps(),
+        "without": [m.name for m in lines.LINES if m.text and not m.embeddings],
         "most": READ_AT_MOST,
         "chars": CHARS_AT_MOST,
         "query": query,
@@ -298,35 +306,20 @@ def search_other_models(
             SELECT *, row_number() OVER (ORDER BY fit DESC, record_id) AS rank FROM matching
             ORDER BY rank LIMIT %(limit)s
         )
-        SELECT p.record_id, {about}, p.text, p.starts_at, p.ends_at,
+        SELECT p.record_id, r.line, about.title, about.by, about.url, r.recorded_at,
+               p.text, p.starts_at, p.ends_at,
                (1.0 / (%(constant)s + p.rank))::float8 AS score, NULL::float8 AS similarity
         FROM p
-        {tables}
+        JOIN records r ON r.id = p.record_id
+        {about}
         ORDER BY p.rank
         """
-    ).format(same_model=_same_model(model, dimensions), about=_ABOUT, tables=_TABLES)
+    ).format(same_model=_same_model(model, dimensions), about=about())
     parameters = {"owner": owner_id, "query": query, "limit": limit, "constant": RANK_CONSTANT}
     with connection.cursor(row_factory=class_row(Hit)) as cursor:
         hits = cursor.execute(statement, parameters).fetchall()
     words = _telling_words(connection, query) if hits else set()
     return [replace(hit, marks=tuple(_marks(hit.text, words))) for hit in hits]
-
-
-# What a hit says about its record `p.record_id`.
-_ABOUT = SQL(
-    "r.line, coalesce(stories.title, bookmarks.title, pages.title) AS title,"
-    " coalesce(members.name, pages.site) AS by, pages.url, r.recorded_at"
-)
-_TABLES = SQL(
-    """
-    JOIN records r ON r.id = p.record_id
-    LEFT JOIN responses ON responses.record_id = r.id
-    LEFT JOIN members ON members.id = responses.member_id
-    LEFT JOIN stories ON stories.record_id = r.id
-    LEFT JOIN bookmarks ON bookmarks.record_id = r.id
-    LEFT JOIN pages ON pages.record_id = r.id
-    """
-)
 
 
 def _kept(connection: Connection, owner_id: int, model: str, dimensions: int) -> tuple[bool, bool]:

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from keepsake.bookmarks import NewBookmark, add_bookmark
+from keepsake.bookmarks.bookmark import NewBookmark, add_bookmark
 from keepsake.bookmarks.line import BOOKMARKS
 from keepsake.database import connect
 from keepsake.owners.owners import Owner, add_owner

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from keepsake.database import connect, migrate
-from keepsake.family import add_family, add_member
+from keepsake.family.response import add_family, add_member
 from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, started
 from keepsake.settings import Settings

@@ -20,8 +20,8 @@ from starlette.responses import Response
 
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
-from keepsake.family import Family, NewResponse, add_family, add_member, add_response
 from keepsake.family.line import FAMILY
+from keepsake.family.response import Family, NewResponse, add_family, add_member, add_response
 from keepsake.pipeline.engine import run_line
 from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Report, RunSpec

@@ -11,7 +11,7 @@ import pytest
 
 from keepsake.database import connect
 from keepsake.errors import InvalidInput
-from keepsake.family import DEFAULT_VALUES, add_family, add_member, find_family, tag
+from keepsake.family.response import DEFAULT_VALUES, add_family, add_member, find_family, tag
 
 from .conftest import OpensHouse
 from .house import NOON, STEPS, House

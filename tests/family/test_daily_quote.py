@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from keepsake.clients.notifications import Delivery
 from keepsake.database import Connection, connect
-from keepsake.family import Family, add_family, add_member
 from keepsake.family.daily_quote import deliver, families_waiting
 from keepsake.family.deliveries import ATTEMPTS
+from keepsake.family.response import Family, add_family, add_member
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from schedules.daily_quote import daily_quote_job

@@ -10,7 +10,7 @@ import pytest
 from keepsake.clients.objects import FolderStore, open_objects
 from keepsake.database import connect
 from keepsake.errors import InvalidInput, RetryableError
-from keepsake.family import NewResponse, add_response
+from keepsake.family.response import NewResponse, add_response
 from keepsake.pipeline.ledger import RECORD_LOCKS
 from keepsake.records.deletion import RecordBusy, Swept, delete_record, doomed, sweep
 from keepsake.records.edits import edit_title

@@ -8,8 +8,8 @@ import pytest
 
 from keepsake.database import connect
 from keepsake.errors import InvalidInput
-from keepsake.family import days_with_stories_without_podcast
 from keepsake.family.line import FAMILY
+from keepsake.family.response import days_with_stories_without_podcast
 from keepsake.family.views import kept
 from keepsake.records.edits import TITLED, WORDED, edit_title, edit_transcript, edits
 from tests.doubles.openai_api import OpenAI

@@ -9,7 +9,7 @@ import pytest
 
 from assets.family.interview_prompts import EACH_WEEK, interview_prompts
 from keepsake.database import connect
-from keepsake.family import add_family, add_member
+from keepsake.family.response import add_family, add_member
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from keepsake.family import DEFAULT_VALUES
+from keepsake.family.response import DEFAULT_VALUES
 from keepsake.text.spans import text_key
 from keepsake.text.word_forms import unsupported
 from tests.conftest import prepare_template

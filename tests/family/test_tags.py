@@ -7,7 +7,7 @@ import pytest
 
 from keepsake.database import connect
 from keepsake.errors import InvalidInput
-from keepsake.family import DEFAULT_VALUES, remove_value, vocabulary
+from keepsake.family.response import DEFAULT_VALUES, remove_value, vocabulary
 from keepsake.records.tags import tag, untag
 
 from .house import House, Storyteller

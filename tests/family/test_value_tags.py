@@ -3,7 +3,7 @@
 import pytest
 
 from keepsake.database import connect
-from keepsake.family import DEFAULT_VALUES, tag
+from keepsake.family.response import DEFAULT_VALUES, tag
 from keepsake.family.steps.tags import MOST, tags_in_the_vocabulary
 
 from .conftest import Told

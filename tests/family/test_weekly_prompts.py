@@ -4,8 +4,8 @@ from datetime import date
 
 from keepsake.clients.notifications import Delivery
 from keepsake.database import Connection
-from keepsake.family import Family
 from keepsake.family.deliveries import ATTEMPTS
+from keepsake.family.response import Family
 from keepsake.family.weekly_prompts import deliver, families_waiting, interview_prompts
 from keepsake.settings import Settings
 

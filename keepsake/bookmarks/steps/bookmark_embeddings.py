@@ -3,7 +3,7 @@
 A page without text is found by its title and its description.
 """
 
-from keepsake.bookmarks import Bookmark
+from keepsake.bookmarks.bookmark import Bookmark
 from keepsake.bookmarks.steps.pages import KeptPage, about
 from keepsake.pipeline.line import Step
 from keepsake.steps.passages import Passages, embed_passages, save_passages

@@ -12,8 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from keepsake.bookmarks import Bookmark
-from keepsake.bookmarks.bookmark import LONGEST_TAG
+from keepsake.bookmarks.bookmark import LONGEST_TAG, Bookmark
 from keepsake.bookmarks.steps.pages import KeptPage, about
 from keepsake.bookmarks.steps.prompts import RULES, shown
 from keepsake.database import AsyncConnection, Connection, hold_records

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from keepsake.bookmarks import Bookmark
+from keepsake.bookmarks.bookmark import Bookmark
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Step

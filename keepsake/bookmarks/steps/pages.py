@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from psycopg.sql import SQL, Identifier
 
-from keepsake.bookmarks import Bookmark
+from keepsake.bookmarks.bookmark import Bookmark
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, StepError
 from keepsake.pipeline.line import Step

@@ -3,7 +3,7 @@
 How any line fences words, and what a weak model may answer with, is in `keepsake/steps/prompts.py`.
 """
 
-from keepsake.bookmarks import Bookmark
+from keepsake.bookmarks.bookmark import Bookmark
 from keepsake.bookmarks.steps.pages import KeptPage
 from keepsake.steps.prompts import fenced
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator
 
-from keepsake.bookmarks import Bookmark
+from keepsake.bookmarks.bookmark import Bookmark
 from keepsake.bookmarks.steps.pages import KeptPage
 from keepsake.bookmarks.steps.prompts import RULES, shown
 from keepsake.database import AsyncConnection, replace_rows

@@ -3,7 +3,7 @@
 How passages are cut, embedded and stored is what all lines share (`keepsake/steps/passages.py`).
 """
 
-from keepsake.family import Response
+from keepsake.family.response import Response
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Step
 from keepsake.steps.passages import Passages, embed_passages, save_passages

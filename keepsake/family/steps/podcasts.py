@@ -18,7 +18,7 @@ from keepsake.audio.captions import Cue, chapters_json, vtt
 from keepsake.concurrency import together
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.errors import RetryableError
-from keepsake.family import Response
+from keepsake.family.response import Response
 from keepsake.family.steps.introductions import INTRODUCTIONS
 from keepsake.family.steps.stories import Story
 from keepsake.family.steps.transcripts import Transcript

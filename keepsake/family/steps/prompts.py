@@ -3,7 +3,7 @@
 How any line fences words, and what a weak model may answer with, is in `keepsake/steps/prompts.py`.
 """
 
-from keepsake.family import Response
+from keepsake.family.response import Response
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.steps.prompts import fenced
 from keepsake.steps.tools import Tools

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, create_model
 
 from keepsake.database import AsyncConnection, Connection, replace_rows
 from keepsake.errors import PermanentError
-from keepsake.family import Response
+from keepsake.family.response import Response
 from keepsake.family.steps.prompts import RULES, portions, told, too_short
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.fingerprint import fingerprint

@@ -24,7 +24,7 @@ from pydantic import (
 
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import UnfitAnswer
-from keepsake.family import Response
+from keepsake.family.response import Response
 from keepsake.family.steps.prompts import RULES, told, too_short
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Nothing, Step

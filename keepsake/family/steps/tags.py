@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, create_model
 
 from keepsake.database import AsyncConnection, Connection, hold_records
-from keepsake.family import Response
+from keepsake.family.response import Response
 from keepsake.family.steps.prompts import RULES, portions, told, too_short
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.ledger import Window

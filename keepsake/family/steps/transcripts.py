@@ -17,7 +17,7 @@ from typing import Any
 from keepsake.clients.transcription import Segment, Word
 from keepsake.database import AsyncConnection, replace_rows
 from keepsake.errors import PermanentError
-from keepsake.family import Response
+from keepsake.family.response import Response
 from keepsake.pipeline.line import Step
 from keepsake.steps.tools import Tools
 from keepsake.text.language import language_of

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, create_model
 
 from keepsake.database import AsyncConnection, replace_rows
-from keepsake.family import Response
+from keepsake.family.response import Response
 from keepsake.family.steps.advice import advises
 from keepsake.family.steps.prompts import RULES, portions, told, too_short
 from keepsake.family.steps.transcripts import Transcript

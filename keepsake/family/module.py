@@ -1,0 +1,42 @@
+"""The family line as the rest of the library knows it."""
+
+from typing import TYPE_CHECKING
+
+from keepsake.line_module import LineModule
+
+if TYPE_CHECKING:
+    from keepsake.pipeline.line import Line
+
+
+def _line() -> "Line":
+    from keepsake.family.line import FAMILY
+
+    return FAMILY
+
+
+MODULE = LineModule(
+    name="family",
+    records="responses",
+    load_line=_line,
+    about="""
+        SELECT coalesce((SELECT value FROM edits WHERE record_id = r.id AND field = 'title'
+                         ORDER BY edits.id DESC LIMIT 1), stories.title),
+               CASE WHEN responses.text IS NULL THEN 'spoken by ' ELSE 'written by ' END
+               || members.name,
+               members.name, NULL
+        FROM responses
+        LEFT JOIN members ON members.id = responses.member_id
+        LEFT JOIN stories ON stories.record_id = responses.record_id
+        WHERE responses.record_id = r.id
+    """,
+    words=(
+        ("stories", "title || ' ' || summary"),
+        ("responses", "coalesce(text, '')"),
+    ),
+    text="""
+        SELECT coalesce(transcripts.text, responses.text)
+        FROM responses LEFT JOIN transcripts USING (record_id)
+        WHERE responses.record_id = r.id
+    """,
+    embeddings="embeddings",
+)
