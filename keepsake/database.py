@@ -6,14 +6,13 @@ The SQL itself stands where it is used.
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
@@ -99,26 +98,6 @@ async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await pool.close()
-
-
-async def replace_rows(
-    connection: AsyncConnection,
-    table: str,
-    record_ids: Sequence[int],
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-) -> None:
-    """Put `rows` in the place of every row that `table` has for these records, by COPY."""
-    name = sql.Identifier(table)
-    await connection.execute(
-        sql.SQL("DELETE FROM {} WHERE record_id = ANY(%s)").format(name), (list(record_ids),)
-    )
-    copy = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        name, sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    async with connection.cursor() as cursor, cursor.copy(copy) as sink:
-        for row in rows:
-            await sink.write_row(row)
 
 
 async def hold_records(connection: AsyncConnection, record_ids: Sequence[int]) -> None:

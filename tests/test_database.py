@@ -22,8 +22,9 @@ from keepsake.database import (
     migrations,
     open_pool,
     pending,
-    replace_rows,
 )
+from keepsake.pipeline.line import Made
+from keepsake.steps.rows import replace_rows
 
 NEWEST = len(migrations())
 
@@ -202,7 +203,7 @@ async def test_rows_are_replaced_as_a_whole(database_url: str) -> None:
     async with open_pool(database_url, size=1) as pool, pool.connection() as connection:
         await connection.execute("CREATE TABLE lines (record_id bigint, position int, text text)")
         for texts in (["one", "two", "three"], ["tab\there", None]):
-            rows = [(1, position, text) for position, text in enumerate(texts)]
-            await replace_rows(connection, "lines", [1, 2], ("record_id", "position", "text"), rows)
+            made = [Made(1, 1, texts), Made(2, 1, [])]
+            await replace_rows(connection, "lines", made, ("position", "text"), enumerate)
         cursor = await connection.execute("SELECT * FROM lines ORDER BY position")
         assert await cursor.fetchall() == [(1, 0, "tab\there"), (1, 1, None)]

@@ -68,6 +68,11 @@ class _Item:
     results: dict[str, Any] = field(default_factory=dict)
     remade: dict[str, str | None] = field(default_factory=dict)  # output fingerprints of this run
 
+    @property
+    def owner_id(self) -> int:
+        """Whose record it is."""
+        return self.account.terms.owner_id
+
     def held(self, step: Step) -> bool:
         """Whether nobody is to make this step of it."""
         entry = self.entries.get(step.name)
@@ -425,7 +430,7 @@ class _Run:
     # -- one record through its steps -----------------------------------------------------------
 
     async def _carry(self, item: _Item) -> None:
-        current_owner.set(item.account.terms.owner_id)  # of this task, and those it starts
+        current_owner.set(item.owner_id)  # of this task, and those it starts
         if item.suspect:
             await self._carry_alone(item)
         else:
@@ -540,6 +545,7 @@ class _Run:
         unpaid = need is not None and need.error_type == ledger.OVER_BUDGET
         return Outcome(
             item.record_id,
+            item.owner_id,
             step.name,
             "pending",
             due_at=need.due_at if need else None,
@@ -554,6 +560,7 @@ class _Run:
             return None
         return Outcome(
             item.record_id,
+            item.owner_id,
             step.name,
             "failed",
             error_type="Crashed",
@@ -578,6 +585,7 @@ class _Run:
             return None
         return Outcome(
             item.record_id,
+            item.owner_id,
             step.name,
             "pending",
             due_at=account.terms.renews_at,
@@ -619,6 +627,7 @@ class _Run:
                     attempts += 1
                 return Outcome(
                     item.record_id,
+                    item.owner_id,
                     step.name,
                     attempts=attempts,
                     usage=usage,

@@ -68,6 +68,7 @@ class Outcome:
     """
 
     record_id: int
+    owner_id: int
     step: str
     status: Status
     result: Any = None

@@ -7,7 +7,7 @@ engine's (`keepsake/pipeline/engine.py`).
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from keepsake.database import AsyncConnection
 from keepsake.owners.usage import Usage
@@ -16,12 +16,22 @@ from keepsake.pipeline.limits import InFlight
 
 SAMPLE = 20  # ids of records that a report names
 
+Result_co = TypeVar("Result_co", covariant=True)
+
 
 @dataclass(frozen=True)
 class Nothing:
     """The result of a step that found nothing to make. `reason` holds no content."""
 
     reason: str
+
+
+class Made(NamedTuple, Generic[Result_co]):
+    """What a step has made of one record, on its way to `save`."""
+
+    record_id: int
+    owner_id: int
+    result: Result_co
 
 
 def _reason(result: Any) -> str | None:
@@ -47,7 +57,7 @@ class Step:
     name: str
     version: str
     make: Callable[..., Awaitable[Any]]
-    save: Callable[[AsyncConnection, Sequence[tuple[int, Any]]], Awaitable[None]]
+    save: Callable[[AsyncConnection, Sequence[Made[Any]]], Awaitable[None]]
     load: Callable[[AsyncConnection, Sequence[int]], Awaitable[Mapping[int, Any]]] | None = None
     needs: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ import psycopg
 from keepsake.database import AsyncConnection, Pool
 from keepsake.pipeline import ledger
 from keepsake.pipeline.ledger import Outcome
-from keepsake.pipeline.line import Line, RunSpec
+from keepsake.pipeline.line import Line, Made, RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class Writer:
         mark_due = set(self.spec.mark_due)
         for step in self.line.steps:
             made = [
-                (o.record_id, o.result)
+                Made(o.record_id, o.owner_id, o.result)
                 for o in outcomes
                 if o.step == step.name and o.result is not None
             ]
@@ -145,7 +145,7 @@ class Writer:
                 s.name for s in self.line.steps if step.name in s.needs and s.name in mark_due
             ]
             if waiters:
-                await ledger.wake(connection, [record_id for record_id, _ in made], waiters)
+                await ledger.wake(connection, [each.record_id for each in made], waiters)
         await ledger.write(connection, self.line.name, outcomes, run_id=self.spec.run_id)
 
 

@@ -15,6 +15,7 @@ from keepsake.clients.objects import ObjectStore
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import KeepsakeError, StepError
 from keepsake.pipeline.ledger import RECORD_LOCKS
+from keepsake.pipeline.line import Made
 from keepsake.records.lookup import line_of
 
 # Every column that names an object: of a record, and of an owner's week.
@@ -147,7 +148,7 @@ def _forget_periods(connection: Connection, record_id: int) -> None:
 
 
 async def note_replaced(
-    connection: AsyncConnection, table: str, record_ids: Sequence[int], still: Iterable[str]
+    connection: AsyncConnection, table: str, made: Sequence[Made[Any]], still: Iterable[str]
 ) -> None:
     """Note the objects of results that are about to be replaced, but for those `still` named.
 
@@ -162,7 +163,7 @@ async def note_replaced(
         f" t.record_id CROSS JOIN LATERAL unnest(ARRAY[{keys}]{speech}) AS key"
         " WHERE t.record_id = ANY(%s) AND key IS NOT NULL AND key <> ALL(%s)"
         " ON CONFLICT (key) DO NOTHING".encode(),
-        (list(record_ids), list(still)),
+        ([each.record_id for each in made], list(still)),
     )
 
 

@@ -8,9 +8,11 @@ Vectors of different models never meet in one index or one search.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.ledger import Window
+from keepsake.pipeline.line import Made
 from keepsake.steps.checks import Finding
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import Span, Timed, passages
 
@@ -31,14 +33,13 @@ class Passage:
 class Passages:
     """The passages of a record, in order."""
 
-    owner_id: int
     model: str
     dimensions: int
     passages: tuple[Passage, ...]
 
 
 async def embed_passages(
-    text: str, tools: Tools, *, owner_id: int, time: Callable[[Span], Timed | None] | None = None
+    text: str, tools: Tools, *, time: Callable[[Span], Timed | None] | None = None
 ) -> Passages:
     """Cut a text into passages and embed each. `time` says when the words of a span are said."""
     spans = passages(text, words=WORDS)
@@ -47,7 +48,6 @@ async def embed_passages(
     vectors = await embeddings.embed(texts, passages=True)
     moments = [time(span) if time else None for span in spans]
     return Passages(
-        owner_id,
         embeddings.model,
         embeddings.dimensions,
         tuple(
@@ -62,23 +62,18 @@ async def embed_passages(
     )
 
 
-async def save_passages(
-    connection: AsyncConnection, results: Sequence[tuple[int, Passages]]
-) -> None:
+async def save_passages(connection: AsyncConnection, made: Sequence[Made[Passages]]) -> None:
     """Store passages."""
     await replace_rows(
         connection,
         "passages",
-        [record_id for record_id, _ in results],
-        ("record_id", "position", "owner_id", "text", "starts_at", "ends_at", "model",
-         "dimensions", "embedding"),
-        [
-            (record_id, position, r.owner_id, p.text, p.starts_at, p.ends_at, r.model,
-             r.dimensions, p.vector)
-            for record_id, r in results
+        made,
+        ("position", "text", "starts_at", "ends_at", "model", "dimensions", "embedding"),
+        lambda r: [
+            (position, p.text, p.starts_at, p.ends_at, r.model, r.dimensions, p.vector)
             for position, p in enumerate(r.passages)
         ],
-    )  # fmt: skip
+    )
 
 
 def vectors_of_the_declared_size(connection: Connection, window: Window) -> Finding:

@@ -17,7 +17,7 @@ from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.owners.usage import UNPRICED, Billing
 from keepsake.pipeline.engine import OnPartition, run_line
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Line, Nothing, Report, RunSpec, Step
+from keepsake.pipeline.line import Line, Made, Nothing, Report, RunSpec, Step
 from keepsake.records import adding as records
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -69,16 +69,14 @@ def toy_step(name: str, *needs: str, **traits: Any) -> Step:
         made_from = ",".join("nothing" if given is None else given for given in inputs)
         return f"{name}({made_from or source.text})" if result is None else result
 
-    async def save(
-        connection: AsyncConnection, results: Sequence[tuple[int, str | Nothing]]
-    ) -> None:
+    async def save(connection: AsyncConnection, made: Sequence[Made[str | Nothing]]) -> None:
         await connection.execute(
             "DELETE FROM toy WHERE step = %s AND record_id = ANY(%s)",
-            (name, [record_id for record_id, _ in results]),
+            (name, [each.record_id for each in made]),
         )
         await connection.cursor().executemany(
             "INSERT INTO toy VALUES (%s, %s, %s)",
-            [(record_id, name, result) for record_id, result in results
+            [(record_id, name, result) for record_id, _, result in made
              if not isinstance(result, Nothing)],
         )  # fmt: skip
 

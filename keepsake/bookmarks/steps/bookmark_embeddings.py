@@ -12,7 +12,7 @@ from keepsake.steps.tools import Tools
 
 async def embed(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Passages:
     """Cut what the page says into passages and embed each."""
-    return await embed_passages(about(bookmark, kept), tools, owner_id=bookmark.owner_id)
+    return await embed_passages(about(bookmark, kept), tools)
 
 
 BOOKMARK_EMBEDDINGS = Step(

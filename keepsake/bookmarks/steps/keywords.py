@@ -7,7 +7,6 @@ touched, and lead the list that the model is shown.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
@@ -17,7 +16,7 @@ from keepsake.bookmarks.steps.pages import KeptPage, about
 from keepsake.bookmarks.steps.prompts import RULES, shown
 from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import likeness, nearest, one_of
 from keepsake.steps.tools import Tools
@@ -43,16 +42,8 @@ class Keywords(BaseModel):
     keywords: Annotated[list[str], Field(min_length=1, max_length=2 * MOST)]
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The keywords of a bookmark, the most telling first."""
-
-    owner_id: int
-    keywords: tuple[str, ...]
-
-
-async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
-    """Choose keywords; none for a page that says nothing at all.
+async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> tuple[str, ...]:
+    """Choose keywords, the most telling first; none for a page that says nothing at all.
 
     Raises:
         PermanentError: the model's answer did not fit after one repair.
@@ -60,12 +51,12 @@ async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
     known = about(bookmark, kept)
     parts = chunks(known, words=min(WORDS, tools.settings.chat_words))
     if not parts:
-        return Chosen(bookmark.owner_id, ())
+        return ()
     text = known[: parts[0].end]
     tags = await tools.tags.of(bookmark.owner_id)
     choices = await _choices(f"{kept.page.title or ''} {text}", tags[:MOST_TAGS], tools)
     if tools.models.chat.enforces_schema and not choices:
-        return Chosen(bookmark.owner_id, ())  # not one word that could be a keyword: `Log in`
+        return ()  # not one word that could be a keyword: `Log in`
     answer = await tools.models.chat.ask(
         _answer_shape(choices),
         system=SYSTEM,
@@ -81,7 +72,7 @@ async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> Chosen:
     forms = _forms(await tools.tags.of(bookmark.owner_id))
     keywords = tuple(dict.fromkeys(forms.get(_key(name), name) for name in merged))[:MOST]
     tools.tags.add(bookmark.owner_id, keywords)
-    return Chosen(bookmark.owner_id, keywords)
+    return keywords
 
 
 async def _choices(text: str, tags: Sequence[str], tools: Tools) -> list[str]:
@@ -171,12 +162,12 @@ def _singular(word: str) -> str:
     return word
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Chosen]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[tuple[str, ...]]]) -> None:
     """Store the model's keywords beside those that people set, without those they took off."""
-    await hold_records(connection, [record_id for record_id, _ in results])
+    ids = [each.record_id for each in made]
+    await hold_records(connection, ids)
     await connection.execute(
-        "DELETE FROM keywords WHERE source = 'ai' AND record_id = ANY(%s)",
-        ([record_id for record_id, _ in results],),
+        "DELETE FROM keywords WHERE source = 'ai' AND record_id = ANY(%s)", (ids,)
     )
     await connection.cursor().executemany(
         "INSERT INTO keywords (record_id, owner_id, keyword, source)"
@@ -185,9 +176,9 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, Chosen]
         " WHERE record_id = %(record)s AND lower(tag) = lower(%(keyword)s))"
         " ON CONFLICT (record_id, keyword) DO NOTHING",
         [
-            {"record": record_id, "owner": r.owner_id, "keyword": keyword}
-            for record_id, r in results
-            for keyword in r.keywords
+            {"record": record_id, "owner": owner_id, "keyword": keyword}
+            for record_id, owner_id, keywords in made
+            for keyword in keywords
         ],
     )
 
@@ -217,5 +208,5 @@ KEYWORDS = Step(
     roles=("chat", "embeddings"),
     make=choose,
     save=save,
-    nothing=lambda chosen: None if chosen.keywords else "the page has no word for a keyword",
+    nothing=lambda keywords: None if keywords else "the page has no word for a keyword",
 )

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from keepsake.bookmarks.bookmark import Bookmark
-from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
 from keepsake.records.adding import printable
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.web.media import identify
 
@@ -176,21 +177,16 @@ def _shown(name: str) -> str:
     return printable(re.sub(r"[/\\]", "", name)).strip()[:LONGEST_NAME]
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Media]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[Media]]) -> None:
     """Store which files there are."""
-    ids = [record_id for record_id, _ in results]
-    still = [file.object_key for _, media in results for file in media.files]
-    await note_replaced(connection, "media", ids, still)
+    still = [file.object_key for each in made for file in each.result.files]
+    await note_replaced(connection, "media", made, still)
     await replace_rows(
         connection,
         "media",
-        ids,
-        ("record_id", "position", *(field.name for field in fields(File))),
-        [
-            (record_id, position, *astuple(file))
-            for record_id, media in results
-            for position, file in enumerate(media.files)
-        ],
+        made,
+        ("position", *(field.name for field in fields(File))),
+        lambda media: [(position, *astuple(file)) for position, file in enumerate(media.files)],
     )
 
 

@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from psycopg.sql import SQL, Identifier
 
 from keepsake.bookmarks.bookmark import Bookmark
-from keepsake.database import AsyncConnection, replace_rows
+from keepsake.database import AsyncConnection
 from keepsake.errors import EndpointDown, PermanentError, RateLimited, StepError
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
 from keepsake.records.deletion import note_replaced
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import word_count
 from keepsake.web.client import Fetched
@@ -54,7 +55,7 @@ class KeptPage:
 
 _PAGE = [field.name for field in fields(Page)]
 _RESPONSE = [field.name for field in fields(Response)]
-_COLUMNS = ("record_id", "url", *_PAGE, *_RESPONSE)
+_COLUMNS = ("url", *_PAGE, *_RESPONSE)
 
 
 async def fetch(bookmark: Bookmark, tools: Tools) -> KeptPage:
@@ -186,27 +187,23 @@ def what_it_says(kept: KeptPage) -> tuple[str | None, ...]:
     return page.title, page.description, page.author, page.site, page.language, page.text
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, KeptPage]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[KeptPage]]) -> None:
     """Store pages."""
-    ids = [record_id for record_id, _ in results]
-    still = [r.response.body_key for _, r in results if r.response]
-    await note_replaced(connection, "pages", ids, still)
+    still = [each.result.response.body_key for each in made if each.result.response]
+    await note_replaced(connection, "pages", made, still)
     nothing = [None] * len(_RESPONSE)
     await replace_rows(
         connection,
         "pages",
-        ids,
+        made,
         _COLUMNS,
-        [
-            (record_id, r.url, *astuple(r.page), *(astuple(r.response) if r.response else nothing))
-            for record_id, r in results
-        ],
+        lambda r: [(r.url, *astuple(r.page), *(astuple(r.response) if r.response else nothing))],
     )
 
 
 async def load(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, KeptPage]:
     """Read stored pages."""
-    query = SQL("SELECT {} FROM pages WHERE record_id = ANY(%s)").format(
+    query = SQL("SELECT record_id, {} FROM pages WHERE record_id = ANY(%s)").format(
         SQL(", ").join(map(Identifier, _COLUMNS))
     )
     found: dict[int, KeptPage] = {}

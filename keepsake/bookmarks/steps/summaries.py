@@ -14,9 +14,10 @@ from pydantic import BaseModel, Field, ValidationInfo, create_model, field_valid
 from keepsake.bookmarks.bookmark import Bookmark
 from keepsake.bookmarks.steps.pages import KeptPage
 from keepsake.bookmarks.steps.prompts import RULES, shown
-from keepsake.database import AsyncConnection, replace_rows
-from keepsake.pipeline.line import Step
+from keepsake.database import AsyncConnection
+from keepsake.pipeline.line import Made, Step
 from keepsake.steps.prompts import condensed, nearest, one_of, whole_sentences
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import chunks, invented, sentences
 
@@ -118,14 +119,14 @@ async def _chosen(bookmark: Bookmark, kept: KeptPage, text: str, tools: Tools) -
     return " ".join(sentence for sentence in said if sentence in chosen)
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, str]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[str]]) -> None:
     """Store summaries."""
     await replace_rows(
         connection,
         "summaries",
-        [record_id for record_id, _ in results],
-        ("record_id", "summary"),
-        [(record_id, summary) for record_id, summary in results if summary],
+        made,
+        ("summary",),
+        lambda summary: [(summary,)] if summary else [],
     )
 
 

@@ -12,9 +12,7 @@ from keepsake.steps.tools import Tools
 
 async def embed(response: Response, transcript: Transcript, tools: Tools) -> Passages:
     """Cut a transcript into passages and embed each."""
-    return await embed_passages(
-        transcript.text, tools, owner_id=response.family_id, time=transcript.spoken.time
-    )
+    return await embed_passages(transcript.text, tools, time=transcript.spoken.time)
 
 
 EMBEDDINGS = Step(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from keepsake.audio.captions import Cue, chapters_json, vtt
 from keepsake.concurrency import together
-from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import RetryableError
 from keepsake.family.response import Response
 from keepsake.family.steps.introductions import INTRODUCTIONS
@@ -24,9 +24,10 @@ from keepsake.family.steps.stories import Story
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Nothing, Step
+from keepsake.pipeline.line import Made, Nothing, Step
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.language import language_name, language_of
 from keepsake.text.spans import chunks, sentences
@@ -270,27 +271,25 @@ def _cues(voices: Sequence[_Voice], episode: "Episode") -> Iterator[Cue]:
                 yield Cue(start + said_from, min(start + said_to, end), text, voice.speaker)
 
 
-async def save(
-    connection: AsyncConnection, results: Sequence[tuple[int, Podcast | Nothing]]
-) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[Podcast | Nothing]]) -> None:
     """Store where the episodes are."""
-    ids = [record_id for record_id, _ in results]
-    made = [(record_id, p) for record_id, p in results if isinstance(p, Podcast)]
     still = [
-        key for _, p in made for key in (p.audio_key, p.vtt_key, p.chapters_key, *p.speech_keys)
+        key
+        for _, _, p in made
+        if isinstance(p, Podcast)
+        for key in (p.audio_key, p.vtt_key, p.chapters_key, *p.speech_keys)
     ]
-    await note_replaced(connection, "podcasts", ids, still)
+    await note_replaced(connection, "podcasts", made, still)
     await replace_rows(
         connection,
         "podcasts",
-        ids,
-        ("record_id", "audio_key", "vtt_key", "chapters_key", "duration", "loudness",
-         "size_bytes", "speech_keys", "introduced_in"),
-        [
-            (record_id, p.audio_key, p.vtt_key, p.chapters_key, p.duration, p.loudness,
-             p.size_bytes, list(p.speech_keys), p.introduced_in)
-            for record_id, p in made
-        ],
+        made,
+        ("audio_key", "vtt_key", "chapters_key", "duration", "loudness", "size_bytes",
+         "speech_keys", "introduced_in"),
+        lambda p: [
+            (p.audio_key, p.vtt_key, p.chapters_key, p.duration, p.loudness, p.size_bytes,
+             list(p.speech_keys), p.introduced_in)
+        ] if isinstance(p, Podcast) else [],
     )  # fmt: skip
 
 

@@ -15,18 +15,19 @@ from typing import Any
 
 from pydantic import BaseModel, Field, create_model
 
-from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import PermanentError
 from keepsake.family.response import Response
 from keepsake.family.steps.prompts import RULES, portions, told, too_short
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import nearest, one_of, whole_sentences
 from keepsake.steps.refusals import save_refusals
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import Span, Spoken, word_count
 
@@ -160,25 +161,21 @@ async def _with_clip(quote: Quote, recording: Path, response: Response, tools: T
     return replace(quote, clip_key=key)
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Quotes]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[Quotes]]) -> None:
     """Store quotes."""
-    ids = [record_id for record_id, _ in results]
-    still = [quote.clip_key for _, r in results for quote in r.quotes if quote.clip_key]
-    await note_replaced(connection, "quotes", ids, still)
+    still = [quote.clip_key for each in made for quote in each.result.quotes if quote.clip_key]
+    await note_replaced(connection, "quotes", made, still)
     await replace_rows(
         connection,
         "quotes",
-        ids,
-        ("record_id", "position", "text", "starts_at", "ends_at", "clip_key"),
-        [
-            (record_id, position, q.text, q.starts_at, q.ends_at, q.clip_key)
-            for record_id, r in results
+        made,
+        ("position", "text", "starts_at", "ends_at", "clip_key"),
+        lambda r: [
+            (position, q.text, q.starts_at, q.ends_at, q.clip_key)
             for position, q in enumerate(r.quotes)
         ],
     )
-    await save_refusals(
-        connection, "quotes", [(record_id, r.offered, r.refused) for record_id, r in results]
-    )
+    await save_refusals(connection, "quotes", made)
 
 
 def quotes_verbatim(connection: Connection, window: Window) -> Finding:

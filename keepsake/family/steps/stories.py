@@ -22,13 +22,14 @@ from pydantic import (
     field_validator,
 )
 
-from keepsake.database import AsyncConnection, replace_rows
+from keepsake.database import AsyncConnection
 from keepsake.errors import UnfitAnswer
 from keepsake.family.response import Response
 from keepsake.family.steps.prompts import RULES, told, too_short
 from keepsake.family.steps.transcripts import Transcript
-from keepsake.pipeline.line import Nothing, Step
+from keepsake.pipeline.line import Made, Nothing, Step
 from keepsake.steps.prompts import condensed, nearest, one_of, whole_sentences
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.caveats import gives_an_order, trusted
 from keepsake.text.grounding import ungrounded
@@ -211,18 +212,14 @@ def _verbatim(words: str) -> Headline:
     )
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Story | Nothing]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[Story | Nothing]]) -> None:
     """Store stories."""
     await replace_rows(
         connection,
         "stories",
-        [record_id for record_id, _ in results],
-        ("record_id", "title", "summary", "text"),
-        [
-            (record_id, s.title, s.summary, s.text)
-            for record_id, s in results
-            if isinstance(s, Story)
-        ],
+        made,
+        ("title", "summary", "text"),
+        lambda s: [(s.title, s.summary, s.text)] if isinstance(s, Story) else [],
     )
 
 

@@ -17,7 +17,7 @@ from keepsake.family.response import Response
 from keepsake.family.steps.prompts import RULES, portions, told, too_short
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import likeness, nearest, one_of
 from keepsake.steps.refusals import save_refusals
@@ -36,7 +36,6 @@ SYSTEM = (
 class ValueTags:
     """The values of a response, the clearest first, and how many the model offered."""
 
-    family_id: int
     values: tuple[str, ...]
     offered: int
     refused: int
@@ -64,7 +63,7 @@ async def tag(response: Response, transcript: Transcript, tools: Tools) -> Value
         PermanentError: the model's answer did not fit after one repair.
     """
     if nothing := too_short(transcript, "a value", needs=FEWEST_WORDS):
-        return ValueTags(response.family_id, (), 0, 0, nothing)
+        return ValueTags((), 0, 0, nothing)
     vocabulary = ", ".join(response.vocabulary)
     offers: Counter[str] = Counter()
     for words in portions(transcript, tools):
@@ -79,7 +78,7 @@ async def tag(response: Response, transcript: Transcript, tools: Tools) -> Value
     values = [value for value, _ in chosen.most_common(MOST)]
     offered, kept = offers.total(), sum(chosen.values())
     nothing = None if values else f"none of {offered} values offered is the family's"
-    return ValueTags(response.family_id, tuple(values), offered, offered - kept, nothing)
+    return ValueTags(tuple(values), offered, offered - kept, nothing)
 
 
 async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) -> dict[str, str]:
@@ -96,13 +95,11 @@ async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) 
     return merged
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, ValueTags]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[ValueTags]]) -> None:
     """Store the model's tags beside those that people set, without those they took off."""
-    await hold_records(connection, [record_id for record_id, _ in results])
-    await connection.execute(
-        "DELETE FROM tags WHERE source = 'ai' AND record_id = ANY(%s)",
-        ([record_id for record_id, _ in results],),
-    )
+    ids = [each.record_id for each in made]
+    await hold_records(connection, ids)
+    await connection.execute("DELETE FROM tags WHERE source = 'ai' AND record_id = ANY(%s)", (ids,))
     # A value may have left the vocabulary since it was chosen: then the tag goes with it.
     await connection.cursor().executemany(
         "INSERT INTO tags (record_id, family_id, value, source)"
@@ -111,14 +108,12 @@ async def save(connection: AsyncConnection, results: Sequence[tuple[int, ValueTa
         "SELECT FROM removed_tags WHERE record_id = %(record)s AND tag = %(value)s)"
         " ON CONFLICT (record_id, value) DO NOTHING",
         [
-            {"record": record_id, "family": r.family_id, "value": value}
-            for record_id, r in results
-            for value in r.values
+            {"record": record_id, "family": owner_id, "value": value}
+            for record_id, owner_id, chosen in made
+            for value in chosen.values
         ],
     )
-    await save_refusals(
-        connection, "tags", [(record_id, r.offered, r.refused) for record_id, r in results]
-    )
+    await save_refusals(connection, "tags", made)
 
 
 def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from keepsake.clients.transcription import Segment, Word
-from keepsake.database import AsyncConnection, replace_rows
+from keepsake.database import AsyncConnection
 from keepsake.errors import PermanentError
 from keepsake.family.response import Response
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.language import language_of
 from keepsake.text.realign import realigned
@@ -140,17 +141,16 @@ async def _transcribe_file(path: Path, response: Response, tools: Tools) -> Tran
     )
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Transcript]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[Transcript]]) -> None:
     """Store transcripts."""
     await replace_rows(
         connection,
         "transcripts",
-        [record_id for record_id, _ in results],
-        ("record_id", "text", "language", "duration", "segments", "words", "issues", "raw"),
-        [
-            (record_id, t.text, t.language, t.duration, _json(t.segments), _json(t.words),
+        made,
+        ("text", "language", "duration", "segments", "words", "issues", "raw"),
+        lambda t: [
+            (t.text, t.language, t.duration, _json(t.segments), _json(t.words),
              json.dumps(t.issues), json.dumps(t.raw))
-            for record_id, t in results
         ],
     )  # fmt: skip
 

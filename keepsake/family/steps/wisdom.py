@@ -12,14 +12,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from keepsake.database import AsyncConnection, replace_rows
+from keepsake.database import AsyncConnection
 from keepsake.family.response import Response
 from keepsake.family.steps.advice import advises
 from keepsake.family.steps.prompts import RULES, portions, told, too_short
 from keepsake.family.steps.transcripts import Transcript
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
 from keepsake.steps.prompts import nearest, whole_sentences
 from keepsake.steps.refusals import save_refusals
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.caveats import gives_an_order
 from keepsake.text.grounding import ungrounded
@@ -173,24 +174,19 @@ def _advice(piece: Piece, span: Span, transcript: Transcript) -> Advice:
     )
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Wisdom]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[Wisdom]]) -> None:
     """Store wisdom."""
     await replace_rows(
         connection,
         "wisdom",
-        [record_id for record_id, _ in results],
-        ("record_id", "position", "advice", "audience", "life_area", "support", "starts_at",
-         "ends_at"),
-        [
-            (record_id, position, a.advice, a.audience, a.life_area, a.support, a.starts_at,
-             a.ends_at)
-            for record_id, r in results
+        made,
+        ("position", "advice", "audience", "life_area", "support", "starts_at", "ends_at"),
+        lambda r: [
+            (position, a.advice, a.audience, a.life_area, a.support, a.starts_at, a.ends_at)
             for position, a in enumerate(r.advice)
         ],
-    )  # fmt: skip
-    await save_refusals(
-        connection, "wisdom", [(record_id, r.offered, r.refused) for record_id, r in results]
     )
+    await save_refusals(connection, "wisdom", made)
 
 
 WISDOM = Step(

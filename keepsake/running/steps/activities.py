@@ -12,12 +12,13 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from pydantic import RootModel
 
-from keepsake.database import AsyncConnection, Connection, replace_rows
-from keepsake.pipeline.line import Step
+from keepsake.database import AsyncConnection, Connection
+from keepsake.pipeline.line import Made, Step
 from keepsake.running.activity import Activity
 from keepsake.running.compute import compute
 from keepsake.running.facts import Facts, Seen
 from keepsake.running.views import COLUMNS, facts_of_row
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 
 SECONDS_A_FILE = 120.0
@@ -26,7 +27,11 @@ _DOCUMENTS = ("splits", "zones", "best_efforts", "issues")  # columns of JSON
 
 @dataclass(frozen=True)
 class Computed:
-    """An activity's facts, with what its runner calls it and the time zone it is told in."""
+    """An activity's facts, with what its runner calls it and the time zone it is told in.
+
+    `owner_id` is in the output fingerprint: without it, facts made again unchanged would have their
+    letters written again.
+    """
 
     owner_id: int
     time_zone: str
@@ -65,14 +70,14 @@ def _seen(activity: Activity) -> Seen | None:
     return Seen(beats, activity.seen_in) if beats is not None else None
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Computed]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[Computed]]) -> None:
     """Store facts."""
     await replace_rows(
         connection,
         "activities",
-        [record_id for record_id, _ in results],
-        ("record_id", "owner_id", *COLUMNS),
-        [(record_id, c.owner_id, *_columns(c.facts)) for record_id, c in results],
+        made,
+        COLUMNS,
+        lambda computed: [_columns(computed.facts)],
     )
 
 

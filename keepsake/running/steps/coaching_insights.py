@@ -11,9 +11,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
-from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
 from keepsake.running.activity import Activity
 from keepsake.running.steps.activities import Computed
 from keepsake.running.steps.prompts import (
@@ -27,6 +27,7 @@ from keepsake.running.steps.prompts import (
 )
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import one_of
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 
 SYSTEM = (
@@ -108,14 +109,14 @@ async def advise(activity: Activity, computed: Computed, tools: Tools) -> Insigh
     return Insight(heart_rate, answer.pacing, answer.recommendation)
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, Insight]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[Insight]]) -> None:
     """Store insights."""
     await replace_rows(
         connection,
         "coaching_insights",
-        [record_id for record_id, _ in results],
-        ("record_id", "heart_rate", "pacing", "recommendation"),
-        [(record_id, i.heart_rate, i.pacing, i.recommendation) for record_id, i in results],
+        made,
+        ("heart_rate", "pacing", "recommendation"),
+        lambda i: [(i.heart_rate, i.pacing, i.recommendation)],
     )
 
 

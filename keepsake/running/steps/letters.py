@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
-from keepsake.database import AsyncConnection, Connection, replace_rows
+from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Step
+from keepsake.pipeline.line import Made, Step
 from keepsake.running.activity import Activity
 from keepsake.running.steps.activities import Computed
 from keepsake.running.steps.prompts import (
@@ -26,6 +26,7 @@ from keepsake.running.steps.prompts import (
 )
 from keepsake.running.wording import Fact, is_local, part_of_day
 from keepsake.steps.checks import Finding
+from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 
 LONGEST = 1200  # characters
@@ -120,10 +121,9 @@ def _hour(computed: Computed) -> str | None:
     return part_of_day(computed.facts.started_at.astimezone(computed.zone))
 
 
-async def save(connection: AsyncConnection, results: Sequence[tuple[int, str]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[str]]) -> None:
     """Store letters."""
-    ids = [record_id for record_id, _ in results]
-    await replace_rows(connection, "letters", ids, ("record_id", "letter"), results)
+    await replace_rows(connection, "letters", made, ("letter",), lambda letter: [(letter,)])
 
 
 def letters_plain(connection: Connection, window: Window) -> Finding:
