@@ -1,15 +1,14 @@
 """Real parts for every test: a PostgreSQL, a fresh database for each test, the model server."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -20,9 +19,10 @@ from keepsake.database import migrate
 from keepsake.local import postgres
 from keepsake.local.ports import free_port
 from keepsake.settings import Settings
+from tests.databases import Copies, database_at
 
 _TEMPLATE = "template_for_tests"
-_numbers = count(1)
+ROOM_FOR_CLUSTERS = 4 * 1024**3  # bytes
 
 
 def prepare_template(url: str) -> None:
@@ -74,41 +74,46 @@ def postgres_url() -> Iterator[str]:
 def _data_folder() -> Iterator[Path]:
     # Not pytest's own folder: under root PostgreSQL runs as another user, who must pass through,
     # and every new session of pytest closes that folder again.
-    with TemporaryDirectory(prefix="keepsake-", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(
+        prefix="keepsake-", dir=_memory(), ignore_cleanup_errors=True
+    ) as folder:
         try:
             yield Path(folder)
         finally:
             postgres.stop(Path(folder))
 
 
+def _memory() -> Path | None:
+    """A file system in memory with room for clusters; None: wherever temporary files are.
+
+    A new database is 400 new files: on a disk most of the tests' time goes into making them.
+    """
+    memory = Path("/dev/shm")
+    try:
+        return memory if shutil.disk_usage(memory).free > ROOM_FOR_CLUSTERS else None
+    except OSError:  # not every Unix has one
+        return None
+
+
 @pytest.fixture(scope="session")
-def _template(postgres_url: str) -> str:
-    """The server's URL, once the template database is there."""
+def _copies(postgres_url: str) -> Iterator[Copies]:
+    """Copies of the prepared template."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        # Durability is for people's data; without it cloning and dropping databases is quick.
+        # Durability is for people's data; without it creating and dropping databases is quick.
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("SELECT pg_reload_conf()")
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
-    prepare_template(_named(postgres_url, _TEMPLATE))
-    return postgres_url
+    prepare_template(database_at(postgres_url, _TEMPLATE))
+    copies = Copies(postgres_url, _TEMPLATE)
+    yield copies
+    copies.close()
 
 
 @pytest.fixture
-def database_url(_template: str) -> Iterator[str]:
-    """URL of this test's own database: the prepared template, cloned."""
-    name = f"test_{next(_numbers)}"
-    statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(
-        Identifier(name), Identifier(_TEMPLATE)
-    )
-    with psycopg.connect(_template, autocommit=True) as connection:
-        connection.execute(statement)
-    yield _named(_template, name)
-    with psycopg.connect(_template, autocommit=True) as connection:
-        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
-
-
-def _named(url: str, database: str) -> str:
-    return urlsplit(url)._replace(path=f"/{database}").geturl()
+def database_url(_copies: Copies) -> Iterator[str]:
+    """URL of this test's own database: a copy of the prepared template."""
+    with _copies.one() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
