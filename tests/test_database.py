@@ -196,7 +196,8 @@ async def test_a_pool_hands_out_no_connection_that_a_restart_broke(database_url:
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         async with pool.connection() as connection:
-            await connection.execute("SELECT 1")
+            cursor = await connection.execute("SELECT 1")
+            assert await cursor.fetchone() == (1,)
 
 
 async def test_rows_are_replaced_as_a_whole(database_url: str) -> None:

@@ -196,4 +196,4 @@ QUERIES = [
 @pytest.mark.parametrize("query", QUERIES)
 def test_every_query_runs(query: str, database_url: str) -> None:
     with connect(database_url) as connection:
-        connection.execute(query.encode())
+        assert connection.execute(query.encode()).statusmessage

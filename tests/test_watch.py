@@ -1,6 +1,5 @@
 """Watching: a table on a terminal, lines elsewhere, until nothing is open."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 
@@ -24,11 +23,11 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "SECONDS_BETWEEN_LOOKS", 0.001)
 
 
-def shown(*looks: StepProgress, terminal: bool) -> str:
+def shown(*looks: StepProgress | list[StepProgress], terminal: bool) -> str:
     """What people see of these looks, one after the other."""
-    each: Iterator[StepProgress] = iter(looks)
+    each = (look if isinstance(look, list) else [look] for look in looks)
     out = Console(file=StringIO(), force_terminal=terminal, width=100, color_system=None)
-    watch(lambda: [next(each)], out)
+    watch(lambda: next(each), out)
     assert isinstance(out.file, StringIO)
     return out.file.getvalue()
 
@@ -49,11 +48,11 @@ def test_on_a_terminal_a_table_follows() -> None:
 
 
 def test_what_is_held_or_failed_is_not_waited_for() -> None:
-    shown(END, terminal=False)  # would run out of looks
+    assert shown(END, MIDDLE, terminal=False) == "0 open, 3 done, 1 failed; 0 s left\n"
 
 
 def test_with_no_records_there_is_nothing_to_watch() -> None:
-    watch(list, Console(file=StringIO()))
+    assert shown([], START, terminal=False) == ""
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,14 @@ PRIVATE = [
 PUBLIC = ["93.184.216.34", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::5db8:d822"]
 
 
+def passes(guard: Guard, host: str, address: str) -> bool:
+    try:
+        guard.check(host, [parse_address(address)])
+    except AddressRefused:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("address", PRIVATE)
 def test_addresses_that_are_not_of_the_public_internet_are_refused(address: str) -> None:
     with pytest.raises(AddressRefused, match="WEB_ALLOW"):
@@ -29,7 +37,7 @@ def test_addresses_that_are_not_of_the_public_internet_are_refused(address: str)
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_addresses_of_the_public_internet_pass(address: str) -> None:
-    Guard().check("somewhere.example", [parse_address(address)])
+    assert passes(Guard(), "somewhere.example", address)
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse_a_host() -> None:
@@ -42,11 +50,11 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse_a_host() -> N
     "allowed", ["10.0.0.1", "10.0.0.0/8", "wiki.intern", " other.example , WIKI.intern. "]
 )
 def test_what_the_operator_allows_passes(allowed: str) -> None:
-    Guard.of(allowed).check("wiki.intern", [parse_address("10.0.0.1")])
+    assert passes(Guard.of(allowed), "wiki.intern", "10.0.0.1")
 
 
 def test_an_allowed_network_also_passes_in_its_mapped_form() -> None:
-    Guard.of("10.0.0.0/8").check("wiki.intern", [parse_address("::ffff:10.0.0.1")])
+    assert passes(Guard.of("10.0.0.0/8"), "wiki.intern", "::ffff:10.0.0.1")
 
 
 def test_what_is_allowed_for_one_host_is_not_for_another() -> None:
