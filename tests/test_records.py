@@ -8,18 +8,17 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
+from keepsake.owners.owners import add_owner
 from keepsake.records.adding import (
     Added,
-    add_owner,
-    add_record,
     check_priority,
     check_recorded_at,
     check_time_zone,
     clean_name,
     slugify,
 )
-
-NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+from keepsake.settings import StepSettings
+from tests.given import given_record
 
 
 @pytest.fixture
@@ -29,16 +28,14 @@ def db(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def add(db: Connection, owner: int, **changes: Any) -> Added:
+def add(db: Connection, owner: int, settings: StepSettings | None = None, **changes: Any) -> Added:
     details: dict[str, Any] = {
         "line": "toy",
         "owner_id": owner,
         "external_id": "a",
-        "recorded_at": NOON,
         "content_hash": "hash",
-        "priority": 0,
     }
-    return add_record(db, **(details | changes))
+    return given_record(db, settings, **(details | changes))
 
 
 def count(db: Connection, table: str) -> int:
@@ -47,7 +44,7 @@ def count(db: Connection, table: str) -> int:
 
 
 def test_a_new_record_is_due_in_every_step_of_its_line(db: Connection) -> None:
-    added = add(db, add_owner(db, name="Ada", time_zone="UTC"))
+    added = add(db, add_owner(db, "Ada").id)
     assert added.new
     assert db.execute(
         "SELECT record_id, step, line, status, due_at <= now() FROM ledger ORDER BY step"
@@ -58,33 +55,41 @@ def test_a_new_record_is_due_in_every_step_of_its_line(db: Connection) -> None:
 
 
 def test_a_step_that_is_left_to_a_schedule_is_not_due(db: Connection) -> None:
-    add(db, add_owner(db, name="Ada", time_zone="UTC"), later={"tell"})
+    add(db, add_owner(db, "Ada").id, StepSettings.model_validate({"steps_on_schedule": "tell"}))
     assert db.execute("SELECT step, due_at IS NULL FROM ledger ORDER BY step").fetchall() == [
         ("hear", False),
         ("tell", True),
     ]
 
 
+def test_a_step_that_is_switched_off_is_held(db: Connection) -> None:
+    db.execute("INSERT INTO steps (line, name) VALUES ('toy', 'summaries')")
+    add(db, add_owner(db, "Ada").id, StepSettings.model_validate({"ai_summaries": False}))
+    assert db.execute("SELECT held, due_at FROM ledger WHERE step = 'summaries'").fetchall() == [
+        ("off", None)
+    ]
+
+
 def test_adding_a_record_twice_adds_it_once(db: Connection) -> None:
-    owner = add_owner(db, name="Ada", time_zone="UTC")
+    owner = add_owner(db, "Ada").id
     first = add(db, owner)
     assert add(db, owner, content_hash="other") == Added(first.record_id, new=False)
     assert (count(db, "records"), count(db, "ledger")) == (1, 2)
 
 
 def test_the_senders_name_for_a_record_is_its_owners_own(db: Connection) -> None:
-    ada, ben = (add_owner(db, name=name, time_zone="UTC") for name in ("Ada", "Ben"))
+    ada, ben = (add_owner(db, name).id for name in ("Ada", "Ben"))
     assert add(db, ada).record_id != add(db, ben).record_id
 
 
 def test_an_owner_takes_its_records_along(db: Connection) -> None:
-    add(db, add_owner(db, name="Ada", time_zone="UTC"))
+    add(db, add_owner(db, "Ada").id)
     db.execute("DELETE FROM owners")
     assert (count(db, "records"), count(db, "ledger")) == (0, 0)
 
 
 def test_an_owner_is_known_by_a_short_name(db: Connection) -> None:
-    add_owner(db, name="  Familie  Müller ", time_zone="Europe/Berlin")
+    add_owner(db, "  Familie  Müller ", time_zone="Europe/Berlin")
     assert db.execute("SELECT slug, name, time_zone FROM owners").fetchone() == (
         "familie-muller",
         "Familie Müller",
@@ -93,9 +98,9 @@ def test_an_owner_is_known_by_a_short_name(db: Connection) -> None:
 
 
 def test_two_owners_cannot_have_the_same_short_name(db: Connection) -> None:
-    add_owner(db, name="Müller", time_zone="UTC")
+    add_owner(db, "Müller")
     with pytest.raises(InvalidInput, match="already one named 'muller'"):
-        add_owner(db, name="muller!", time_zone="UTC")
+        add_owner(db, "muller!")
 
 
 @pytest.mark.parametrize(

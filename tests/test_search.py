@@ -8,7 +8,6 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.family import response as family
-from keepsake.records import adding as records
 from keepsake.search.search import (
     Hit,
     ensure_vector_index,
@@ -17,6 +16,7 @@ from keepsake.search.search import (
     search,
     search_unembedded,
 )
+from tests.given import given_record
 
 NORTH, EAST, SOUTH = [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]
 MODEL = "compass"
@@ -39,14 +39,12 @@ class House:
 
     def say(self, text: str, vector: Sequence[float], *, model: str = MODEL) -> int:
         self.count += 1
-        record_id = records.add_record(
+        record_id = given_record(
             self.db,
             line=family.LINE,
             owner_id=self.family.id,
             external_id=str(self.count),
             recorded_at=datetime(2026, 11, 1, tzinfo=UTC),
-            content_hash="",
-            priority=0,
         ).record_id
         self.db.execute(
             "INSERT INTO responses (record_id, family_id, member_id, text) VALUES (%s, %s, %s, %s)",

@@ -7,8 +7,8 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.family import response as family
-from keepsake.records import adding as records
 from keepsake.search.search import Hit, search_other_models
+from tests.given import given_record
 
 
 @pytest.fixture
@@ -19,14 +19,12 @@ def db(database_url: str) -> Iterator[Connection]:
 
 def kept(db: Connection, owner_id: int, name: str, *texts: str, model: str, length: int) -> int:
     """A record with a passage for each text."""
-    record_id = records.add_record(
+    record_id = given_record(
         db,
         line=family.LINE,
         owner_id=owner_id,
         external_id=name,
         recorded_at=datetime(2026, 11, 1, tzinfo=UTC),
-        content_hash="",
-        priority=0,
     ).record_id
     for position, text in enumerate(texts):
         db.execute(

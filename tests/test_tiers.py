@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -10,9 +10,8 @@ from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import Owner, add_owner
 from keepsake.owners.tiers import Limit, apply_tier, limits, set_tier
-from keepsake.records.adding import add_record
+from tests.given import NOON, given_record
 
-NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 NEWEST = 3
 
 
@@ -38,12 +37,13 @@ def ada(db: Connection) -> Owner:
 def add(db: Connection, owner: Owner, *days: int) -> None:
     """Records of these days, counted from the first."""
     for day in days:
-        with db.transaction():
-            add_record(
-                db, line="toy", owner_id=owner.id, external_id=f"day {day}", content_hash="",
-                recorded_at=NOON + timedelta(days=day), priority=0,
-            )  # fmt: skip
-            apply_tier(db, owner.id, "toy")
+        given_record(
+            db,
+            line="toy",
+            owner_id=owner.id,
+            external_id=f"day {day}",
+            recorded_at=NOON + timedelta(days=day),
+        )
 
 
 def days(db: Connection, condition: str) -> list[str]:

@@ -179,6 +179,33 @@ def test_a_line_of_a_few_files_carries_what_comes_in(
     assert status == [("COMPLETED",)]
 
 
+def test_tiers_and_switched_off_steps_work_for_a_new_line_without_its_own_code(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(settings, LINE_PAGE)
+    recipe = module("keepsake.recipes.recipe", RECIPES["keepsake.recipes.recipe"], monkeypatch)
+    with connect(settings.database_url) as connection:
+        connection.execute(
+            "UPDATE steps SET tiered = true WHERE line = 'recipes';"
+            "INSERT INTO steps (line, name) VALUES ('recipes', 'summaries');"
+            "INSERT INTO tier_limits (tier, line, newest) VALUES ('free', 'recipes', 1)"
+        )
+        cook = add_owner(connection, "Ada")
+        without_summaries = settings.model_copy(update={"ai_summaries": False})
+        for text in ("Soda bread", "Rye bread"):
+            recipe["add_recipe"](connection, without_summaries, cook, text)
+        held = connection.execute(
+            "SELECT text, step, held FROM ledger JOIN recipes USING (record_id)"
+            " ORDER BY step, record_id"
+        ).fetchall()
+    assert held == [
+        ("Soda bread", "ingredients", "tier"),
+        ("Rye bread", "ingredients", None),
+        ("Soda bread", "summaries", "off"),
+        ("Rye bread", "summaries", "off"),
+    ]
+
+
 def definitions(made: dict[str, Any]) -> dg.Definitions:
     """Ours, with the new line in the lists that the page names."""
     line = dg.Definitions(

@@ -106,11 +106,10 @@ def store(
     """Store checked bookmarks, each with its `recorded_at`; call it inside a transaction."""
     added = records.add_records(
         connection,
+        settings,
         line=LINE,
         owner_id=owner.id,
         rows=[_record(new) for new in bookmarks],
-        later=settings.scheduled_steps,
-        off=settings.switched_off_steps,
         batch_id=batch_id,
     )
     rows = list(zip(added, bookmarks, strict=True))

@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput, PermanentError
+from keepsake.owners.owners import add_owner
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.records import adding as records
 from keepsake.records.adding import Added
@@ -92,7 +93,7 @@ def add_family(
         raise InvalidInput(f"{language!r} is no ISO 639 language code such as en or de")
     own = [clean_value(value) for value in values]
     with connection.transaction():
-        family_id = records.add_owner(connection, name=name, time_zone=time_zone)
+        family_id = add_owner(connection, name, time_zone=time_zone).id
         connection.execute("INSERT INTO families VALUES (%s, %s)", (family_id, language))
         connection.cursor().executemany(
             "INSERT INTO vocabulary (family_id, value) VALUES (%s, %s) ON CONFLICT DO NOTHING",
@@ -291,13 +292,13 @@ async def add_response(
     with connection.transaction():
         added = records.add_record(
             connection,
+            settings,
             line=LINE,
             owner_id=family.id,
             external_id=new.external_id or f"{member_id}:{digest[:32]}",
             recorded_at=recorded_at,
             content_hash=fingerprint(digest, member, family.language, question),
             priority=priority,
-            later=settings.scheduled_steps,
         )
         if added.new:
             connection.execute(

@@ -75,11 +75,20 @@ def add_owner(
         InvalidInput: the name or the time zone is no good, the name is taken, or there is no such
             tier.
     """
+    name = records.clean_name(name)
+    slug = records.slugify(name)
+    records.check_time_zone(time_zone)
     with connection.transaction():
-        owner_id = records.add_owner(connection, name=name, time_zone=time_zone)
+        row = connection.execute(
+            "INSERT INTO owners (slug, name, time_zone) VALUES (%s, %s, %s)"
+            " ON CONFLICT (slug) DO NOTHING RETURNING id",
+            (slug, name, time_zone),
+        ).fetchone()
+        if row is None:
+            raise InvalidInput(f"there is already one named {slug!r}: choose another name")
         if tier is not None:
-            set_tier(connection, owner_id, tier)
-    return find_owner(connection, str(owner_id))
+            set_tier(connection, row[0], tier)
+    return find_owner(connection, str(row[0]))
 
 
 def find_owner(connection: Connection, name: str) -> Owner:

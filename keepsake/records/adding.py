@@ -1,19 +1,21 @@
-"""What came in: owners, and one row a record, whatever its line.
+"""Adding records of any line, and checking what people hand in.
 
-Adding a record is one transaction: its row here, its row in its line's own table, and a ledger
-row for each step of its line. The lines' own tables stand with the lines (`keepsake/family/`).
+Adding a record is one transaction: its row in `records`, its row in its line's own table, and a
+ledger row for each step of its line, which the owner's tier and the settings may hold. The lines'
+own tables are written by the lines (`keepsake/family/`).
 """
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.settings import Settings
+from keepsake.owners.tiers import apply_tier
+from keepsake.settings import Settings, StepSettings
 
 PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}
 CLOCK_SKEW = timedelta(minutes=5)
@@ -40,6 +42,7 @@ class NewRecord:
 
 def add_record(
     connection: Connection,
+    settings: StepSettings,
     *,
     line: str,
     owner_id: int,
@@ -47,40 +50,39 @@ def add_record(
     recorded_at: datetime,
     content_hash: str,
     priority: int,
-    later: Collection[str] = (),
-    off: Collection[str] = (),
     batch_id: int | None = None,
 ) -> Added:
     """Add one record; see `add_records`."""
     new = NewRecord(external_id, recorded_at, content_hash, priority)
     (added,) = add_records(
-        connection,
-        line=line,
-        owner_id=owner_id,
-        rows=[new],
-        later=later,
-        off=off,
-        batch_id=batch_id,
+        connection, settings, line=line, owner_id=owner_id, rows=[new], batch_id=batch_id
     )
     return added
 
 
 def add_records(
     connection: Connection,
+    settings: StepSettings,
     *,
     line: str,
     owner_id: int,
     rows: Sequence[NewRecord],
-    later: Collection[str] = (),
-    off: Collection[str] = (),
     batch_id: int | None = None,
 ) -> list[Added]:
     """Add records and their ledger rows, in the order given; call it inside a transaction.
 
-    Of rows with one external id the first is added. `later` are steps that wait for a schedule
-    instead of being due at once, `off` those that are switched off; `batch_id` is the import that
-    the records came with.
+    A step that the settings leave to a schedule is not due; one that they switch off is held. In a
+    line with tiered steps, what lies beyond the owner's tier is held before a run can see it.
+
+    Args:
+        connection: inside a transaction.
+        settings: which steps wait for a schedule, and which are switched off.
+        line: of the records.
+        owner_id: whose they are.
+        rows: the records. Of those with one external id the first is added.
+        batch_id: the import that they came with.
     """
+    scheduled, off = list(settings.scheduled_steps), list(settings.switched_off_steps)
     added = connection.execute(
         """
         WITH added AS (
@@ -95,7 +97,7 @@ def add_records(
         ), opened AS (
             INSERT INTO ledger (record_id, step, line, held, due_at)
             SELECT id, name, line, CASE WHEN name = ANY(%(off)s) THEN 'off' END,
-                   CASE WHEN name <> ALL(%(later)s) AND name <> ALL(%(off)s) THEN now() END
+                   CASE WHEN name <> ALL(%(scheduled)s) AND name <> ALL(%(off)s) THEN now() END
             FROM added, steps WHERE line = %(line)s
         )
         SELECT external_id, id FROM added
@@ -108,14 +110,16 @@ def add_records(
             "moments": [row.recorded_at for row in rows],
             "hashes": [row.content_hash for row in rows],
             "priorities": [row.priority for row in rows],
-            "later": list(later),
-            "off": list(off),
+            "scheduled": scheduled,
+            "off": off,
         },
     ).fetchall()
+    if added and _has_tiered_steps(connection, line):
+        apply_tier(connection, owner_id, line, later=scheduled, off=off)
     fresh: dict[str, int] = dict(added)
     others = {row.external_id for row in rows} - set(fresh)
     known = dict(fresh)
-    if others:  # asked for apart: who adds the same at this moment may have been first
+    if others:  # a second query: another transaction may have added the same before us
         known.update(
             connection.execute(
                 "SELECT external_id, id FROM records"
@@ -129,23 +133,11 @@ def add_records(
     ]
 
 
-def add_owner(connection: Connection, *, name: str, time_zone: str) -> int:
-    """Add an owner and return its id.
-
-    Raises:
-        InvalidInput: the name or the time zone is no good, or the name is taken.
-    """
-    name = clean_name(name)
-    slug = slugify(name)
-    check_time_zone(time_zone)
+def _has_tiered_steps(connection: Connection, line: str) -> bool:
     row = connection.execute(
-        "INSERT INTO owners (slug, name, time_zone) VALUES (%s, %s, %s)"
-        " ON CONFLICT (slug) DO NOTHING RETURNING id",
-        (slug, name, time_zone),
+        "SELECT EXISTS (SELECT FROM steps WHERE line = %s AND tiered)", (line,)
     ).fetchone()
-    if row is None:
-        raise InvalidInput(f"there is already one named {slug!r}: choose another name")
-    return int(row[0])
+    return row == (True,)
 
 
 def clean_name(name: str) -> str:

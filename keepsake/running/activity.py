@@ -14,7 +14,6 @@ from psycopg.rows import class_row
 
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
-from keepsake.owners.tiers import apply_tier
 from keepsake.pipeline import ledger
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.records import adding as records
@@ -161,19 +160,15 @@ def add(
     priority: int,
     batch_id: int | None = None,
 ) -> list[int]:
-    """Add files as new records, in the transaction that found them new; returns their ids.
-
-    What lies beyond the owner's tier is held at once, before anyone can pay for it.
-    """
+    """Add files as new records, in the transaction that found them new; returns their ids."""
     if not files:
         return []
     added = records.add_records(
         connection,
+        settings,
         line=LINE,
         owner_id=owner_id,
         rows=[NewRecord(f.external_id, f.recorded_at, f.content_hash, priority) for f in files],
-        later=settings.scheduled_steps,
-        off=settings.switched_off_steps,
         batch_id=batch_id,
     )
     ids = [record.record_id for record in added]
@@ -184,13 +179,6 @@ def add(
             (record_id, f.key, f.name, f.format, f.sha256, f.title, f.sport, f.part)
             for record_id, f in zip(ids, files, strict=True)
         ],
-    )
-    apply_tier(
-        connection,
-        owner_id,
-        LINE,
-        later=settings.scheduled_steps,
-        off=settings.switched_off_steps,
     )
     return ids
 

@@ -12,9 +12,10 @@ import pytest
 from assets import partitions
 from assets.line_assets import kinds_of
 from keepsake.database import connect
-from keepsake.records import adding as records
+from keepsake.owners.owners import add_owner
 from keepsake.records.first_days import first_days
 from keepsake.settings import load_settings
+from tests.given import given_record
 
 ROOT = Path(__file__).parents[2]
 LONG_AGO = datetime(2015, 3, 11, 1, tzinfo=UTC)  # in New York the evening before
@@ -31,12 +32,9 @@ def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("DATABASE_URL", database_url)
     last_week = datetime.now(UTC) - timedelta(days=7)
     with connect(database_url) as db:
-        owner = records.add_owner(db, name="Ada", time_zone="America/New_York")
+        owner = add_owner(db, "Ada", time_zone="America/New_York").id
         for line, moment in [("running", LONG_AGO), ("bookmarks", last_week)]:
-            records.add_record(
-                db, line=line, owner_id=owner, external_id=line, content_hash="",
-                recorded_at=moment, priority=0,
-            )  # fmt: skip
+            given_record(db, line=line, owner_id=owner, external_id=line, recorded_at=moment)
     read_anew(monkeypatch)
     return database_url
 

@@ -18,14 +18,16 @@ from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from assets.line_assets import partition_tag
 from keepsake.database import connect
+from keepsake.owners.owners import add_owner
 from keepsake.pipeline import ledger
-from keepsake.records import adding as records
+from keepsake.records.adding import PRIORITIES
 from resources.database import DatabaseResource
 from sensors import empty_partitions, line_sensor
 from sensors.family import new_responses
 from sensors.running import new_activities
 from tests.family.conftest import OpensHouse
 from tests.family.house import NOON, STEPS, House
+from tests.given import given_record
 
 ROOT = Path(__file__).parents[2]
 YESTERDAY = NOON - timedelta(days=1)
@@ -323,13 +325,17 @@ def test_imported_history_is_one_run_behind_what_is_new(
 def test_each_owners_history_gets_its_turn(house: House, instance: dg.DagsterInstance) -> None:
     """However long that of another, and however new."""
     with connect(house.url) as db:
-        other = records.add_owner(db, name="Other", time_zone="UTC")
+        other = add_owner(db, "Other").id
         ran = [(house.family.id, NOON - timedelta(days=40 * number)) for number in range(20)]
         for owner_id, moment in [*ran, (other, NOON - timedelta(days=900))]:
-            records.add_record(
-                db, line="running", owner_id=owner_id, external_id=f"{moment}", content_hash="",
-                recorded_at=moment, priority=records.PRIORITIES["low"],
-            )  # fmt: skip
+            given_record(
+                db,
+                line="running",
+                owner_id=owner_id,
+                external_id=f"{moment}",
+                recorded_at=moment,
+                priority=PRIORITIES["low"],
+            )
     newest = set()
     for _ in range(40):
         result = evaluate(instance, new_activities)
@@ -356,14 +362,13 @@ def test_a_line_of_months_has_a_run_for_each_month_that_has_due_records(
 ) -> None:
     with connect(house.url) as db:
         for moment in ("2026-05-04T12:00Z", "2026-05-31T23:59Z", "2026-06-01T00:00Z"):
-            records.add_record(
+            given_record(
                 db,
                 line="running",
                 owner_id=house.family.id,
                 external_id=moment,
                 recorded_at=datetime.fromisoformat(moment),
                 content_hash=moment,
-                priority=0,
             )
     result = evaluate(instance, new_activities)
     assert isinstance(result, dg.SensorResult)

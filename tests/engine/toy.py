@@ -18,7 +18,8 @@ from keepsake.owners.usage import UNPRICED, Billing
 from keepsake.pipeline.engine import OnPartition, run_line
 from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Line, Made, Nothing, Report, RunSpec, Step
-from keepsake.records import adding as records
+from keepsake.records.adding import PRIORITIES
+from tests.given import given_record
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 DAY = Window("toy", NOON - timedelta(hours=12), NOON + timedelta(hours=12))
@@ -139,14 +140,14 @@ class World:
     ) -> int:
         """Add records; the id of the last."""
         for text in texts:
-            added = records.add_record(
+            added = given_record(
                 self.db,
                 line="toy",
                 owner_id=owner_id,
                 external_id=text,
                 recorded_at=at,
                 content_hash=text,
-                priority=records.PRIORITIES[priority],
+                priority=PRIORITIES[priority],
             )
         return added.record_id
 
