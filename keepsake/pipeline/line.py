@@ -89,6 +89,14 @@ class Line:
         """The step of that name."""
         return next(step for step in self.steps if step.name == name)
 
+    def following(self, name: str) -> tuple[str, ...]:
+        """The step of that name and those that are made from its result, in order."""
+        found = {name}
+        for step in self.steps:
+            if not found.isdisjoint(step.needs):
+                found.add(step.name)
+        return tuple(step.name for step in self.steps if step.name in found)
+
 
 @dataclass(frozen=True)
 class RunSpec:
