@@ -15,7 +15,7 @@ from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 from keepsake.line_module import GivenField, MadeField
 from keepsake.lines import module_of
-from keepsake.pipeline.ledger import redo
+from keepsake.pipeline.ledger.repair import redo
 from keepsake.records.adding import check_text, clean_name
 from keepsake.records.lookup import line_of
 from keepsake.settings import Settings

@@ -12,7 +12,7 @@ from keepsake.clients.objects import FolderStore, open_objects
 from keepsake.database import connect
 from keepsake.errors import InvalidInput, RetryableError
 from keepsake.family.response import NewResponse, add_response
-from keepsake.pipeline.ledger import RECORD_LOCKS
+from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 from keepsake.records.deletion import RecordBusy, Swept, delete_record, doomed, sweep
 
 from .house import NOON, House, Storyteller

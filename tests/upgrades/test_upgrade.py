@@ -21,9 +21,10 @@ from keepsake.bookmarks.line import BOOKMARKS
 from keepsake.database import connect, migrate, migrations, open_pool
 from keepsake.family.line import FAMILY
 from keepsake.local.postgres import binaries
-from keepsake.pipeline.engine import run_line
-from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Line, RunSpec
+from keepsake.pipeline.line import Line
+from keepsake.pipeline.run import run_line
+from keepsake.pipeline.spec import RunSpec
+from keepsake.pipeline.window import Window
 from keepsake.running.line import RUNNING
 
 DUMP = Path(__file__).with_name("schema_14.sql.gz")
