@@ -34,6 +34,7 @@ from schedules.weekly_prompts import send_interview_prompts, send_interview_prom
 from sensors.batches import imports_done
 from sensors.bookmarks import new_bookmarks
 from sensors.family import new_responses
+from sensors.outbox import outbox
 from sensors.running import new_activities
 
 
@@ -67,7 +68,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             weekly_digests_job,
             trends_job,
         ],
-        sensors=[new_responses, new_bookmarks, new_activities, imports_done],
+        sensors=[new_responses, new_bookmarks, new_activities, imports_done, outbox],
         schedules=[
             daily_podcasts,
             close_the_day,

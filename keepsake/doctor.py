@@ -9,8 +9,9 @@ import os
 import re
 import stat
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 SECONDS = 30.0  # a check may take; a model that needs longer is no use to the line either
 MINIMUM_POSTGRES = 15
+UNDELIVERED_SINCE = timedelta(days=7)
 SPOKEN = "Good morning."
 START = "start everything with `keepsake up`"
 BUSY = "it is busy or slow: try again once `keepsake status` shows nothing being made"
@@ -116,7 +118,14 @@ async def check_all(settings: Settings) -> list[Check]:
             _checked("dagster", _dagster(settings), mend=START),
         )
         spoken.cancel()
-    return [Check("settings", True, _in_force(settings)), *_names(), _home(settings), *checks]
+    sent = await asyncio.to_thread(_outbox, settings)
+    return [
+        Check("settings", True, _in_force(settings)),
+        *_names(),
+        _home(settings),
+        *checks,
+        *sent,
+    ]
 
 
 async def _role(endpoint: Endpoint, work: Awaitable[str]) -> Check:
@@ -351,7 +360,7 @@ def _messages(settings: Settings) -> Sequence[Awaitable[Check]]:
 
 
 async def _notify_urls(settings: Settings) -> str:
-    from keepsake.clients.notifications import unreadable
+    from keepsake.delivery.notifications import unreadable
 
     urls = settings.notify_urls.get_secret_value().split()
     if wrong := unreadable(urls):
@@ -361,13 +370,33 @@ async def _notify_urls(settings: Settings) -> str:
 
 
 async def _notify_config(settings: Settings) -> str:
-    from keepsake.clients.notifications import read_config
+    from keepsake.delivery.notifications import read_config
 
     services, wrong = await asyncio.to_thread(read_config, settings.notify_config)
     known = counted(services, "address", "addresses")
     if wrong or not services:
         raise Trouble(f"{settings.notify_config}: {known} can be read, {wrong} cannot")
     return f"{settings.notify_config}: {known} can be read; nothing was sent"
+
+
+def _outbox(settings: Settings) -> list[Check]:
+    """A failed check if messages of the last days were not sent, or may not have been."""
+    import psycopg
+
+    from keepsake.database import connect
+    from keepsake.delivery.outbox import undelivered
+    from keepsake.local.postgres import running_url
+
+    found = {}
+    with suppress(KeepsakeError, psycopg.Error):  # which the check of the database reports
+        if url := settings.database_url or running_url(settings.home):
+            with connect(url) as connection:
+                found = undelivered(connection, since=UNDELIVERED_SINCE)
+    if not found:
+        return []
+    counts = ", ".join(f"{count} {status}" for status, count in found.items())
+    detail = f"in the last {UNDELIVERED_SINCE.days} days: {counts}"
+    return [Check("messages", False, detail, "see `keepsake messages`, and docs/operations.md")]
 
 
 async def _dagster(settings: Settings) -> str:

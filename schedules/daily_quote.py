@@ -2,20 +2,20 @@
 
 import dagster as dg
 
-from keepsake.family.daily_quote import deliver, families_waiting
+from keepsake.family.daily_quote import enqueue_quotes, families_due
 from resources.database import DatabaseResource
-from schedules.deliveries import deliver_to_all, run_if_waiting
+from schedules.delivery import enqueue_and_deliver, run_if_due
 
 
-@dg.op(description="Sends each waiting family its quote of the day, once.")
+@dg.op(description="Sends each family whose morning it is its quote of the day, once.")
 def deliver_quotes(context: dg.OpExecutionContext, database: DatabaseResource) -> None:
-    """Deliver to every family that is waiting; one that fails does not hold back the others."""
-    deliver_to_all(context, database, families_waiting, deliver)
+    """Enqueue what is due, and deliver the outbox."""
+    enqueue_and_deliver(context, database, enqueue_quotes)
 
 
 @dg.job(name="daily_quote", description="The quote of the day, by e-mail, Slack, SMS and others.")
 def daily_quote_job() -> None:
-    """Deliver what is waiting."""
+    """Deliver what is due."""
     deliver_quotes()
 
 
@@ -25,9 +25,9 @@ def daily_quote_job() -> None:
     cron_schedule="*/15 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Looks every quarter of an hour where it is QUOTE_HOUR in the family's own time "
+    description="Checks every quarter of an hour where it is QUOTE_HOUR in the family's own time "
     "zone. However often it runs, a family gets one quote a day.",
 )
 def daily_quote(database: DatabaseResource) -> dg.RunRequest | dg.SkipReason:
-    """A run, if any family is waiting for its quote."""
-    return run_if_waiting(database, families_waiting, what="a quote")
+    """A run, if a quote is due for any family."""
+    return run_if_due(database, families_due, what="a quote")

@@ -2,20 +2,20 @@
 
 import dagster as dg
 
-from keepsake.family.weekly_prompts import deliver, families_waiting
+from keepsake.family.weekly_prompts import enqueue_prompts, families_due
 from resources.database import DatabaseResource
-from schedules.deliveries import deliver_to_all, run_if_waiting
+from schedules.delivery import enqueue_and_deliver, run_if_due
 
 
-@dg.op(description="Sends each waiting family the interview prompts of the week, once.")
+@dg.op(description="Sends each family whose morning it is the interview prompts of the week, once.")
 def deliver_prompts(context: dg.OpExecutionContext, database: DatabaseResource) -> None:
-    """Deliver to every family that is waiting; one that fails does not hold back the others."""
-    deliver_to_all(context, database, families_waiting, deliver)
+    """Enqueue what is due, and deliver the outbox."""
+    enqueue_and_deliver(context, database, enqueue_prompts)
 
 
 @dg.job(name="send_interview_prompts", description="The week's questions, by e-mail and others.")
 def send_interview_prompts_job() -> None:
-    """Deliver what is waiting."""
+    """Deliver what is due."""
     deliver_prompts()
 
 
@@ -25,9 +25,9 @@ def send_interview_prompts_job() -> None:
     cron_schedule="*/15 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Looks every quarter of an hour which family has prompts of this week that were "
+    description="Checks every quarter of an hour which family has prompts of this week that were "
     "not sent, where it is QUOTE_HOUR or later in its own time zone. A family gets them once.",
 )
 def send_interview_prompts(database: DatabaseResource) -> dg.RunRequest | dg.SkipReason:
-    """A run, if any family is waiting for its prompts."""
-    return run_if_waiting(database, families_waiting, what="interview prompts")
+    """A run, if interview prompts are due for any family."""
+    return run_if_due(database, families_due, what="interview prompts")

@@ -1,37 +1,23 @@
-"""Batches: their owner hears once that all is done, with counts and the cost, no content."""
+"""Batches: their owner is notified once that all is done, with counts and cost, no content."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import dagster as dg
 import pytest
-from starlette.requests import Request
-from starlette.responses import Response
 
-from keepsake.database import Connection, connect
-from keepsake.errors import SettingsError
+from keepsake.database import Connection, Pool, connect, open_pool
+from keepsake.delivery.outbox import ATTEMPTS, Result, deliver
 from keepsake.owners.owners import add_owner
-from keepsake.records.batches import batches, complete_batches, finish_batch, start_batch, tell
+from keepsake.records import import_messages
+from keepsake.records.batches import batches, finish_batch, start_batch
+from keepsake.records.import_messages import enqueue_import_messages
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from sensors.batches import imports_done
-from tests.doubles.server import Double, serving
-
-
-class Webhook(Double):
-    """Takes messages as apprise's json:// sends them, unless its `status` says otherwise."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.status = 200
-
-    async def answer(self, request: Request) -> Response:
-        return Response(status_code=self.status)
-
-    @property
-    def messages(self) -> list[str]:
-        """Title and text of each message."""
-        return [f"{seen.json['title']}\n{seen.json['message']}" for seen in self.seen]
+from sensors.outbox import outbox
+from tests.doubles.server import serving
+from tests.doubles.webhook import Webhook
 
 
 @pytest.fixture
@@ -57,6 +43,12 @@ def db(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(database_url) as pool:
+        yield pool
+
+
 def take_in(db: Connection, records: int = 3, *, known: int = 0, refused: int = 0) -> int:
     """An import of Ada's that is over, with due letters and insights; its id."""
     batch_id = start_batch(db, 1, "running", "export.zip")
@@ -80,45 +72,54 @@ def done(db: Connection, **columns: Any) -> None:
     db.execute(f"UPDATE ledger SET {changes} WHERE due_at IS NOT NULL".encode(), values)
 
 
-async def tell_all(db: Connection, settings: Settings) -> list[str | None]:
-    """What the sensor does."""
-    return [await tell(db, settings, batch) for batch in complete_batches(db)]
+async def complete(pool: Pool) -> list[int]:
+    """The ids of the batches that are complete, without a message so far."""
+    async with pool.connection() as connection:
+        return [batch.id for batch in await import_messages.complete_batches(connection)]
+
+
+async def notify_all(pool: Pool, settings: Settings) -> list[Result]:
+    """What the sensors do."""
+    await enqueue_import_messages(pool)
+    return await deliver(pool, settings)
 
 
 # -- when -----------------------------------------------------------------------------------------
 
 
-def test_a_batch_is_complete_when_nothing_of_it_is_open(db: Connection) -> None:
+async def test_a_batch_is_complete_when_nothing_of_it_is_open(db: Connection, pool: Pool) -> None:
     batch_id = take_in(db)
-    assert complete_batches(db) == []
+    assert await complete(pool) == []
     done(db)
-    assert [batch.id for batch in complete_batches(db)] == [batch_id]
+    assert await complete(pool) == [batch_id]
 
 
-def test_a_batch_is_not_complete_while_more_is_taken_in(db: Connection) -> None:
+async def test_a_batch_is_not_complete_while_more_is_taken_in(db: Connection, pool: Pool) -> None:
     take_in(db)
     done(db)
     db.execute("UPDATE batches SET taken_in_at = NULL")
-    assert complete_batches(db) == []
+    assert await complete(pool) == []
 
 
-def test_what_other_records_wait_for_does_not_hold_a_batch_back(db: Connection) -> None:
+async def test_what_other_records_wait_for_does_not_hold_a_batch_back(
+    db: Connection, pool: Pool
+) -> None:
     first = take_in(db)
     done(db)
     take_in(db)
-    assert [batch.id for batch in complete_batches(db)] == [first]
+    assert await complete(pool) == [first]
 
 
-def test_an_import_of_nothing_new_is_not_worth_a_message(db: Connection) -> None:
+async def test_an_import_of_nothing_new_is_not_worth_a_message(db: Connection, pool: Pool) -> None:
     take_in(db, records=0, known=7)
-    assert complete_batches(db) == []
+    assert await complete(pool) == []
 
 
 # -- what -----------------------------------------------------------------------------------------
 
 
-async def test_the_owner_hears_what_became_of_it_and_what_it_cost(
-    db: Connection, settings: Settings, webhook: Webhook
+async def test_the_owner_reads_what_became_of_it_and_what_it_cost(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     take_in(db, 4, known=2, refused=1)
     db.execute("UPDATE ledger SET status = 'failed', due_at = NULL"
@@ -127,7 +128,8 @@ async def test_the_owner_hears_what_became_of_it_and_what_it_cost(
                " WHERE step = 'coaching_insights' AND record_id > 2")  # fmt: skip
     done(db)
     db.execute("UPDATE ledger SET calls = 1, cost = 0.081 WHERE step <> 'activities'")
-    assert await tell_all(db, settings) == ["1 of 1 address took it"]
+    [result] = await notify_all(pool, settings)
+    assert result.detail == "1 of 1 address took it"
     [message] = webhook.messages
     assert message == (
         "Ada: an import is done\n"
@@ -136,86 +138,92 @@ async def test_the_owner_hears_what_became_of_it_and_what_it_cost(
     )
 
 
-async def test_a_cost_that_is_unknown_is_not_told_as_nothing(
-    db: Connection, settings: Settings, webhook: Webhook
+async def test_a_cost_that_is_unknown_is_not_said_to_be_nothing(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     take_in(db, 1)
     done(db, calls=1, cost=None)
-    await tell_all(db, settings)
+    await notify_all(pool, settings)
     assert webhook.messages[0].endswith("USD unknown")
 
 
-async def test_what_the_budget_puts_off_is_told_and_not_waited_for(
-    db: Connection, settings: Settings, webhook: Webhook
+async def test_what_the_budget_puts_off_is_said_and_not_waited_for(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     take_in(db)
     db.execute("UPDATE ledger SET error_type = 'OverBudget', due_at = now() + interval '9 days'"
                " WHERE step = 'letters'")  # fmt: skip
     db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL WHERE step <> 'letters'")
-    await tell_all(db, settings)
+    await notify_all(pool, settings)
     assert webhook.messages[0].endswith("0 letters, 3 over this month's budget")
 
 
-def test_what_a_raised_budget_brought_back_is_waited_for(db: Connection) -> None:
+async def test_what_a_raised_budget_brought_back_is_waited_for(db: Connection, pool: Pool) -> None:
     take_in(db)
     db.execute("UPDATE ledger SET error_type = 'OverBudget'")
-    assert complete_batches(db) == []
+    assert await complete(pool) == []
 
 
 # -- once -----------------------------------------------------------------------------------------
 
 
-async def test_however_often_it_is_looked_at_it_is_told_once(
-    db: Connection, settings: Settings, webhook: Webhook
+async def test_however_often_it_is_checked_there_is_one_message(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     take_in(db)
     done(db)
-    [seen_by_another] = complete_batches(db)
-    for _ in range(2):
-        await tell_all(db, settings)
-    assert await tell(db, settings, seen_by_another) is None
+    async with pool.connection() as connection:
+        [seen_by_another] = await import_messages.complete_batches(connection)
+        for _ in range(2):
+            await notify_all(pool, settings)
+        assert not await import_messages.complete(connection, seen_by_another)
+    assert await notify_all(pool, settings) == []
     assert len(webhook.messages) == 1
 
 
-async def test_a_message_that_could_not_be_sent_is_noted_and_not_repeated(
-    db: Connection, settings: Settings, webhook: Webhook
+async def test_batches_show_what_became_of_their_message(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     webhook.status = 500
     take_in(db)
+    assert batches(db)[0].notification is None
     done(db)
-    for _ in range(2):
-        await tell_all(db, settings)
-    assert len(webhook.messages) == 1
-    assert batches(db)[0].told == "0 of 1 address took it; failed: JSON"
+    await enqueue_import_messages(pool)
+    assert batches(db)[0].notification == "pending"
+    await deliver(pool, settings)
+    assert batches(db)[0].notification == "pending: 0 of 1 address took it; failed: JSON"
+    webhook.status = 200
+    db.execute("UPDATE outbox SET due_at = now()")
+    await deliver(pool, settings)
+    assert batches(db)[0].notification == "sent: 1 of 1 address took it"
+    assert batches(db)[0].completed_at is not None
 
 
-async def test_without_an_address_it_is_noted_as_told(db: Connection) -> None:
+async def test_without_an_address_that_is_shown(db: Connection, pool: Pool) -> None:
     take_in(db)
     done(db)
-    await tell_all(db, load_settings())
-    assert batches(db)[0].told == "no address to send to"
-    assert complete_batches(db) == []
-
-
-async def test_addresses_that_cannot_be_read_lose_no_message(db: Connection) -> None:
-    take_in(db)
-    done(db)
-    broken = Settings.model_validate({"notify_config": "/there/is/none.yml"})
-    with pytest.raises(SettingsError, match="NOTIFY_CONFIG"):
-        await tell_all(db, broken)
-    assert len(complete_batches(db)) == 1
+    await notify_all(pool, load_settings())
+    assert batches(db)[0].notification == "pending: no address to send to"
+    assert await complete(pool) == []
+    db.execute("UPDATE outbox SET expires_at = now()")
+    await notify_all(pool, load_settings())
+    assert batches(db)[0].notification == "expired: no address to send to"
 
 
 async def test_a_message_that_could_not_be_written_is_not_lost(
-    db: Connection, settings: Settings, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+    db: Connection,
+    pool: Pool,
+    settings: Settings,
+    webhook: Webhook,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     take_in(db)
     done(db)
     with monkeypatch.context() as broken:
-        broken.setattr("keepsake.records.batches.progress", lambda *_, **__: 1 / 0)
+        broken.setattr("keepsake.records.import_messages.batch_progress", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            await tell_all(db, settings)
-    await tell_all(db, settings)
+            await notify_all(pool, settings)
+    await notify_all(pool, settings)
     assert len(webhook.messages) == 1
 
 
@@ -228,20 +236,41 @@ def test_the_newest_batch_stands_first(db: Connection) -> None:
 # -- as Dagster runs it ---------------------------------------------------------------------------
 
 
-def look() -> str | None:
+def check() -> str | None:
     """What a tick of the sensor says."""
-    context = dg.build_sensor_context(resources={"database": DatabaseResource()})
-    reason = imports_done(context)
+    reason = imports_done(dg.build_sensor_context(resources={"database": DatabaseResource()}))
+    assert isinstance(reason, dg.SkipReason)
+    return reason.skip_message
+
+
+def send() -> str | None:
+    """What a tick of the outbox says."""
+    reason = outbox(dg.build_sensor_context(resources={"database": DatabaseResource()}))
     assert isinstance(reason, dg.SkipReason)
     return reason.skip_message
 
 
 @pytest.mark.usefixtures("settings")
-def test_the_sensor_tells_of_every_complete_batch(db: Connection, webhook: Webhook) -> None:
-    assert look() == "no import has become complete"
+def test_the_sensors_notify_of_every_complete_batch(db: Connection, webhook: Webhook) -> None:
+    assert check() == "no import has become complete"
     take_in(db)
     take_in(db)
     done(db)
-    assert look() == "2 imports are done"
+    assert check() == "2 imports are done"
+    assert send() == "2 of 2 messages sent"
     assert len(webhook.messages) == 2
-    assert look() == "no import has become complete"
+    assert (check(), send()) == ("no import has become complete", "nothing is due")
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_tick_of_the_outbox_fails_when_a_message_is_given_up(
+    db: Connection, webhook: Webhook
+) -> None:
+    webhook.status = 500
+    take_in(db)
+    done(db)
+    check()
+    assert send() == "0 of 1 messages sent"
+    db.execute("UPDATE outbox SET due_at = now(), attempts = %s", (ATTEMPTS - 1,))
+    with pytest.raises(dg.Failure, match="1 messages were not sent"):
+        send()

@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import GivenField, LineModule, Tags
+from keepsake.line_module import LineModule
 
 if TYPE_CHECKING:
-    from keepsake.database import Connection
     from keepsake.pipeline.line import Line
 
 
@@ -13,18 +12,6 @@ def _line() -> "Line":
     from keepsake.bookmarks.line import BOOKMARKS
 
     return BOOKMARKS
-
-
-def _retitle(connection: "Connection", record_id: int, title: str | None) -> None:
-    from keepsake.bookmarks.bookmark import retitle
-
-    retitle(connection, record_id, title)
-
-
-def _tag(connection: "Connection", record_id: int, tag: str) -> None:
-    from keepsake.bookmarks import bookmark
-
-    bookmark.tag(connection, record_id, tag)
 
 
 MODULE = LineModule(
@@ -46,6 +33,4 @@ MODULE = LineModule(
         WHERE bookmarks.record_id = r.id
     """,
     embeddings="bookmark_embeddings",
-    fields={"title": GivenField("SELECT title FROM bookmarks WHERE record_id = r.id", _retitle)},
-    tags=Tags("keywords", "keyword", add=_tag),
 )

@@ -14,6 +14,7 @@ from keepsake.cli import (
     edit,
     find,
     importing,
+    messages,
     owners,
     prompts,
     run,
@@ -67,6 +68,7 @@ app.command("status", rich_help_panel="Records")(status.status)
 app.command("records", rich_help_panel="Records")(show.records)
 app.command("show", rich_help_panel="Records")(show.show)
 app.command("batches", rich_help_panel="Records")(status.batches)
+app.command("messages", rich_help_panel="Owners")(messages.messages)
 app.command("search", rich_help_panel="Records")(find.search)
 app.command("prompts", rich_help_panel="Records")(prompts.prompts)
 app.command("digest", rich_help_panel="Records")(digest.digest)

@@ -77,7 +77,7 @@ def batches(
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
     json: Json = False,
 ) -> None:
-    """Show imports: what they brought, how far that is, and whether the owner was told."""
+    """Show imports: what they brought, how far that is, and whether the owner was notified."""
     from keepsake.records.batches import batches as newest
     from keepsake.records.progress import progress
     from keepsake.settings import load_settings
@@ -110,7 +110,9 @@ def _batch_row(batch: "Batch", steps: "list[StepProgress]") -> dict[str, Any]:
         "done": sum(step.done for step in steps),
         "failed": sum(step.failed for step in steps),
         "time left": duration(time_left(steps)) if still_open else "",
-        "told": "being taken in, or broken off" if batch.taken_in_at is None else batch.told,
+        "notification": "being taken in, or broken off"
+        if batch.taken_in_at is None
+        else batch.notification,
     }
 
 
@@ -121,13 +123,13 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try failed steps again: all of them, or a part. The sensor picks them up."""
-    from keepsake.pipeline.ledger.repair import retry as retry_failed
+    from keepsake.pipeline import ledger
     from keepsake.records.lookup import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
         check_names(connection, record_id=record, step=step, line=line)
-        records = retry_failed(connection, line=line, record_id=record, step=step)
+        records = ledger.retry(connection, line=line, record_id=record, step=step)
     if json:
         print_json({"records": records})
     elif not records:
@@ -143,18 +145,16 @@ def redo(
     json: Json = False,
 ) -> None:
     """Make one step of a record again. Its present result stays until the new one is there."""
-    from keepsake.pipeline.ledger import repair
-    from keepsake.pipeline.ledger.rows import HOLDS
-    from keepsake.pipeline.ledger.states import record_steps
+    from keepsake.pipeline import ledger
     from keepsake.records.lookup import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
         check_names(connection, record_id=record, step=step)
-        if not repair.redo(connection, record, step):
-            steps = {row["step"]: row["held"] for row in record_steps(connection, record)}
+        if not ledger.redo(connection, record, step):
+            steps = {row["step"]: row["held"] for row in ledger.record_steps(connection, record)}
             held = steps.get(step)
-            why = f"is held ({HOLDS[held]})" if held else "is new: a backfill makes it"
+            why = f"is held ({ledger.HOLDS[held]})" if held else "is new: a backfill makes it"
             raise InvalidInput(f"{step} of record {record} {why}")
     if json:
         print_json({"record": record, "step": step})

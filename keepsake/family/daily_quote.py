@@ -1,29 +1,31 @@
-"""The quote of the day: one for each family, in the morning of its own time zone, sent once.
+"""The quote of the day: one for each family, in the morning of its own time zone.
 
-How a family gets it at most once is in `deliveries.py`.
+What it says and when it is due. How it is sent, once, is in `keepsake/delivery/outbox.py`.
 """
 
+import asyncio
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from psycopg.rows import class_row
 
-from keepsake.clients.notifications import Delivery, notify, urls_for
-from keepsake.database import Connection
-from keepsake.family.deliveries import ATTEMPTS, claim, settle
-from keepsake.settings import Settings
+from keepsake.database import AsyncConnection, Pool
+from keepsake.delivery.notifications import read_addresses
+from keepsake.delivery.outbox import NewMessage, enqueue
+from keepsake.settings import DeliverySettings
 
 KIND = "daily_quote"
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A family that has not had its quote of `day`, its own date."""
+class FamilyDue:
+    """A family whose quote of `day`, its own date, is to be enqueued; that day ends at `until`."""
 
     family_id: int
     slug: str
     name: str
     day: date
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -38,57 +40,70 @@ class ChosenQuote:
     recorded: date
 
 
-def families_waiting(connection: Connection, hour: int) -> list[Waiting]:
-    """Families where it is `hour` or later and today's quote has not gone out."""
-    with connection.cursor(row_factory=class_row(Waiting)) as cursor:
-        return cursor.execute(
+async def families_due(connection: AsyncConnection, hour: int) -> list[FamilyDue]:
+    """Families where it is `hour` or later and today's quote is not in the outbox."""
+    async with connection.cursor(row_factory=class_row(FamilyDue)) as cursor:
+        await cursor.execute(
             """
-            SELECT f.id AS family_id, o.slug, o.name, here.day
+            SELECT f.id AS family_id, o.slug, o.name, here.day,
+                   (here.day + 1)::timestamp AT TIME ZONE o.time_zone AS until
             FROM families f
             JOIN owners o ON o.id = f.id
             CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE o.time_zone)::date AS day,
                                        extract(hour FROM now() AT TIME ZONE o.time_zone) AS hour
                                ) AS here
-            LEFT JOIN deliveries d ON d.family_id = f.id AND d.kind = %s AND d.day = here.day
-            WHERE here.hour >= %s
-              AND (d.status IS NULL OR d.status = 'failed' AND d.attempts < %s)
+            WHERE here.hour >= %(hour)s
+              AND NOT EXISTS (SELECT FROM outbox m WHERE m.owner_id = f.id
+                                AND m.idempotency_key = %(kind)s || '/' || here.day)
               AND EXISTS (SELECT FROM quotes q JOIN responses r USING (record_id)
                           WHERE r.family_id = f.id)
             ORDER BY f.id
             """,
-            (KIND, hour, ATTEMPTS),
-        ).fetchall()
+            {"kind": KIND, "hour": hour},
+        )
+        return await cursor.fetchall()
 
 
-async def deliver(connection: Connection, settings: Settings, waiting: Waiting) -> Delivery | None:
-    """Send a family its quote of the day. None if someone else has, or there is nowhere to send."""
-    urls = urls_for(settings, waiting.slug)
-    quote = _choose(connection, waiting.family_id)
-    if not urls or quote is None:
-        return None
-    if not claim(
-        connection,
-        waiting.family_id,
-        KIND,
-        waiting.day,
-        record_id=quote.record_id,
-        position=quote.position,
-    ):
-        return None
-    source = f", from “{quote.title}”" if quote.title else ""
-    delivery = await notify(
-        urls,
-        title=f"{waiting.name}: the quote of the day",
-        body=f"“{quote.text}”\n{quote.member}{source}, {quote.recorded.isoformat()}",
-    )
-    settle(connection, waiting.family_id, KIND, waiting.day, delivery)
-    return delivery
+async def enqueue_quotes(pool: Pool, settings: DeliverySettings) -> int:
+    """Enqueue the quote of the day of each family that has an address; how many were new.
+
+    Raises:
+        SettingsError: NOTIFY_CONFIG cannot be read.
+    """
+    addresses = await asyncio.to_thread(read_addresses, settings)
+    async with pool.connection() as connection:
+        due = await families_due(connection, settings.quote_hour)
+        return sum([await _enqueue(connection, f) for f in due if addresses.of(f.slug)])
 
 
-def _choose(connection: Connection, family_id: int) -> ChosenQuote | None:
-    """A quote that was never sent, the newest first; else the one sent longest ago."""
-    with connection.cursor(row_factory=class_row(ChosenQuote)) as cursor:
-        return cursor.execute(
+async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
+    async with connection.transaction():
+        quote = await _choose(connection, family.family_id)
+        if quote is None:
+            return False
+        source = f", from “{quote.title}”" if quote.title else ""
+        return await enqueue(
+            connection,
+            NewMessage(
+                family.family_id,
+                KIND,
+                f"{KIND}/{family.day}",
+                title=f"{family.name}: the quote of the day",
+                body=f"“{quote.text}”\n{quote.member}{source}, {quote.recorded.isoformat()}",
+                expires_at=family.until,
+                record_id=quote.record_id,
+                position=quote.position,
+            ),
+        )
+
+
+async def _choose(connection: AsyncConnection, family_id: int) -> ChosenQuote | None:
+    """A quote that was never sent, the newest first; else the one sent longest ago.
+
+    Its record is not deleted until our transaction ends.
+    """
+    async with connection.cursor(row_factory=class_row(ChosenQuote)) as cursor:
+        await cursor.execute(
             """
             SELECT q.record_id, q.position, q.text, m.name AS member, s.title,
                    (rec.recorded_at AT TIME ZONE o.time_zone)::date AS recorded
@@ -99,11 +114,14 @@ def _choose(connection: Connection, family_id: int) -> ChosenQuote | None:
             JOIN owners o ON o.id = r.family_id
             LEFT JOIN stories s ON s.record_id = q.record_id
             LEFT JOIN LATERAL (
-                SELECT max(day) AS day FROM deliveries d
-                WHERE d.family_id = r.family_id AND d.kind = %s AND d.status <> 'failed'
+                SELECT max(d.created_at) AS at FROM outbox d
+                WHERE d.owner_id = r.family_id AND d.kind = %s
+                  AND d.status IN ('sending', 'sent', 'unknown')
                   AND d.record_id = q.record_id AND d.position = q.position) last ON true
             WHERE r.family_id = %s
-            ORDER BY last.day NULLS FIRST, q.position, q.record_id DESC LIMIT 1
+            ORDER BY last.at NULLS FIRST, q.position, q.record_id DESC LIMIT 1
+            FOR KEY SHARE OF rec
             """,
             (KIND, family_id),
-        ).fetchone()
+        )
+        return await cursor.fetchone()

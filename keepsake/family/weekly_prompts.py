@@ -1,18 +1,20 @@
-"""The interview prompts of a family: read back, and sent once a week in its own morning.
+"""The interview prompts of a family: read back, and due once a week in its own morning.
 
-They are written by `assets/family/interview_prompts.py`. How a family gets them at most once is in
-`deliveries.py`.
+They are written by `assets/family/interview_prompts.py`. How they are sent, once, is in
+`keepsake/delivery/outbox.py`.
 """
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from psycopg.rows import class_row
 
-from keepsake.clients.notifications import Delivery, notify, urls_for
-from keepsake.database import Connection
-from keepsake.family.deliveries import ATTEMPTS, claim, settle
-from keepsake.settings import Settings
+from keepsake.database import AsyncConnection, Connection, Pool
+from keepsake.delivery.notifications import read_addresses
+from keepsake.delivery.outbox import NewMessage, enqueue
+from keepsake.settings import DeliverySettings
 
 KIND = "interview_prompts"
 
@@ -33,13 +35,14 @@ class InterviewPrompt:
 
 
 @dataclass(frozen=True)
-class WaitingForPrompts:
-    """A family that has not had the prompts of the week that begins on `monday`."""
+class FamilyDue:
+    """A family whose prompts of the week of `monday` are to be enqueued; it ends at `until`."""
 
     family_id: int
     slug: str
     name: str
     monday: date
+    until: datetime
 
 
 def interview_prompts(
@@ -60,42 +63,64 @@ def interview_prompts(
         ).fetchall()
 
 
-def families_waiting(connection: Connection, hour: int) -> list[WaitingForPrompts]:
-    """Families that have prompts of this week, not sent yet, where it is `hour` or later."""
-    with connection.cursor(row_factory=class_row(WaitingForPrompts)) as cursor:
-        return cursor.execute(
+async def families_due(connection: AsyncConnection, hour: int) -> list[FamilyDue]:
+    """Families where it is `hour` or later, with prompts of this week not in the outbox."""
+    async with connection.cursor(row_factory=class_row(FamilyDue)) as cursor:
+        await cursor.execute(
             """
-            SELECT f.id AS family_id, o.slug, o.name, here.monday
+            SELECT f.id AS family_id, o.slug, o.name, here.monday,
+                   (here.monday + 7)::timestamp AT TIME ZONE o.time_zone AS until
             FROM families f
             JOIN owners o ON o.id = f.id
             CROSS JOIN LATERAL (
                 SELECT date_trunc('week', now() AT TIME ZONE o.time_zone)::date AS monday,
                        extract(hour FROM now() AT TIME ZONE o.time_zone) AS hour) AS here
-            LEFT JOIN deliveries d ON d.family_id = f.id AND d.kind = %s AND d.day = here.monday
-            WHERE here.hour >= %s
-              AND (d.status IS NULL OR d.status = 'failed' AND d.attempts < %s)
+            WHERE here.hour >= %(hour)s
+              AND NOT EXISTS (SELECT FROM outbox m WHERE m.owner_id = f.id
+                                AND m.idempotency_key = %(kind)s || '/' || here.monday)
               AND EXISTS (SELECT FROM interview_prompts p
                           WHERE p.family_id = f.id AND p.week = here.monday)
             ORDER BY f.id
             """,
-            (KIND, hour, ATTEMPTS),
-        ).fetchall()
+            {"kind": KIND, "hour": hour},
+        )
+        return await cursor.fetchall()
 
 
-async def deliver(
-    connection: Connection, settings: Settings, waiting: WaitingForPrompts
-) -> Delivery | None:
-    """Send a family its prompts. None if someone else has, or there is nowhere to send."""
-    urls = urls_for(settings, waiting.slug)
-    prompts = interview_prompts(connection, waiting.family_id, week=waiting.monday)
-    if not (urls and prompts and claim(connection, waiting.family_id, KIND, waiting.monday)):
-        return None
-    questions = "\n".join(f"{prompt.id}. {prompt.question}" for prompt in prompts)
-    delivery = await notify(
-        urls,
-        title=f"{waiting.name}: this week's questions",
-        body=f"{questions}\n\nThe number says which one a response answers: "
-        f"keepsake add response {waiting.slug} MEMBER --prompt {prompts[0].id} --audio FILE",
+async def enqueue_prompts(pool: Pool, settings: DeliverySettings) -> int:
+    """Enqueue the week's prompts of each family that has an address; how many were new.
+
+    Raises:
+        SettingsError: NOTIFY_CONFIG cannot be read.
+    """
+    addresses = await asyncio.to_thread(read_addresses, settings)
+    async with pool.connection() as connection:
+        due = await families_due(connection, settings.quote_hour)
+        return sum([await _enqueue(connection, f) for f in due if addresses.of(f.slug)])
+
+
+async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
+    cursor = await connection.execute(
+        "SELECT id, question FROM interview_prompts WHERE family_id = %s AND week = %s ORDER BY id",
+        (family.family_id, family.monday),
     )
-    settle(connection, waiting.family_id, KIND, waiting.monday, delivery)
-    return delivery
+    prompts = await cursor.fetchall()
+    return await enqueue(
+        connection,
+        NewMessage(
+            family.family_id,
+            KIND,
+            f"{KIND}/{family.monday}",
+            title=f"{family.name}: this week's questions",
+            body=_body(family.slug, prompts),
+            expires_at=family.until,
+        ),
+    )
+
+
+def _body(slug: str, prompts: Sequence[tuple[int, str]]) -> str:
+    questions = "\n".join(f"{number}. {question}" for number, question in prompts)
+    return (
+        f"{questions}\n\nThe number says which one a response answers: "
+        f"keepsake add response {slug} MEMBER --prompt {prompts[0][0]} --audio FILE"
+    )

@@ -1,34 +1,17 @@
 """Batches: records that were taken in together, from one file or folder.
 
-A batch is opened before its first record and closed after its last, so that whoever looks at it
-knows whether more is to come. When all its records are done its owner hears of it, once: the batch
-is claimed before anything is sent, so a send that broke off is not repeated. How the records are
-read stands with their lines.
+A batch is opened before its first record and closed after its last, so that a reader knows whether
+more is to come. The message to its owner, when all its records are done, is in
+`import_messages.py`. How records are read from a file belongs to their lines.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
-from keepsake.clients.notifications import notify, urls_for
 from keepsake.database import Connection
-from keepsake.lines import module_of
-from keepsake.owners.costs import usd
-from keepsake.records.progress import StepProgress, progress
-from keepsake.settings import Settings
-
-TELL_SECONDS = 15.0  # that one message may take
-_AMOUNTS = {  # what a message counts over all steps, in its words
-    "failed": "failed",
-    "waiting": "waiting",
-    "beyond_tier": "beyond the tier",
-    "switched_off": "switched off",
-    "over_budget": "over this month's budget",
-}
 
 
 @dataclass(frozen=True)
@@ -46,8 +29,8 @@ class Batch:
         refused: no record could be made of them.
         started_at: when the import began.
         taken_in_at: when it was over; None: it is not, or it broke off.
-        told_at: when all was done and the owner was told.
-        told: how telling went.
+        completed_at: when all its records were found done, and a message to its owner enqueued.
+        notification: the status of that message, and how its last attempt went.
     """
 
     id: int
@@ -60,14 +43,16 @@ class Batch:
     refused: int
     started_at: datetime
     taken_in_at: datetime | None
-    told_at: datetime | None
-    told: str | None
+    completed_at: datetime | None
+    notification: str | None
 
 
 _BATCH = SQL("""
     SELECT b.id, o.slug AS owner, o.name AS owner_name, b.line, b.name, b.added, b.known, b.refused,
-           b.started_at, b.taken_in_at, b.told_at, b.told
+           b.started_at, b.taken_in_at, b.completed_at,
+           m.status || coalesce(': ' || m.detail, '') AS notification
     FROM batches b JOIN owners o ON o.id = b.owner_id
+    LEFT JOIN outbox m ON m.owner_id = b.owner_id AND m.idempotency_key = 'import/' || b.id
 """)
 
 
@@ -96,82 +81,3 @@ def batches(connection: Connection, *, limit: int = 20) -> list[Batch]:
     """The newest batches."""
     with connection.cursor(row_factory=class_row(Batch)) as cursor:
         return cursor.execute(_BATCH + SQL(" ORDER BY b.id DESC LIMIT %s"), (limit,)).fetchall()
-
-
-def complete_batches(connection: Connection) -> list[Batch]:
-    """Batches that brought something new, whose records are all done and whose owner was not told.
-
-    What is put off to the next month, since the budget is spent, is not waited for.
-    """
-    with connection.cursor(row_factory=class_row(Batch)) as cursor:
-        return cursor.execute(
-            _BATCH
-            + SQL("""
-            WHERE b.taken_in_at IS NOT NULL AND b.told_at IS NULL AND b.added > 0
-              AND NOT EXISTS (SELECT FROM records r JOIN ledger l ON l.record_id = r.id
-                              WHERE r.batch_id = b.id AND l.due_at IS NOT NULL
-                                AND (l.error_type IS DISTINCT FROM 'OverBudget'
-                                     OR l.due_at <= now()))
-            ORDER BY b.id
-            """)
-        ).fetchall()
-
-
-async def tell(connection: Connection, settings: Settings, batch: Batch) -> str | None:
-    """Tell the owner of a batch that it is done, and say how that went. None if someone else has.
-
-    Raises:
-        SettingsError: NOTIFY_CONFIG cannot be read; the owner is told once it can.
-    """
-    urls = urls_for(settings, batch.owner)
-    message = _message(connection, batch)  # first: what fails here fails before the claim
-    claimed = connection.execute(
-        "UPDATE batches SET told_at = now(), told = 'sending' WHERE id = %s AND told_at IS NULL",
-        (batch.id,),
-    ).rowcount
-    if not claimed:
-        return None
-    delivery = await notify(
-        urls,
-        title=f"{batch.owner_name}: an import is done",
-        body=message,
-        seconds=TELL_SECONDS,
-    )
-    connection.execute("UPDATE batches SET told = %s WHERE id = %s", (delivery.detail, batch.id))
-    return delivery.detail
-
-
-def _message(connection: Connection, batch: Batch) -> str:
-    """What became of a batch: counts and the cost, no content."""
-    records = module_of(batch.line).records
-    steps = progress(connection, batch_id=batch.id)
-    made = [f"{s.done} {s.step.replace('_', ' ')}" for s in steps if s.step != records]
-    parts = [*made, *_amounts(steps), *_cost(connection, batch)]
-    others = [
-        f"{count} {how}"
-        for count, how in ((batch.known, "known already"), (batch.refused, "refused"))
-        if count
-    ]
-    aside = f" ({', '.join(others)})" if others else ""
-    return f"{batch.added} {records} taken in{aside}: {', '.join(parts)}"
-
-
-def _amounts(steps: Sequence[StepProgress]) -> list[str]:
-    counts = {label: sum(getattr(s, name) for s in steps) for name, label in _AMOUNTS.items()}
-    return [f"{count} {label}" for label, count in counts.items() if count]
-
-
-def _cost(connection: Connection, batch: Batch) -> list[str]:
-    """What its records have cost, if they called a model at all."""
-    row = connection.execute(
-        """
-        SELECT coalesce(sum(l.cost), 0), bool_and(l.cost IS NOT NULL)
-        FROM ledger l JOIN records r ON r.id = l.record_id
-        WHERE r.batch_id = %s AND l.calls > 0 HAVING count(*) > 0
-        """,
-        (batch.id,),
-    ).fetchone()
-    if row is None:
-        return []
-    known: Decimal = row[0]
-    return [f"USD {usd(known, known if row[1] else None)}"]

@@ -13,8 +13,9 @@ from psycopg.rows import class_row
 
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import AsyncConnection, Connection
+from keepsake.delivery.outbox import forget_record
 from keepsake.errors import KeepsakeError, StepError
-from keepsake.pipeline.ledger.claims import RECORD_LOCKS
+from keepsake.pipeline.ledger import RECORD_LOCKS
 from keepsake.pipeline.line import Made
 from keepsake.records.lookup import line_of
 
@@ -107,6 +108,7 @@ def delete_record(connection: Connection, record_id: int, *, wait: bool = False)
         _lock(connection, record_id, wait=wait)
         _note_record(connection, record_id)
         _forget_periods(connection, record_id)
+        forget_record(connection, record_id)
         connection.execute("DELETE FROM records WHERE id = %s", (record_id,))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection, Connection
 from keepsake.records.lookup import check_line, unknown_record
 
 # How long back the rate looks: it levels out slow calls and still follows a change.
@@ -70,6 +70,49 @@ class RecordHead:
     status: str
 
 
+_PROGRESS = """
+    WITH counted AS (
+        SELECT l.line, l.step, min(l.started_at) AS began,
+            -- what was made and is to be made again has its result, and is due
+            count(*) FILTER (WHERE status IN ('pending', 'succeeded')
+                             AND due_at IS NOT NULL AND NOT unpaid) AS pending,
+            count(*) FILTER (WHERE status = 'running') AS running,
+            count(*) FILTER (WHERE status = 'succeeded' AND due_at IS NULL) AS done,
+            count(*) FILTER (WHERE status = 'failed') AS failed,
+            count(*) FILTER (WHERE status = 'pending' AND due_at IS NULL
+                             AND held IS NULL) AS waiting,
+            count(*) FILTER (WHERE status = 'pending' AND held = 'tier') AS beyond_tier,
+            count(*) FILTER (WHERE status = 'pending' AND held = 'off') AS switched_off,
+            count(*) FILTER (WHERE status IN ('pending', 'succeeded') AND unpaid)
+                AS over_budget,
+            count(*) FILTER (WHERE lately) AS finished,
+            -- from when the first of them began, so that a start is not taken for a lull
+            min(finished_at - make_interval(secs => coalesce(seconds, 0)))
+                FILTER (WHERE lately) AS since
+        FROM ledger l JOIN records r ON r.id = l.record_id
+        CROSS JOIN LATERAL (
+            SELECT status IN ('succeeded', 'failed')
+                   AND finished_at > now() - %(looks_back)s AS lately,
+                   due_at > now() AND error_type IS NOT DISTINCT FROM 'OverBudget'
+                   AS unpaid) AS of
+        WHERE (%(line)s::text IS NULL OR l.line = %(line)s)
+          AND (%(owner)s::bigint IS NULL OR r.owner_id = %(owner)s)
+          AND (%(batch)s::bigint IS NULL OR r.batch_id = %(batch)s)
+        GROUP BY l.line, l.step
+    ), rated AS (
+        SELECT *, coalesce(60 * finished / extract(epoch FROM greatest(
+            now() - greatest(since, now() - %(looks_back)s), interval '1 second'
+        )), 0)::float AS per_minute
+        FROM counted
+    )
+    SELECT line, step, pending, running, done, failed, waiting, beyond_tier, switched_off,
+           over_budget, per_minute,
+           CASE WHEN pending + running = 0 THEN 0
+                ELSE 60 * (pending + running) / nullif(per_minute, 0) END AS seconds_left
+    FROM rated ORDER BY line, began NULLS LAST, step
+"""
+
+
 def progress(
     connection: Connection,
     *,
@@ -88,49 +131,19 @@ def progress(
         check_line(connection, line)
     with connection.cursor(row_factory=class_row(StepProgress)) as cursor:
         return cursor.execute(
-            """
-            WITH counted AS (
-                SELECT l.line, l.step, min(l.started_at) AS began,
-                    -- what was made and is to be made again has its result, and is due
-                    count(*) FILTER (WHERE status IN ('pending', 'succeeded')
-                                     AND due_at IS NOT NULL AND NOT unpaid) AS pending,
-                    count(*) FILTER (WHERE status = 'running') AS running,
-                    count(*) FILTER (WHERE status = 'succeeded' AND due_at IS NULL) AS done,
-                    count(*) FILTER (WHERE status = 'failed') AS failed,
-                    count(*) FILTER (WHERE status = 'pending' AND due_at IS NULL
-                                     AND held IS NULL) AS waiting,
-                    count(*) FILTER (WHERE status = 'pending' AND held = 'tier') AS beyond_tier,
-                    count(*) FILTER (WHERE status = 'pending' AND held = 'off') AS switched_off,
-                    count(*) FILTER (WHERE status IN ('pending', 'succeeded') AND unpaid)
-                        AS over_budget,
-                    count(*) FILTER (WHERE lately) AS finished,
-                    -- from when the first of them began, so that a start is not taken for a lull
-                    min(finished_at - make_interval(secs => coalesce(seconds, 0)))
-                        FILTER (WHERE lately) AS since
-                FROM ledger l JOIN records r ON r.id = l.record_id
-                CROSS JOIN LATERAL (
-                    SELECT status IN ('succeeded', 'failed')
-                           AND finished_at > now() - %(looks_back)s AS lately,
-                           due_at > now() AND error_type IS NOT DISTINCT FROM 'OverBudget'
-                           AS unpaid) AS of
-                WHERE (%(line)s::text IS NULL OR l.line = %(line)s)
-                  AND (%(owner)s::bigint IS NULL OR r.owner_id = %(owner)s)
-                  AND (%(batch)s::bigint IS NULL OR r.batch_id = %(batch)s)
-                GROUP BY l.line, l.step
-            ), rated AS (
-                SELECT *, coalesce(60 * finished / extract(epoch FROM greatest(
-                    now() - greatest(since, now() - %(looks_back)s), interval '1 second'
-                )), 0)::float AS per_minute
-                FROM counted
-            )
-            SELECT line, step, pending, running, done, failed, waiting, beyond_tier, switched_off,
-                   over_budget, per_minute,
-                   CASE WHEN pending + running = 0 THEN 0
-                        ELSE 60 * (pending + running) / nullif(per_minute, 0) END AS seconds_left
-            FROM rated ORDER BY line, began NULLS LAST, step
-            """,
+            _PROGRESS,
             {"line": line, "owner": owner_id, "batch": batch_id, "looks_back": LOOKS_BACK},
         ).fetchall()
+
+
+async def batch_progress(connection: AsyncConnection, batch_id: int) -> list[StepProgress]:
+    """How far the records of a batch are, as `progress` counts them."""
+    async with connection.cursor(row_factory=class_row(StepProgress)) as cursor:
+        await cursor.execute(
+            _PROGRESS,
+            {"line": None, "owner": None, "batch": batch_id, "looks_back": LOOKS_BACK},
+        )
+        return await cursor.fetchall()
 
 
 def time_left(steps: Iterable[StepProgress]) -> float | None:

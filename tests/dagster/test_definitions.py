@@ -99,6 +99,7 @@ def test_what_starts_by_itself() -> None:
         "new_bookmarks_records",
         "new_running_records",
         "imports_done",
+        "outbox",
     }
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
     schedules = defs.get_repository_def().schedule_defs

@@ -1,42 +1,27 @@
-"""The quote of the day: in the family's morning, once, and told to the right people."""
+"""The quote of the day: in the family's morning, once, and sent to the right people."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 from psycopg.rows import dict_row
-from starlette.requests import Request
 from starlette.responses import Response
 
-from keepsake.clients.notifications import Delivery
-from keepsake.database import Connection, connect
-from keepsake.family.daily_quote import deliver, families_waiting
-from keepsake.family.deliveries import ATTEMPTS
+from keepsake.database import Connection, Pool, connect, open_pool
+from keepsake.delivery.outbox import Result, deliver
+from keepsake.family.daily_quote import FamilyDue, enqueue_quotes, families_due
 from keepsake.family.response import Family, add_family, add_member
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from schedules.daily_quote import daily_quote_job
-from tests.doubles.server import Double, serving
+from tests.doubles.server import serving
+from tests.doubles.webhook import Webhook
 
 NOON = "2026-05-04T12:00:00Z"
-
-
-class Webhook(Double):
-    """Takes messages as apprise's json:// sends them, unless its `status` says otherwise."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.status = 200
-
-    async def answer(self, request: Request) -> Response:
-        return Response(status_code=self.status)
-
-    @property
-    def messages(self) -> list[str]:
-        """Title and text of each message."""
-        return [f"{seen.json['title']}\n{seen.json['message']}" for seen in self.seen]
 
 
 @pytest.fixture
@@ -60,6 +45,12 @@ def settings(
 def db(database_url: str) -> Iterator[Connection]:
     with connect(database_url) as connection:
         yield connection
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(database_url) as pool:
+        yield pool
 
 
 def family(db: Connection, name: str = "The Marlows", **options: Any) -> Family:
@@ -88,18 +79,28 @@ def quote(db: Connection, family: Family, *texts: str, title: str | None = "Song
     return int(row[0])
 
 
-async def deliver_all(db: Connection, settings: Settings) -> list[Delivery | None]:
+async def deliver_all(pool: Pool, settings: Settings) -> list[Result]:
     """What the schedule's run does."""
-    return [await deliver(db, settings, waiting) for waiting in families_waiting(db, 0)]
+    await enqueue_quotes(pool, settings)
+    return await deliver(pool, settings)
 
 
-def deliveries(db: Connection) -> list[dict[str, Any]]:
+async def due(pool: Pool, hour: int = 0) -> list[FamilyDue]:
+    async with pool.connection() as connection:
+        return await families_due(connection, hour)
+
+
+def outbox(db: Connection) -> list[dict[str, Any]]:
     with db.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute("SELECT * FROM deliveries ORDER BY family_id, day").fetchall()
+        return cursor.execute("SELECT * FROM outbox ORDER BY owner_id, id").fetchall()
 
 
 def a_day_passes(db: Connection) -> None:
-    db.execute("UPDATE deliveries SET day = day - 1")
+    db.execute(
+        "UPDATE outbox SET created_at = created_at - interval '1 day',"
+        " expires_at = expires_at - interval '1 day', idempotency_key ="
+        " kind || '/' || split_part(idempotency_key, '/', 2)::date - 1"
+    )
 
 
 # -- when -----------------------------------------------------------------------------------------
@@ -112,69 +113,73 @@ def zone_where_it_is(hour: int) -> str:
     return f"Etc/GMT{-ahead:+d}"  # by POSIX, west counts as more
 
 
-def test_a_family_waits_from_the_hour_on_where_it_lives(db: Connection) -> None:
+async def test_a_quote_is_due_from_the_hour_on_where_a_family_lives(
+    db: Connection, pool: Pool
+) -> None:
     for name, hour in (("Early", 6), ("Late", 12), ("Quiet", 12)):
         added = family(db, name, time_zone=zone_where_it_is(hour))
         if name != "Quiet":
             quote(db, added, f"A quote of {name}.")
-    assert [waiting.name for waiting in families_waiting(db, 9)] == ["Late"]
+    assert [family.name for family in await due(pool, 9)] == ["Late"]
 
 
-def test_the_day_is_the_familys_own(db: Connection) -> None:
+async def test_the_day_is_the_familys_own(db: Connection, pool: Pool) -> None:
     """These zones are 25 hours apart: their dates always differ."""
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         quote(db, family(db, zone, time_zone=zone), f"A quote from {zone}.")
-    east, west = (waiting.day for waiting in families_waiting(db, 0))
-    assert (east - west).days in (1, 2)
+    east, west = await due(pool)
+    assert (east.day - west.day).days in (1, 2)
+    for family_due in (east, west):
+        midnight = family_due.until.astimezone(ZoneInfo(family_due.name))
+        assert (midnight.date() - family_due.day, midnight.time()) == (timedelta(days=1), time())
 
 
 # -- what -----------------------------------------------------------------------------------------
 
 
 async def test_the_quote_is_sent_with_who_said_it_and_where(
-    db: Connection, settings: Settings, webhook: Webhook
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     record_id = quote(db, family(db), "Sing to it, and keep walking. 🎶")
-    [delivery] = await deliver_all(db, settings)
-    assert delivery is not None
-    assert delivery.sent
+    [result] = await deliver_all(pool, settings)
+    assert result.status == "sent"
     assert webhook.messages == [
         "The Marlows: the quote of the day\n“Sing to it, and keep walking. 🎶”\n"
         "Rose, from “Songs”, 2026-05-04"
     ]
-    [row] = deliveries(db)
+    [row] = outbox(db)
     assert (row["kind"], row["status"], row["attempts"]) == ("daily_quote", "sent", 1)
     assert (row["record_id"], row["position"]) == (record_id, 0)
     assert row["detail"] == "1 of 1 address took it"
 
 
 async def test_a_quote_without_a_story_is_sent_without_its_title(
-    db: Connection, settings: Settings, webhook: Webhook
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     quote(db, family(db), "Sing to it.", title=None)
-    await deliver_all(db, settings)
+    await deliver_all(pool, settings)
     assert webhook.messages[0].endswith("”\nRose, 2026-05-04")
 
 
 async def test_every_quote_has_its_day_before_one_comes_again(
-    db: Connection, settings: Settings, webhook: Webhook
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     marlows = family(db)
     quote(db, marlows, "One.", "Two.")
     quote(db, marlows, "Three.", "Four.")
     for _ in range(5):
-        await deliver_all(db, settings)
+        await deliver_all(pool, settings)
         a_day_passes(db)
     sent = [message.split("“")[1].split("”")[0] for message in webhook.messages]
     assert sent == ["Three.", "One.", "Four.", "Two.", "Three."]
 
 
 async def test_a_family_gets_its_own_quotes_only(
-    db: Connection, settings: Settings, webhook: Webhook
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     for name in ("Marlow", "Müller"):
         quote(db, family(db, name), f"A quote of {name}.")
-    await deliver_all(db, settings)
+    await deliver_all(pool, settings)
     assert [message.split(":")[0] in message.split("“")[1] for message in webhook.messages] == [
         True, True,
     ]  # fmt: skip
@@ -184,49 +189,69 @@ async def test_a_family_gets_its_own_quotes_only(
 
 
 async def test_however_often_it_runs_a_family_gets_one_quote_a_day(
-    db: Connection, settings: Settings, webhook: Webhook
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     quote(db, family(db), "One.", "Two.")
-    waiting = families_waiting(db, 0)
     for _ in range(3):
-        await deliver_all(db, settings)
-    assert await deliver(db, settings, waiting[0]) is None  # by one that looked before
+        await deliver_all(pool, settings)
     assert len(webhook.messages) == 1
 
 
-async def test_what_could_not_be_sent_is_tried_three_times(
-    db: Connection, settings: Settings, webhook: Webhook
+async def test_two_that_enqueue_at_once_enqueue_one_quote(
+    db: Connection, pool: Pool, settings: Settings
+) -> None:
+    quote(db, family(db), "One.", "Two.")
+    assert sorted(await asyncio.gather(*(enqueue_quotes(pool, settings) for _ in range(4)))) == [
+        0, 0, 0, 1,
+    ]  # fmt: skip
+
+
+async def test_a_family_without_an_address_is_due_until_it_has_one(
+    db: Connection, pool: Pool, settings: Settings
+) -> None:
+    quote(db, family(db), "One.")
+    nowhere = settings.model_copy(update={"notify_urls": type(settings.notify_urls)("")})
+    assert await enqueue_quotes(pool, nowhere) == 0
+    assert await enqueue_quotes(pool, settings) == 1
+
+
+async def test_what_could_not_be_sent_is_tried_again(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
+) -> None:
+    quote(db, family(db), "One.", "Two.")
+    webhook.next(Response(status_code=500))
+    for _ in range(2):
+        await deliver_all(pool, settings)
+        db.execute("UPDATE outbox SET due_at = now()")
+    [row] = outbox(db)
+    assert (row["status"], row["attempts"]) == ("sent", 2)
+    assert webhook.messages[0] == webhook.messages[1], "the same quote"
+
+
+async def test_a_quote_that_was_not_sent_by_the_end_of_its_day_expires(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     quote(db, family(db), "One.", "Two.")
     webhook.status = 500
-    for _ in range(ATTEMPTS + 2):
-        await deliver_all(db, settings)
-    assert len(webhook.messages) == ATTEMPTS == 3
-    [row] = deliveries(db)
-    assert (row["status"], row["attempts"]) == ("failed", 3)
-    assert row["detail"] == "0 of 1 address took it; failed: JSON"
-
-
-async def test_what_failed_at_first_can_still_arrive(
-    db: Connection, settings: Settings, webhook: Webhook
-) -> None:
-    quote(db, family(db), "One.")
-    webhook.status = 500
-    await deliver_all(db, settings)
+    await deliver_all(pool, settings)
+    a_day_passes(db)
     webhook.status = 200
-    await deliver_all(db, settings)
-    [row] = deliveries(db)
-    assert (row["status"], row["attempts"], len(webhook.messages)) == ("sent", 2, 2)
+    await deliver_all(pool, settings)
+    assert [row["status"] for row in outbox(db)] == ["expired", "sent"]
+    assert "“One.”" in webhook.messages[1], "it was never sent, so it comes first"
 
 
-async def test_a_send_that_broke_off_is_not_repeated_since_it_may_have_arrived(
-    db: Connection, settings: Settings, webhook: Webhook
+async def test_a_quote_that_may_have_arrived_does_not_come_again_at_once(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
-    quote(db, family(db), "One.")
-    await deliver_all(db, settings)
-    db.execute("UPDATE deliveries SET status = 'sending'")
-    await deliver_all(db, settings)
+    quote(db, family(db), "One.", "Two.")
+    await deliver_all(pool, settings)
+    db.execute("UPDATE outbox SET status = 'unknown'")
+    await deliver_all(pool, settings)
     assert len(webhook.messages) == 1
+    a_day_passes(db)
+    await deliver_all(pool, settings)
+    assert "“Two.”" in webhook.messages[1]
 
 
 # -- as Dagster runs it ---------------------------------------------------------------------------
@@ -247,9 +272,10 @@ def test_a_family_that_cannot_be_reached_does_not_hold_back_the_others(
     webhook.next(Response(status_code=500))
     result = run_job()
     assert not result.success
-    assert [row["status"] for row in deliveries(db)] == ["failed", "sent"]
+    assert sorted(row["status"] for row in outbox(db)) == ["pending", "sent"]
+    db.execute("UPDATE outbox SET due_at = now()")
     assert run_job().success
-    assert [row["status"] for row in deliveries(db)] == ["sent", "sent"]
+    assert [row["status"] for row in outbox(db)] == ["sent", "sent"]
     assert len(webhook.messages) == 3
 
 

@@ -1,26 +1,32 @@
 """Interview prompts: sent once a week to the right people, listed, and answered by id."""
 
-from datetime import date
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
-from keepsake.clients.notifications import Delivery
-from keepsake.database import Connection
-from keepsake.family.deliveries import ATTEMPTS
+from keepsake.database import Connection, Pool
+from keepsake.delivery.outbox import Result, deliver
 from keepsake.family.response import Family
-from keepsake.family.weekly_prompts import deliver, families_waiting, interview_prompts
+from keepsake.family.weekly_prompts import (
+    FamilyDue,
+    enqueue_prompts,
+    families_due,
+    interview_prompts,
+)
 from keepsake.settings import Settings
+from tests.doubles.webhook import Webhook
 
 from .test_daily_quote import (
-    Webhook,
     db,
-    deliveries,
     family,
+    outbox,
+    pool,
     quote,
     settings,
     webhook,
     zone_where_it_is,
 )
 
-__all__ = ["db", "settings", "webhook"]  # fixtures
+__all__ = ["db", "pool", "settings", "webhook"]  # fixtures
 QUESTIONS = ("Who taught you to swim?", "What did your first wage buy?", "Who sang to you?")
 
 
@@ -38,18 +44,24 @@ def write(db: Connection, family: Family, *questions: str, weeks_ago: int = 0) -
     return [row[0] for row in rows if row]
 
 
-async def deliver_all(db: Connection, settings: Settings) -> list[Delivery | None]:
+async def deliver_all(pool: Pool, settings: Settings) -> list[Result]:
     """What the schedule's run does."""
-    return [await deliver(db, settings, waiting) for waiting in families_waiting(db, 0)]
+    await enqueue_prompts(pool, settings)
+    return await deliver(pool, settings)
+
+
+async def due(pool: Pool, hour: int = 0) -> list[FamilyDue]:
+    async with pool.connection() as connection:
+        return await families_due(connection, hour)
 
 
 async def test_the_weeks_prompts_are_sent_with_their_ids(
-    db: Connection, settings: Settings, webhook: Webhook
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     home = family(db)
     write(db, home, "An older question?", weeks_ago=1)
     ids = write(db, home, *QUESTIONS)
-    await deliver_all(db, settings)
+    await deliver_all(pool, settings)
     [message] = webhook.messages
     assert message.startswith("The Marlows: this week's questions\n")
     for number, question in zip(ids, QUESTIONS, strict=True):
@@ -59,41 +71,44 @@ async def test_the_weeks_prompts_are_sent_with_their_ids(
 
 
 async def test_however_often_it_runs_a_family_gets_them_once_a_week(
-    db: Connection, settings: Settings, webhook: Webhook
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     home = family(db)
     write(db, home, *QUESTIONS)
-    [waiting] = families_waiting(db, 0)
-    await deliver_all(db, settings)
-    assert await deliver(db, settings, waiting) is None, "another run that saw it waiting"
-    assert families_waiting(db, 0) == []
+    for _ in range(2):
+        await deliver_all(pool, settings)
+    assert await due(pool) == []
     assert len(webhook.messages) == 1
-    db.execute("UPDATE deliveries SET day = day - 7")
-    await deliver_all(db, settings)
+    db.execute("UPDATE outbox SET idempotency_key = kind || '/' ||"
+               " split_part(idempotency_key, '/', 2)::date - 7")  # fmt: skip
+    await deliver_all(pool, settings)
     assert len(webhook.messages) == 2
 
 
-async def test_a_failed_send_is_tried_three_times(
-    db: Connection, settings: Settings, webhook: Webhook
+async def test_a_failed_send_is_tried_again_until_the_week_is_over(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     webhook.status = 500
-    write(db, family(db), *QUESTIONS)
-    for _ in range(ATTEMPTS + 1):
-        await deliver_all(db, settings)
-    assert len(webhook.messages) == ATTEMPTS
-    [row] = deliveries(db)
-    assert (row["kind"], row["status"], row["attempts"]) == (
-        "interview_prompts", "failed", ATTEMPTS,
-    )  # fmt: skip
+    home = family(db)
+    write(db, home, *QUESTIONS)
+    [family_due] = await due(pool)
+    await deliver_all(pool, settings)
+    [row] = outbox(db)
+    assert (row["kind"], row["status"], row["attempts"]) == ("interview_prompts", "pending", 1)
+    assert row["expires_at"] == family_due.until
+    monday = family_due.until.astimezone(ZoneInfo(home.time_zone)).date()
+    assert monday - family_due.monday == timedelta(days=7)
 
 
-def test_a_family_waits_from_the_hour_on_where_it_lives(db: Connection) -> None:
+async def test_prompts_are_due_from_the_hour_on_where_a_family_lives(
+    db: Connection, pool: Pool
+) -> None:
     for name, hour in (("Early", 6), ("Late", 12)):
         write(db, family(db, name, time_zone=zone_where_it_is(hour)), *QUESTIONS)
     family(db, "Without")
     old = family(db, "Long ago", time_zone=zone_where_it_is(12))
     write(db, old, "A question of last week?", weeks_ago=1)
-    assert [waiting.name for waiting in families_waiting(db, 9)] == ["Late"]
+    assert [family.name for family in await due(pool, 9)] == ["Late"]
 
 
 def test_prompts_are_listed_with_week_and_answers(db: Connection) -> None:

@@ -1,4 +1,0 @@
-"""What people change in records by hand: titles, transcripts, tags.
-
-Each line registers what of its records can be changed (`keepsake/line_module.py`).
-"""

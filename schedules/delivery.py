@@ -1,0 +1,57 @@
+"""What the schedules share that send each family something in its own morning."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import dagster as dg
+
+from keepsake.database import AsyncConnection, Pool
+from keepsake.delivery.outbox import Result, deliver
+from keepsake.settings import DeliverySettings, load_settings
+from resources.database import DatabaseResource
+
+FamiliesDue = Callable[[AsyncConnection, int], Coroutine[Any, Any, Sequence[Any]]]
+Enqueue = Callable[[Pool, DeliverySettings], Coroutine[Any, Any, int]]
+
+
+def enqueue_and_deliver(
+    context: dg.OpExecutionContext, database: DatabaseResource, enqueue: Enqueue
+) -> None:
+    """Enqueue what is due, and deliver the outbox; a message that fails does not hold back others.
+
+    Raises:
+        Failure: saying how many could not be sent.
+    """
+    results = asyncio.run(_enqueue_and_deliver(database, enqueue))
+    for result in results:
+        context.log.info(str(result))
+    if failed := sum(result.status != "sent" for result in results):
+        raise dg.Failure(
+            f"{failed} messages were not sent; see `keepsake messages`. Those that are pending are "
+            "tried again by the sensor `outbox`.",
+            allow_retries=False,
+        )
+
+
+async def _enqueue_and_deliver(database: DatabaseResource, enqueue: Enqueue) -> list[Result]:
+    settings = load_settings()
+    async with database.open_pool() as pool:
+        await enqueue(pool, settings)
+        return await deliver(pool, settings)
+
+
+def run_if_due(
+    database: DatabaseResource, families_due: FamiliesDue, *, what: str
+) -> dg.RunRequest | dg.SkipReason:
+    """A run, if `what` is due for any family and the settings say where to send it."""
+    settings = load_settings()
+    if not settings.sends_messages:
+        return dg.SkipReason(f"neither NOTIFY_URLS nor NOTIFY_CONFIG says where to send {what}")
+    due = asyncio.run(_any_due(database, families_due, settings.quote_hour))
+    return dg.RunRequest() if due else dg.SkipReason(f"no family is due {what}")
+
+
+async def _any_due(database: DatabaseResource, families_due: FamiliesDue, hour: int) -> bool:
+    async with database.open_pool() as pool, pool.connection() as connection:
+        return bool(await families_due(connection, hour))
