@@ -2,7 +2,7 @@
 
 Dagster shows, selects, backfills and traces each step as an asset of its own; one process carries
 the records through all the selected steps. What the steps do is in the lines' folders, how records
-flow through them in `keepsake/pipeline/engine.py`.
+flow through them in `keepsake/pipeline/run.py`.
 """
 
 import asyncio
@@ -20,9 +20,12 @@ import dagster as dg
 
 from keepsake.database import Connection
 from keepsake.owners.prices import billing
-from keepsake.pipeline.engine import OnPartition, run_line
-from keepsake.pipeline.ledger import StepState, Window, step_states
-from keepsake.pipeline.line import Line, Report, RunSpec, Step, StepReport
+from keepsake.pipeline.ledger.states import StepState, step_states
+from keepsake.pipeline.line import Line, Step
+from keepsake.pipeline.reports import OnPartition, Report, StepReport
+from keepsake.pipeline.run import run_line
+from keepsake.pipeline.spec import RunSpec
+from keepsake.pipeline.window import Window
 from keepsake.settings import ROLES, Endpoint, Settings, is_openai, load_settings
 from keepsake.steps.checks import Finding
 from keepsake.steps.tools import open_tools

@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from keepsake.database import connect
 from keepsake.errors import KeepsakeError
 from keepsake.local import postgres
-from keepsake.pipeline.ledger import Unit
+from keepsake.pipeline.ledger.due import Unit
 from keepsake.records.first_days import FIRST_OWNER, first_days
 from keepsake.settings import load_settings
 

@@ -4,12 +4,59 @@ Data, and functions that import when they are called: a module is read by every 
 steps of a line are is in `pipeline/line.py`; which lines there are is in `lines.py`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from keepsake.database import Connection
     from keepsake.pipeline.line import Line
+
+
+@dataclass(frozen=True)
+class MadeField:
+    """A text that a step makes and people may change.
+
+    The step reads the change in force from `edits` with its source.
+
+    Attributes:
+        step: whose result has it; this step and those that need it are made again.
+        stored: a SELECT of the text as the step made it.
+    """
+
+    step: str
+    stored: str
+
+
+@dataclass(frozen=True)
+class GivenField:
+    """A text that people gave with the record and may change.
+
+    Attributes:
+        stored: a SELECT of the text as it is now.
+        store: writes it to the line's own table, and makes due what depends on it.
+    """
+
+    stored: str
+    store: Callable[["Connection", int, str | None], None]
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Where a line has the tags of its records.
+
+    Attributes:
+        table: has a `record_id`, the tag, and a `source`: `human` or `ai`.
+        column: of the tag.
+        add: adds a tag by hand to a record.
+        removed: called in the transaction that took tags off a record; returns those that left the
+            owner's vocabulary.
+    """
+
+    table: str
+    column: str
+    add: Callable[["Connection", int, str], None]
+    removed: Callable[["Connection", int, Sequence[str]], list[str]] = lambda *_: []
 
 
 @dataclass(frozen=True)
@@ -31,6 +78,8 @@ class LineModule:
             None: it has no text.
         embeddings: the step that makes its passages; None: none does, and its records are searched
             by the words of `text` alone.
+        fields: what people may change by hand, by name: `title`, `transcript`.
+        tags: where its tags are; None: its records take none.
     """
 
     name: str
@@ -40,3 +89,5 @@ class LineModule:
     words: tuple[tuple[str, str], ...] = ()
     text: str | None = None
     embeddings: str | None = None
+    fields: Mapping[str, MadeField | GivenField] = field(default_factory=dict)
+    tags: Tags | None = None

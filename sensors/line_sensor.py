@@ -21,7 +21,7 @@ import dagster as dg
 from assets.line_assets import LineConfig, op_name, partition_tag
 from assets.partitions import unit_of
 from keepsake.local.up import running
-from keepsake.pipeline.ledger import DueWindow, Unit, due_windows
+from keepsake.pipeline.ledger.due import DueWindow, Unit, due_windows
 from keepsake.pipeline.line import Line
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource

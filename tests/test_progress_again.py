@@ -1,7 +1,7 @@
 """What was made and is to be made again is open: `status --watch` stays for it."""
 
 from keepsake.database import connect
-from keepsake.pipeline.ledger import redo
+from keepsake.pipeline.ledger.repair import redo
 from keepsake.records.progress import progress
 from tests.test_search import NORTH, House
 

@@ -21,9 +21,9 @@ from keepsake.database import connect
 from keepsake.family.line import FAMILY
 from keepsake.family.response import NewResponse, add_family, add_member, add_response
 from keepsake.owners.owners import add_owner
-from keepsake.pipeline.engine import run_line
-from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import RunSpec
+from keepsake.pipeline.run import run_line
+from keepsake.pipeline.spec import RunSpec
+from keepsake.pipeline.window import Window
 from keepsake.settings import Settings, load_settings
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource

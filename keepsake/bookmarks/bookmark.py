@@ -16,7 +16,7 @@ from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import Owner
 from keepsake.pipeline.fingerprint import fingerprint
-from keepsake.pipeline.ledger import redo
+from keepsake.pipeline.ledger.repair import redo
 from keepsake.records import adding as records
 from keepsake.records.adding import Added, NewRecord
 from keepsake.settings import Settings

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import LineModule
+from keepsake.line_module import GivenField, LineModule, Tags
 
 if TYPE_CHECKING:
+    from keepsake.database import Connection
     from keepsake.pipeline.line import Line
 
 
@@ -12,6 +13,18 @@ def _line() -> "Line":
     from keepsake.bookmarks.line import BOOKMARKS
 
     return BOOKMARKS
+
+
+def _retitle(connection: "Connection", record_id: int, title: str | None) -> None:
+    from keepsake.bookmarks.bookmark import retitle
+
+    retitle(connection, record_id, title)
+
+
+def _tag(connection: "Connection", record_id: int, tag: str) -> None:
+    from keepsake.bookmarks import bookmark
+
+    bookmark.tag(connection, record_id, tag)
 
 
 MODULE = LineModule(
@@ -33,4 +46,6 @@ MODULE = LineModule(
         WHERE bookmarks.record_id = r.id
     """,
     embeddings="bookmark_embeddings",
+    fields={"title": GivenField("SELECT title FROM bookmarks WHERE record_id = r.id", _retitle)},
+    tags=Tags("keywords", "keyword", add=_tag),
 )

@@ -18,7 +18,7 @@ def tag(
     json: Json = False,
 ) -> None:
     """Tag a response or a bookmark by hand. No model ever takes the tag away."""
-    from keepsake.records import tags
+    from keepsake.changes import tags
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -35,7 +35,7 @@ def untag(
     json: Json = False,
 ) -> None:
     """Take tags off a response or a bookmark, whoever set them. No model puts them back."""
-    from keepsake.records import tags
+    from keepsake.changes import tags
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
@@ -65,7 +65,7 @@ def edit(
     json: Json = False,
 ) -> None:
     """Change title or transcript by hand. It stays when a step is made again."""
-    from keepsake.records import edits
+    from keepsake.changes import edits
     from keepsake.settings import load_settings
 
     back = set(revert or ())

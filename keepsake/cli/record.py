@@ -19,7 +19,7 @@ def show_record(record_id: int, *, json: bool) -> None:
     Raises:
         InvalidInput: there is no such record.
     """
-    from keepsake.pipeline.ledger import record_steps
+    from keepsake.pipeline.ledger.states import record_steps
     from keepsake.records.progress import record_head
     from keepsake.settings import load_settings
 
@@ -62,7 +62,7 @@ def _step_row(step: Mapping[str, Any]) -> dict[str, Any]:
 
 def _remark(step: Mapping[str, Any]) -> str:
     """What an unfinished step waits for, what went wrong, and why there was nothing to make."""
-    from keepsake.pipeline.ledger import HOLDS
+    from keepsake.pipeline.ledger.rows import HOLDS
 
     due, error = step["due_at"], step["error_message"] or ""
     if step["nothing_reason"]:

@@ -123,13 +123,13 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try failed steps again: all of them, or a part. The sensor picks them up."""
-    from keepsake.pipeline import ledger
+    from keepsake.pipeline.ledger.repair import retry as retry_failed
     from keepsake.records.lookup import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
         check_names(connection, record_id=record, step=step, line=line)
-        records = ledger.retry(connection, line=line, record_id=record, step=step)
+        records = retry_failed(connection, line=line, record_id=record, step=step)
     if json:
         print_json({"records": records})
     elif not records:
@@ -145,16 +145,18 @@ def redo(
     json: Json = False,
 ) -> None:
     """Make one step of a record again. Its present result stays until the new one is there."""
-    from keepsake.pipeline import ledger
+    from keepsake.pipeline.ledger import repair
+    from keepsake.pipeline.ledger.rows import HOLDS
+    from keepsake.pipeline.ledger.states import record_steps
     from keepsake.records.lookup import check_names
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
         check_names(connection, record_id=record, step=step)
-        if not ledger.redo(connection, record, step):
-            steps = {row["step"]: row["held"] for row in ledger.record_steps(connection, record)}
+        if not repair.redo(connection, record, step):
+            steps = {row["step"]: row["held"] for row in record_steps(connection, record)}
             held = steps.get(step)
-            why = f"is held ({ledger.HOLDS[held]})" if held else "is new: a backfill makes it"
+            why = f"is held ({HOLDS[held]})" if held else "is new: a backfill makes it"
             raise InvalidInput(f"{step} of record {record} {why}")
     if json:
         print_json({"record": record, "step": step})

@@ -1,10 +1,12 @@
 """The family line as the rest of the library knows it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import LineModule
+from keepsake.line_module import LineModule, MadeField, Tags
 
 if TYPE_CHECKING:
+    from keepsake.database import Connection
     from keepsake.pipeline.line import Line
 
 
@@ -12,6 +14,18 @@ def _line() -> "Line":
     from keepsake.family.line import FAMILY
 
     return FAMILY
+
+
+def _tag(connection: "Connection", record_id: int, value: str) -> None:
+    from keepsake.family.response import tag
+
+    tag(connection, record_id, value)
+
+
+def _untagged(connection: "Connection", record_id: int, values: Sequence[str]) -> list[str]:
+    from keepsake.family.response import forget_unused
+
+    return forget_unused(connection, record_id, values)
 
 
 MODULE = LineModule(
@@ -39,4 +53,11 @@ MODULE = LineModule(
         WHERE responses.record_id = r.id
     """,
     embeddings="embeddings",
+    fields={
+        "title": MadeField("stories", "SELECT title FROM stories WHERE record_id = r.id"),
+        "transcript": MadeField(
+            "transcripts", "SELECT text FROM transcripts WHERE record_id = r.id"
+        ),
+    },
+    tags=Tags("tags", "value", add=_tag, removed=_untagged),
 )

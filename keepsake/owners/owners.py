@@ -13,8 +13,8 @@ from psycopg.rows import class_row
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
+from keepsake.owners.budgets import release_budget
 from keepsake.owners.tiers import set_tier
-from keepsake.pipeline.ledger import lift_budget
 from keepsake.records import adding as records
 from keepsake.settings import Settings
 
@@ -167,4 +167,4 @@ def set_budget(connection: Connection, owner_id: int, budget: Decimal | None) ->
     if budget is not None and not (budget.is_finite() and 0 <= budget <= HIGHEST_BUDGET):
         raise InvalidInput(f"a budget is an amount in USD from 0 to {HIGHEST_BUDGET:,}")
     connection.execute("UPDATE owners SET monthly_budget = %s WHERE id = %s", (budget, owner_id))
-    lift_budget(connection, owner_id)
+    release_budget(connection, owner_id)

@@ -1,22 +1,73 @@
-"""What an owner may have done in a run: so much at a time, and for so much money.
+"""An owner in one run: how fast its records may begin, and for how much money.
 
 The engine asks here before it begins a record or makes a step. What calls cost is in
-`keepsake/owners/prices.py`, what was spent is in the ledger.
+`keepsake/owners/prices.py`, what was spent in `keepsake/owners/costs.py`.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
-from keepsake.pipeline.ledger import Terms
+from keepsake.database import AsyncConnection
+
+
+@dataclass(frozen=True)
+class OwnerLimits:
+    """How fast an owner's records may be worked on, and for how much money.
+
+    Attributes:
+        owner_id: the owner.
+        batch: records begun together; None: any number.
+        pause_seconds: from one batch to the next.
+        budget: USD that may be spent in this calendar month (UTC); None: any amount.
+        spent: USD of known cost that the ledger has for this month; 0 where there is no budget.
+        renews_at: the first moment of the next month, when the whole budget is there again.
+    """
+
+    owner_id: int
+    batch: int | None
+    pause_seconds: float
+    budget: Decimal | None
+    spent: Decimal
+    renews_at: datetime
+
+
+async def owner_limits(
+    connection: AsyncConnection, line: str, record_ids: Sequence[int]
+) -> dict[int, OwnerLimits]:
+    """The limits of the owners of some records of a line, by record."""
+    cursor = await connection.execute(
+        """
+        WITH theirs AS (
+            SELECT o.id, t.batch, coalesce(t.pause_seconds, 0) AS pause_seconds,
+                   coalesce(o.monthly_budget, tiers.monthly_budget) AS budget
+            FROM owners o JOIN tiers ON tiers.name = o.tier
+            LEFT JOIN tier_limits t ON t.tier = o.tier AND t.line = %(line)s
+            WHERE o.id IN (SELECT owner_id FROM records WHERE id = ANY(%(ids)s))
+        ), known AS (
+            SELECT *, CASE WHEN budget IS NULL THEN 0 ELSE (
+                SELECT coalesce(sum(cost), 0) FROM spending s WHERE s.owner_id = theirs.id
+                    AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')) END AS spent,
+                (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month')
+                    AT TIME ZONE 'UTC' AS renews_at
+            FROM theirs
+        )
+        SELECT r.id, known.* FROM records r JOIN known ON known.id = r.owner_id
+        WHERE r.id = ANY(%(ids)s)
+        """,
+        {"line": line, "ids": list(record_ids)},
+    )
+    return {record_id: OwnerLimits(*rest) async for record_id, *rest in cursor}
 
 
 @dataclass
-class Account:
-    """An owner in one run: what is left of the month's budget, and when the next batch begins."""
+class Pacing:
+    """One owner in one run: what is left of the month's budget, and when the next batch begins."""
 
-    terms: Terms
+    limits: OwnerLimits
     _booked: Decimal = Decimal(0)  # in this run
     _known: Decimal = Decimal(0)  # in the ledger, this run's included
     _begun: float = float("-inf")
@@ -24,12 +75,12 @@ class Account:
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
-        self._before = self.terms.spent
+        self._before = self.limits.spent
 
     @property
     def budget(self) -> Decimal | None:
         """USD that may be spent in this calendar month; None: any amount."""
-        return self.terms.budget
+        return self.limits.budget
 
     @property
     def is_spent(self) -> bool:
@@ -37,15 +88,15 @@ class Account:
         spent = max(self._before + self._booked, self._known)
         return self.budget is not None and spent >= self.budget
 
-    def learn(self, terms: Terms) -> None:
+    def update(self, limits: OwnerLimits) -> None:
         """Take over what the database says now.
 
         Other runs spend as well, people change tiers and budgets, and a month may have ended.
         """
-        if terms.renews_at > self.terms.renews_at:
-            self._before, self._booked, self._known = terms.spent, Decimal(0), Decimal(0)
-        self.terms = terms
-        self._known = max(self._known, terms.spent)
+        if limits.renews_at > self.limits.renews_at:
+            self._before, self._booked, self._known = limits.spent, Decimal(0), Decimal(0)
+        self.limits = limits
+        self._known = max(self._known, limits.spent)
 
     def book(self, cost: Decimal | None) -> None:
         """Count what a step has cost."""
@@ -54,15 +105,15 @@ class Account:
     async def turn(self) -> None:
         """Wait until the owner's next record may begin: a batch at once, a pause, the next batch.
 
-        Others do not wait: each owner has an account. Nor does who has no budget left: nothing
-        paid is made of it, and what is free need not be slow.
+        Other owners do not wait: each has its own pacing. An owner with no budget left does not
+        wait either: nothing paid is made for it, and what is free need not be slow.
         """
-        if self.terms.batch is None:
+        if self.limits.batch is None:
             return
         async with self._turns:  # in the order in which they came
             if self.is_spent:
                 return
             if self._left == 0:
-                await asyncio.sleep(self._begun + self.terms.pause_seconds - time.monotonic())
-                self._begun, self._left = time.monotonic(), self.terms.batch
+                await asyncio.sleep(self._begun + self.limits.pause_seconds - time.monotonic())
+                self._begun, self._left = time.monotonic(), self.limits.batch
             self._left -= 1

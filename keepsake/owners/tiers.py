@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.pipeline.ledger import lift_budget
+from keepsake.owners.budgets import release_budget
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def set_tier(
         lines = connection.execute("SELECT DISTINCT line FROM steps WHERE tiered").fetchall()
         for (line,) in lines:
             apply_tier(connection, owner_id, line, later=later, off=off)
-        lift_budget(connection, owner_id)
+        release_budget(connection, owner_id)
 
 
 def apply_tier(

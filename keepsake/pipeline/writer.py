@@ -1,6 +1,6 @@
 """Writing what a run has made: many outcomes in one transaction, results and ledger rows together.
 
-The engine (`keepsake/pipeline/engine.py`) hands over how each step of each record ended, and asks
+The engine (`run.py`) hands over how each step of each record ended, and asks
 when a record is written. A database that does not answer is tried again; a result that cannot be
 stored fails alone.
 """
@@ -14,24 +14,24 @@ from dataclasses import replace
 import psycopg
 
 from keepsake.database import AsyncConnection, Pool
-from keepsake.pipeline import ledger
-from keepsake.pipeline.ledger import Outcome
-from keepsake.pipeline.line import Line, Made, RunSpec
+from keepsake.pipeline.ledger import writes
+from keepsake.pipeline.ledger.rows import Outcome
+from keepsake.pipeline.line import Line, Made
+from keepsake.pipeline.spec import DEFAULT_CONFIG, EngineConfig, RunSpec
 
 log = logging.getLogger(__name__)
-
-# An outcome waits for company: so long (in seconds), or until there are so many.
-FLUSH_SECONDS, FLUSH_OUTCOMES = 0.25, 200
-WRITE_PAUSES = (1.0, 4.0, 15.0)  # between tries at a write that the database did not take
 
 
 class Writer:
     """Gathers outcomes and writes many in one transaction, results and ledger rows together."""
 
-    def __init__(self, line: Line, pool: Pool, spec: RunSpec) -> None:
+    def __init__(
+        self, line: Line, pool: Pool, spec: RunSpec, config: EngineConfig = DEFAULT_CONFIG
+    ) -> None:
         self.line = line
         self.pool = pool
         self.spec = spec
+        self.config = config
         self.gathered: list[Outcome] = []
         self.unwritten: Counter[int] = Counter()
         self.in_work = 0  # records of which more outcomes are to come
@@ -43,7 +43,7 @@ class Writer:
         """Hand an outcome over; it is written soon."""
         self.gathered.append(outcome)
         self.unwritten[outcome.record_id] += 1
-        if len(self.gathered) >= FLUSH_OUTCOMES:
+        if len(self.gathered) >= self.config.flush_outcomes:
             self.enough.set()
 
     async def written(self, record_id: int) -> None:
@@ -59,7 +59,7 @@ class Writer:
         while True:
             # Not wait_for(): before Python 3.12 it can swallow the cancellation that ends us.
             with suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_SECONDS):
+                async with asyncio.timeout(self.config.flush_seconds):
                     await self.enough.wait()
             # A cancelled run lets the write it is in come to its end.
             await asyncio.shield(self.flush())
@@ -81,7 +81,7 @@ class Writer:
                 self.wrote.notify_all()
 
     async def _write_patiently(self, outcomes: list[Outcome]) -> None:
-        for pause in (*WRITE_PAUSES, None):
+        for pause in (*self.config.write_pauses, None):
             try:
                 await self._write(outcomes)
                 break
@@ -131,7 +131,6 @@ class Writer:
             return found.rowcount == 1
 
     async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
-        mark_due = set(self.spec.mark_due)
         for step in self.line.steps:
             made = [
                 Made(o.record_id, o.owner_id, o.result)
@@ -141,12 +140,14 @@ class Writer:
             if not made:
                 continue
             await step.save(connection, made)
-            waiters = [
-                s.name for s in self.line.steps if step.name in s.needs and s.name in mark_due
+            waiting = [
+                other.name
+                for other in self.line.steps
+                if step.name in other.needs and other.name in self.spec.mark_due
             ]
-            if waiters:
-                await ledger.wake(connection, [each.record_id for each in made], waiters)
-        await ledger.write(connection, self.line.name, outcomes, run_id=self.spec.run_id)
+            if waiting:
+                await writes.mark_due(connection, [each.record_id for each in made], waiting)
+        await writes.write(connection, self.line.name, outcomes, run_id=self.spec.run_id)
 
 
 def _unstorable(outcome: Outcome) -> Outcome:

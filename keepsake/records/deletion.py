@@ -15,7 +15,7 @@ from keepsake.clients.objects import ObjectStore
 from keepsake.database import AsyncConnection, Connection
 from keepsake.delivery.outbox import forget_record
 from keepsake.errors import KeepsakeError, StepError
-from keepsake.pipeline.ledger import RECORD_LOCKS
+from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 from keepsake.pipeline.line import Made
 from keepsake.records.lookup import line_of
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from keepsake.database import Connection
-from keepsake.pipeline.ledger import Unit
+from keepsake.pipeline.ledger.due import Unit
 from keepsake.settings import Settings
 
 # Where nothing has come in yet: most first imports reach back no further.

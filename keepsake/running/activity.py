@@ -14,8 +14,8 @@ from psycopg.rows import class_row
 
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
-from keepsake.pipeline import ledger
 from keepsake.pipeline.fingerprint import fingerprint
+from keepsake.pipeline.ledger import repair
 from keepsake.records import adding as records
 from keepsake.records.adding import NewRecord
 from keepsake.settings import Settings
@@ -218,12 +218,12 @@ def replace_file(connection: Connection, record_id: int, file: ActivityFile) -> 
     connection.execute(
         "UPDATE records SET content_hash = %s WHERE id = %s", (file.content_hash, record_id)
     )
-    ledger.retry(connection, record_id=record_id)
+    repair.retry(connection, record_id=record_id)
     made = connection.execute(
         "SELECT step FROM ledger WHERE record_id = %s AND status = 'succeeded'", (record_id,)
     )
     for (step,) in made.fetchall():
-        ledger.redo(connection, record_id, step)
+        repair.redo(connection, record_id, step)
 
 
 def retitle(connection: Connection, record_id: int, title: str | None) -> None:
@@ -237,7 +237,7 @@ def retitle(connection: Connection, record_id: int, title: str | None) -> None:
         connection.execute(
             "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*row), record_id)
         )
-        ledger.redo(connection, record_id, "letters", "coaching_insights")
+        repair.redo(connection, record_id, "letters", "coaching_insights")
 
 
 def set_max_heart_rate(connection: Connection, owner_id: int, beats: int) -> None:

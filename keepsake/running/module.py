@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import LineModule
+from keepsake.line_module import GivenField, LineModule
 
 if TYPE_CHECKING:
+    from keepsake.database import Connection
     from keepsake.pipeline.line import Line
 
 
@@ -14,10 +15,19 @@ def _line() -> "Line":
     return RUNNING
 
 
+def _retitle(connection: "Connection", record_id: int, title: str | None) -> None:
+    from keepsake.running.activity import retitle
+
+    retitle(connection, record_id, title)
+
+
 MODULE = LineModule(
     name="running",
     records="activities",
     load_line=_line,
     about="SELECT title, file_name, NULL, NULL FROM activity_files WHERE record_id = r.id",
     words=(("activity_files", "coalesce(title, '') || ' ' || translate(file_name, '.-_', '   ')"),),
+    fields={
+        "title": GivenField("SELECT title FROM activity_files WHERE record_id = r.id", _retitle)
+    },
 )

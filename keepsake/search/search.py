@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from keepsake import lines
 from keepsake.database import Connection, Migration, connect, migrate
-from keepsake.pipeline.ledger import hold_switched_off
+from keepsake.pipeline.ledger.repair import hold_switched_off
 from keepsake.search.about import about, text
 from keepsake.settings import Settings
 from keepsake.text.spans import passages

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from keepsake.bookmarks.views import KeptBookmark, kept_bookmark
+from keepsake.changes.edits import Edit, edits
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.family.views import Kept, kept
-from keepsake.pipeline.ledger import HOLDS, record_steps
-from keepsake.records.edits import Edit, edits
+from keepsake.pipeline.ledger.rows import HOLDS
+from keepsake.pipeline.ledger.states import record_steps
 from keepsake.records.progress import RecordHead, record_head
 from keepsake.running.views import KeptActivity, kept_activity
 

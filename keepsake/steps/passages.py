@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from keepsake.database import AsyncConnection, Connection
-from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Made
+from keepsake.pipeline.window import Window
 from keepsake.steps.checks import Finding
 from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools

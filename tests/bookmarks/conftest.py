@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from keepsake.pipeline import engine, writer
 from tests.doubles.server import Double, serving
 from tests.family.house import Storyteller
 
@@ -16,12 +15,8 @@ OpensShelf = Callable[..., Shelf]
 
 
 @pytest.fixture
-def shelf_with(
-    database_url: str, tmp_path: Path, models_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[OpensShelf]:
+def shelf_with(database_url: str, tmp_path: Path, models_url: str) -> Iterator[OpensShelf]:
     """Opens an empty shelf with these settings in force until the end of the test."""
-    monkeypatch.setattr(engine, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
     with ExitStack() as stack:
 
         def opens(**settings: str) -> Shelf:

@@ -20,15 +20,17 @@ from keepsake.bookmarks.bookmark import NewBookmark, add_bookmark
 from keepsake.bookmarks.line import BOOKMARKS
 from keepsake.database import connect
 from keepsake.owners.owners import Owner, add_owner
-from keepsake.pipeline.engine import run_line
-from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Report, RunSpec
+from keepsake.pipeline.reports import Report
+from keepsake.pipeline.run import run_line
+from keepsake.pipeline.spec import EngineConfig, RunSpec
+from keepsake.pipeline.window import Window
 from keepsake.records.adding import Added
 from keepsake.settings import Settings, load_settings
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
+from tests.doubles.pace import FAST
 from tests.doubles.server import Double
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -54,17 +56,19 @@ class Shelf:
         with connect(self.url) as db:
             return add_bookmark(db, self.settings, self.owner, new)
 
-    async def run(self, *steps: str, **order: Any) -> Report:
+    async def run(self, *steps: str, config: EngineConfig = FAST, **spec: Any) -> Report:
         """Carry the day's bookmarks through these steps, or all, as a run does."""
         models = ModelsResource.of(self.settings)
-        asked = RunSpec(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
+        asked = RunSpec(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **spec})
         objects: Any = objects_resource(self.settings)
         async with (
             DatabaseResource().open_pool() as pool,
             models.open() as clients,
             open_tools(load_settings(), pool, objects.store(), clients) as tools,
         ):
-            return await run_line(BOOKMARKS, asked, tools, pool=tools.pool, models=models.names())
+            return await run_line(
+                BOOKMARKS, asked, tools, pool=tools.pool, models=models.names(), config=config
+            )
 
     @contextmanager
     def under(self, **settings: str) -> Iterator["Shelf"]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from keepsake.bookmarks.imports import import_bookmarks
 from keepsake.bookmarks.views import kept_bookmark
+from keepsake.changes.edits import edit_title
+from keepsake.changes.tags import tag, untag
 from keepsake.database import connect
-from keepsake.records.edits import edit_title
-from keepsake.records.tags import tag, untag
 
 from .shelf import BREAD, Pages, Shelf, article
 

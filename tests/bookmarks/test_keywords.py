@@ -1,11 +1,9 @@
 """Keywords: few, in the forms that their owner has already; what people set is never touched."""
 
-import pytest
-
 from keepsake.bookmarks.steps.keywords import few_keywords
 from keepsake.bookmarks.views import Keyword, kept_bookmark
 from keepsake.database import connect
-from keepsake.pipeline import writer
+from keepsake.pipeline.spec import EngineConfig
 from tests.family.house import Storyteller
 
 from .conftest import OpensShelf
@@ -93,14 +91,13 @@ async def test_a_tag_that_a_person_adds_takes_the_place_of_a_models(
 
 
 async def test_bookmarks_of_one_run_see_each_others_keywords_before_they_are_written(
-    shelf: Shelf, site: Pages, teller: Storyteller, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, site: Pages, teller: Storyteller
 ) -> None:
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 5)
     teller.will("Keywords", {"keywords": ["ovens"]}, {"keywords": ["oven"]})
     for path in ("/one", "/two"):
         shelf.add(site.put(path, article(f"Slow bread{path}", *BREAD)))
     with shelf.under(CHAT_CONCURRENCY="1") as one_by_one:
-        await one_by_one.run("pages", "keywords")
+        await one_by_one.run("pages", "keywords", config=EngineConfig(flush_seconds=5))
     assert {row["keyword"] for row in shelf.rows("SELECT keyword FROM keywords")} == {"ovens"}
 
 

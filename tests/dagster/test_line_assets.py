@@ -12,8 +12,7 @@ import psycopg
 import pytest
 
 from assets.line_assets import Complete, Told, told_as_they_complete
-from keepsake.pipeline.engine import OnPartition
-from keepsake.pipeline.line import Report
+from keepsake.pipeline.reports import OnPartition, Report
 from tests.doubles.server import error
 from tests.family.conftest import OpensHouse
 from tests.family.house import NOON, STEPS, House, Storyteller

@@ -19,7 +19,7 @@ from dagster._utils.tags import TagConcurrencyLimitsCounter
 from assets.line_assets import partition_tag
 from keepsake.database import connect
 from keepsake.owners.owners import add_owner
-from keepsake.pipeline import ledger
+from keepsake.pipeline.ledger import claims, repair
 from keepsake.records.adding import PRIORITIES
 from resources.database import DatabaseResource
 from sensors import empty_partitions, line_sensor
@@ -204,7 +204,7 @@ def test_what_a_backfill_has_in_its_hands_is_left_to_it(
     held = add(house)
     add(house, "We sang.", recorded_at=YESTERDAY)
     with psycopg.connect(house.url) as backfill:
-        backfill.execute("SELECT pg_advisory_lock(%s)", (ledger.RECORD_LOCKS + held,))
+        backfill.execute("SELECT pg_advisory_lock(%s)", (claims.RECORD_LOCKS + held,))
         backfill.execute("SELECT pg_advisory_lock(-9223372036854775808)")  # someone else's
         assert days(instance) == ["2026-05-03"]
     assert set(days(instance)) == {"2026-05-03", "2026-05-04"}
@@ -227,7 +227,7 @@ def test_what_failed_comes_back_when_someone_retries_it(
     house.change("UPDATE ledger SET status = 'failed', due_at = NULL")
     assert days(instance) == []
     with psycopg.connect(house.url, options="-c search_path=keepsake") as db:
-        ledger.retry(db, record_id=record_id)
+        repair.retry(db, record_id=record_id)
     assert days(instance) == ["2026-05-04"]
 
 

@@ -1,21 +1,17 @@
-"""The toy line's world, with the waits of the engine cut short."""
+"""The toy line's world."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
 from keepsake.database import connect, open_pool
-from keepsake.pipeline import engine, writer
 
 from .toy import STEPS, World
 
 
 @pytest.fixture
-async def world(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def world(database_url: str) -> AsyncIterator[World]:
     """An empty toy line on a database of its own."""
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
-    monkeypatch.setattr(engine, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(writer, "WRITE_PAUSES", (0.02, 0.02, 0.02))
     async with open_pool(database_url) as pool:
         with connect(database_url) as db:
             db.execute(

@@ -10,14 +10,12 @@ import signal
 import sys
 
 from keepsake.database import connect, open_pool
-from keepsake.pipeline import writer
 
 from .toy import Source, World
 
 
 async def main(url: str) -> None:
     """Carry every record through every step."""
-    writer.FLUSH_SECONDS = 0.02
     async with open_pool(url) as pool:
         with connect(url) as db:
             world = World(url, pool, db)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keepsake.errors import PermanentError
-from keepsake.pipeline.ledger import redo
+from keepsake.pipeline.ledger.repair import redo
 
 from .toy import STEPS, TOY, Source, World, with_step
 

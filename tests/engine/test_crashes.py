@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keepsake.pipeline import ledger
-from keepsake.pipeline.line import RunSpec
+from keepsake.pipeline.ledger import rows
+from keepsake.pipeline.spec import RunSpec
 from keepsake.pipeline.writer import Writer
 
 from .toy import DAY, STEPS, Source, Stage, World
@@ -65,7 +65,7 @@ async def test_a_record_that_kills_its_runs_fails_and_those_beside_it_do_not(
             break
         assert doomed.returncode == -signal.SIGKILL
         deaths += 1
-    assert deaths == ledger.CRASHES_ALLOWED
+    assert deaths == rows.CRASHES_ALLOWED
     row = world.rows("poison")["hear"]
     assert (row["status"], row["error_type"]) == ("failed", "Crashed")
     assert "3 runs died" in row["error_message"]

@@ -1,6 +1,5 @@
 """A failure is its record's and its step's own; what is nobody's fault is put off."""
 
-import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import Any
@@ -16,33 +15,28 @@ from keepsake.errors import (
     Unreachable,
 )
 from keepsake.owners import usage
-from keepsake.pipeline import engine, ledger
+from keepsake.pipeline.ledger import repair
 from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.pipeline.line import Line
+from keepsake.pipeline.retry import RetryPolicy
 
 from .toy import STEPS, TOY, Source, World, with_step
 
 
 class Clock:
-    """The engine's asyncio, except that sleeping takes no time and is noted."""
+    """Sleeping takes no time, and is noted."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio, name)
-
     async def sleep(self, seconds: float) -> None:
-        if seconds == engine.PROGRESS_SECONDS:
-            await asyncio.sleep(seconds)
         self.slept.append(seconds)
 
 
 @pytest.fixture
-def clock(world: World, monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(world: World) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(engine, "FIRST_DELAY", 1.0)
-    monkeypatch.setattr(engine, "asyncio", clock)
+    world.with_retry(first_delay=1.0, sleep=clock.sleep)
     return clock
 
 
@@ -98,11 +92,9 @@ async def test_a_retryable_failure_is_tried_three_times(world: World, clock: Clo
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 3, 9])
-def test_the_time_between_attempts_is_from_1_to_10_seconds(
-    attempts: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "ATTEMPTS", 10)
-    delays = [engine._delay(RetryableError("503"), attempts) or 0 for _ in range(50)]
+def test_the_time_between_attempts_is_from_1_to_10_seconds(attempts: int) -> None:
+    retry = RetryPolicy(attempts=10)
+    delays = [retry.delay(RetryableError("503"), attempts) or 0 for _ in range(50)]
     assert all(1 <= delay <= 10 for delay in delays)
     assert len(set(delays)) > 1 or attempts == 9  # jitter, so that they do not return in step
 
@@ -174,7 +166,7 @@ async def test_a_provider_whose_patience_never_ends_fails_the_record_in_the_end(
     async def hear(source: Source) -> None:
         raise RetryableError("live, back in six hours", retry_after=21_600.0)
 
-    for _ in range(engine.LONG_WAITS):
+    for _ in range(world.config.retry.deferrals_on_request):
         await world.run("hear")
         assert world.statuses("x")["hear"] == "pending"
         world.make_due()
@@ -388,7 +380,7 @@ async def test_a_remake_that_is_put_off_stays_asked_for(world: World) -> None:
     async def tell(source: Source) -> None:
         raise EndpointDown("unreachable", role="mouth")
 
-    ledger.redo(world.db, record, "tell")
+    repair.redo(world.db, record, "tell")
     await world.run(mode="due")
     row = world.rows("x")["tell"]
     assert (row["status"], row["due"]) == ("succeeded", False)

@@ -11,10 +11,9 @@ import pytest
 
 from keepsake.errors import PermanentError
 from keepsake.owners import usage
-from keepsake.pipeline import engine
-from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.limits import EndpointLimiter
-from keepsake.pipeline.line import SAMPLE, Report, StepReport
+from keepsake.pipeline.reports import SAMPLE, Report, StepReport
+from keepsake.pipeline.window import Window
 
 from .toy import DAY, NOON, STEPS, TOY, Source, World, toy_step
 
@@ -77,10 +76,8 @@ async def test_a_step_alone_is_made_from_what_is_stored(world: World) -> None:
 
 
 @pytest.mark.parametrize("mode", ["due", "all"])
-async def test_urgent_records_come_first_then_the_newest(
-    world: World, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 1)
+async def test_urgent_records_come_first_then_the_newest(world: World, mode: str) -> None:
+    world.with_config(records_in_memory=1)
     world.add("old")
     world.add("urgent", priority="urgent")
     world.add("later", priority="low")
@@ -89,10 +86,8 @@ async def test_urgent_records_come_first_then_the_newest(
     assert [text for _, text in world.calls] == ["urgent", "new", "old", "later"]
 
 
-async def test_an_urgent_record_that_arrives_meanwhile_is_next(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 2)
+async def test_an_urgent_record_that_arrives_meanwhile_is_next(world: World) -> None:
+    world.with_config(records_in_memory=2)
     world.add(*"abcdef")
 
     @world.stage.act("hear")
@@ -104,10 +99,8 @@ async def test_an_urgent_record_that_arrives_meanwhile_is_next(
     assert [text for _, text in world.calls] == ["f", "e", "urgent", "d", "c", "b", "a"]
 
 
-async def test_a_slow_record_is_not_taken_again_while_others_pass_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 2)
+async def test_a_slow_record_is_not_taken_again_while_others_pass_it(world: World) -> None:
+    world.with_config(records_in_memory=2)
     world.add("last", "b", "c", "d", "slow")
     last_is_heard = asyncio.Event()
 
@@ -122,11 +115,9 @@ async def test_a_slow_record_is_not_taken_again_while_others_pass_it(
     assert [text for _, text in world.calls] == ["slow", "d", "c", "b", "last"]
 
 
-async def test_the_window_bounds_the_records_in_memory(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "RECORDS_IN_MEMORY", 6)
-    monkeypatch.setattr(engine, "RECORDS_A_PAGE", 4)
+async def test_the_window_bounds_the_records_in_memory(world: World) -> None:
+    world.with_config(records_in_memory=6)
+    world.with_config(records_a_page=4)
     world.add(*map(str, range(18)))
     window_is_full = asyncio.Barrier(6)
     most = 0
@@ -195,10 +186,8 @@ async def test_a_report_holds_counts_and_nothing_of_the_records(world: World) ->
     assert "private" not in json.dumps(asdict(report), default=str) + report.line()
 
 
-async def test_progress_is_shown_during_the_run(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0.005)
+async def test_progress_is_shown_during_the_run(world: World) -> None:
+    world.with_config(progress_seconds=0.005)
     world.add("slow", "fast")
     shown: list[str] = []
     fast_was_shown = asyncio.Event()
@@ -218,10 +207,8 @@ async def test_progress_is_shown_during_the_run(
     assert any(re.fullmatch(line, text) for text in shown)
 
 
-async def test_progress_says_what_is_under_way_and_whom_it_waits_for(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0.005)
+async def test_progress_says_what_is_under_way_and_whom_it_waits_for(world: World) -> None:
+    world.with_config(progress_seconds=0.005)
     world.add("x", "y", "z")
     limiter = EndpointLimiter("ears", 1)
     shown: list[str] = []
@@ -242,10 +229,8 @@ async def test_progress_says_what_is_under_way_and_whom_it_waits_for(
     assert report.state() == "hear 3 made"
 
 
-async def test_progress_is_shown_when_it_has_changed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "PROGRESS_SECONDS", 0.002)
+async def test_progress_is_shown_when_it_has_changed(world: World) -> None:
+    world.with_config(progress_seconds=0.002)
     world.add("x")
     shown: list[str] = []
 
@@ -318,9 +303,9 @@ async def test_a_report_does_not_grow_with_the_records(world: World) -> None:
 
 
 async def test_every_failure_is_logged_with_its_reason_up_to_a_number(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(engine, "FAILURES_LOGGED", 2)
+    world.with_config(failures_logged=2)
     ids = [world.add(text) for text in "abc"]
 
     @world.stage.act("hear")
@@ -328,7 +313,7 @@ async def test_every_failure_is_logged_with_its_reason_up_to_a_number(
         raise PermanentError("the file is no audio")
 
     await world.run("hear")
-    ours = [r for r in caplog.records if r.name == "keepsake.pipeline.engine"]
+    ours = [r for r in caplog.records if r.name == "keepsake.pipeline.reports"]
     warned = [(r.levelname, r.getMessage()) for r in ours]
     assert [level for level, _ in warned] == ["WARNING"] * 3
     lines = [line for _, line in warned]

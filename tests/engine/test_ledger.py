@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from keepsake.errors import PermanentError
-from keepsake.pipeline import ledger
-from keepsake.pipeline.ledger import DueWindow
+from keepsake.pipeline.ledger import repair, states
+from keepsake.pipeline.ledger.due import DueWindow, due_windows
 
 from .toy import DAY, NOON, STEPS, Source, World
 
@@ -64,13 +64,13 @@ def test_how_a_step_is_comes_from_all_records_of_the_window(world: World) -> Non
     set_rows(world, "fwww")
     world.add("d")
     world.add("of another day", at=NOON + timedelta(days=1))
-    states = ledger.step_states(world.db, DAY, STEPS, sample=2)
-    hear = states["hear"]
+    found = states.step_states(world.db, DAY, STEPS, sample=2)
+    hear = found["hear"]
     assert (hear.failed, hear.open, list(hear.failed_ids)) == (3, 1, ids[:2])
-    assert (states["tell"].failed, states["tell"].open, states["tell"].records) == (0, 4, 4)
+    assert (found["tell"].failed, found["tell"].open, found["tell"].records) == (0, 4, 4)
     assert not hear.all_failed
     world.db.execute("DELETE FROM records WHERE external_id = 'd'")
-    assert ledger.step_states(world.db, DAY, STEPS)["hear"].all_failed
+    assert states.step_states(world.db, DAY, STEPS)["hear"].all_failed
 
 
 # -- what people ask to be done again --------------------------------------------------------------
@@ -86,7 +86,7 @@ async def test_a_retry_makes_the_failed_and_what_waits_for_it_due(world: World) 
 
     await world.run(mode="due")
     assert world.record_status("x") == "FAILED"
-    assert ledger.retry(world.db, line="toy") == 1
+    assert repair.retry(world.db, line="toy") == 1
     assert all(row["due"] for row in world.rows("x").values())
     assert world.rows("x")["hear"]["attempts"] == 0
     await world.run(mode="due")
@@ -100,14 +100,14 @@ async def test_a_retry_makes_the_failed_and_what_waits_for_it_due(world: World) 
 def test_a_retry_can_be_narrowed(world: World, narrowed: Any, retried: int) -> None:
     world.add("x", "y")
     set_rows(world, "fwww")
-    assert ledger.retry(world.db, **narrowed) == retried
+    assert repair.retry(world.db, **narrowed) == retried
 
 
 def test_a_retry_of_one_record_or_step_leaves_the_others(world: World) -> None:
     world.add("x")
     record = world.add("y")
     set_rows(world, "sffw")
-    assert ledger.retry(world.db, record_id=record, step="tag") == 1
+    assert repair.retry(world.db, record_id=record, step="tag") == 1
     assert world.statuses("x")["tag"] == "failed"
     assert world.statuses("y") == {
         "hear": "succeeded",
@@ -122,7 +122,7 @@ def test_a_retry_leaves_what_waits_for_a_schedule(world: World) -> None:
     world.add("x")
     set_rows(world, "fwww")
     world.db.execute("UPDATE ledger SET error_type = NULL WHERE step = 'bind'")
-    ledger.retry(world.db)
+    repair.retry(world.db)
     assert world.rows("x")["tell"]["due"]
     assert world.rows("x")["bind"]["due_at"] is None
 
@@ -133,14 +133,14 @@ async def test_a_step_can_be_made_anew_whatever_became_of_it(world: World, statu
     await world.run()
     set_rows(world, f"ss{status}s")
     world.calls.clear()
-    assert ledger.redo(world.db, record, "tag")
+    assert repair.redo(world.db, record, "tag")
     assert "tag" in world.results("x")  # it stands until then
     await world.run(mode="due")
     assert world.calls == [("tag", "x")]
 
 
 def test_a_step_that_is_not_there_cannot_be_made_anew(world: World) -> None:
-    assert not ledger.redo(world.db, 404, "tag")
+    assert not repair.redo(world.db, 404, "tag")
 
 
 # -- what a sensor asks ----------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_days_with_due_work_come_urgent_first_then_newest(world: World) -> None:
     world.add("a", "b", at=NOON - timedelta(days=3))
     world.add("c", at=NOON - timedelta(days=9), priority="urgent")
     world.add("d", at=NOON)
-    assert ledger.due_windows(world.db, "toy", STEPS) == [
+    assert due_windows(world.db, "toy", STEPS) == [
         DueWindow(NOON.date() - timedelta(days=9), 1, 10, first=False),
         DueWindow(NOON.date(), 1, 0, first=True),
         DueWindow(NOON.date() - timedelta(days=3), 2, 0, first=False),
@@ -162,29 +162,29 @@ def test_the_newest_day_of_each_owner_is_said(world: World) -> None:
     world.add("a", at=NOON)
     world.add("b", at=NOON - timedelta(days=3))
     world.add("c", "d", at=NOON - timedelta(days=9), owner_id=2)
-    windows = ledger.due_windows(world.db, "toy", STEPS)
+    windows = due_windows(world.db, "toy", STEPS)
     assert {(NOON.date() - window.start).days for window in windows if window.first} == {0, 9}
 
 
 def test_only_what_is_due_now_in_the_asked_steps_counts(world: World) -> None:
     world.add("x")
     set_rows(world, "sdow")
-    assert len(ledger.due_windows(world.db, "toy", ["tell"])) == 1
-    assert ledger.due_windows(world.db, "toy", ["hear", "tag", "bind"]) == []
-    assert ledger.due_windows(world.db, "other", STEPS) == []
+    assert len(due_windows(world.db, "toy", ["tell"])) == 1
+    assert due_windows(world.db, "toy", ["hear", "tag", "bind"]) == []
+    assert due_windows(world.db, "other", STEPS) == []
 
 
 def test_a_day_is_a_day_of_utc(world: World) -> None:
     world.db.execute("SET timezone = 'Pacific/Auckland'")
     world.add("x", at=NOON.replace(hour=23))
-    assert [day.start for day in ledger.due_windows(world.db, "toy", STEPS)] == [NOON.date()]
+    assert [day.start for day in due_windows(world.db, "toy", STEPS)] == [NOON.date()]
 
 
 def test_a_flood_hides_neither_what_comes_after_it_nor_what_was_before(world: World) -> None:
     world.add("old", at=NOON - timedelta(days=60))
     world.add(*map(str, range(20)), at=NOON - timedelta(days=30))
     world.add("new")
-    days = ledger.due_windows(world.db, "toy", ["hear"], at_most=5)
+    days = due_windows(world.db, "toy", ["hear"], at_most=5)
     assert [(day.start, day.records) for day in days] == [
         (NOON.date(), 1),
         (NOON.date() - timedelta(days=30), 8),
@@ -198,7 +198,7 @@ def test_windows_are_days_weeks_or_months(world: World) -> None:
     assert [
         [(window.start.isoformat(), window.records) for window in windows]
         for unit in ("day", "week", "month")
-        for windows in [ledger.due_windows(world.db, "toy", ["hear"], unit)]
+        for windows in [due_windows(world.db, "toy", ["hear"], unit)]
     ] == [
         [("2026-05-31", 1), ("2026-05-05", 1), ("2026-05-04", 1), ("2026-05-01", 1)],
         [("2026-05-25", 1), ("2026-05-04", 2), ("2026-04-27", 1)],
@@ -231,7 +231,7 @@ def test_a_tick_reads_the_index_of_what_is_open_alone(world: World, one_of: int,
     world.db.execute("ANALYZE")
     world.db.cursor_factory = Noting
     at_most = 400
-    [day] = ledger.due_windows(world.db, "toy", STEPS, at_most=at_most)
+    [day] = due_windows(world.db, "toy", STEPS, at_most=at_most)
     assert day.records <= min(due, 2 * at_most)
     query, params = Noting.asked
     world.db.cursor_factory = psycopg.Cursor

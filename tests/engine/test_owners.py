@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from keepsake.owners import owners, usage
+from keepsake.owners import budgets, owners, pacing, usage
+from keepsake.owners.pacing import OwnerLimits
 from keepsake.owners.usage import Amounts, Billing
-from keepsake.pipeline import ledger
-from keepsake.pipeline.engine import RECORDS_IN_MEMORY
+from keepsake.pipeline.ledger import due, repair
 from keepsake.pipeline.limits import EndpointLimiter
+from keepsake.pipeline.spec import DEFAULT_CONFIG
 
 from .toy import DAY, NOON, STEPS, Source, World
 
@@ -75,7 +76,7 @@ async def test_a_flood_of_one_owner_does_not_hold_back_another(
     for add in (flood, one) if first == "the flood" else (one, flood):
         add()
     async with world.pool.connection() as connection:
-        page = await ledger.due_records(
+        page = await due.due_records(
             connection, DAY, STEPS, limit=2, without=(), starts=[DAY.start]
         )
     assert len({world_owner(world, record) for record, _ in page}) == 2
@@ -277,7 +278,7 @@ async def test_a_raised_budget_makes_due_what_was_put_off(world: World) -> None:
     await world.run(mode="due")
     assert not world.rows("a")["tell"]["due"]
     world.db.execute("UPDATE owners SET monthly_budget = 5 WHERE id = 1")
-    ledger.lift_budget(world.db, 1)
+    budgets.release_budget(world.db, 1)
     await world.run(mode="due")
     assert world.record_status("a") == "COMPLETED"
 
@@ -304,7 +305,7 @@ async def test_a_budget_that_is_raised_during_a_run_loses_nothing_to_the_next_mo
 async def test_pages_that_come_later_follow_the_budget_and_the_tier_of_then(world: World) -> None:
     world.billing = CENTS
     set_limits(world, batch=1, pause=0.001)
-    world.add(*map(str, range(RECORDS_IN_MEMORY + 20)))
+    world.add(*map(str, range(DEFAULT_CONFIG.records_in_memory + 20)))
 
     @world.stage.act("hear")
     async def hear(source: Source) -> None:
@@ -320,13 +321,13 @@ async def test_a_month_that_ends_during_a_run_renews_the_budget(
 ) -> None:
     world.billing = CENTS
     set_budget(world, "0.01")
-    world.add(*map(str, range(RECORDS_IN_MEMORY + 20)))
+    world.add(*map(str, range(DEFAULT_CONFIG.records_in_memory + 20)))
     pays(world, "hear")
-    terms, pages = ledger.terms, count()
+    limits, pages = pacing.owner_limits, count()
 
-    async def of_two_months(*args: Any) -> dict[int, ledger.Terms]:
+    async def of_two_months(*args: Any) -> dict[int, OwnerLimits]:
         """The first records come a moment before midnight."""
-        found = await terms(*args)
+        found = await limits(*args)
         if next(pages) > 2:
             return {
                 record_id: replace(known, spent=Decimal(0), renews_at=ANOTHER_MONTH)
@@ -334,7 +335,7 @@ async def test_a_month_that_ends_during_a_run_renews_the_budget(
             }
         return found
 
-    monkeypatch.setattr(ledger, "terms", of_two_months)
+    monkeypatch.setattr(pacing, "owner_limits", of_two_months)
     set_limits(world, batch=1, pause=0.001)
     await world.run("hear", mode="due")
     assert world.stage.count("hear") >= 2
@@ -372,8 +373,8 @@ def test_what_is_held_is_neither_retried_nor_made_anew(world: World) -> None:
     world.db.execute(
         "UPDATE ledger SET held = 'tier', due_at = NULL, status = 'failed' WHERE step = 'tag'"
     )
-    ledger.retry(world.db)
-    assert not ledger.redo(world.db, 1, "tag")
+    repair.retry(world.db)
+    assert not repair.redo(world.db, 1, "tag")
     assert world.rows("a")["tag"]["due_at"] is None
 
 
@@ -403,9 +404,9 @@ def test_a_step_that_is_switched_off_is_held_and_released_when_it_is_on_again(
     world: World,
 ) -> None:
     world.add("a")
-    ledger.hold_switched_off(world.db, {"tag"})
+    repair.hold_switched_off(world.db, {"tag"})
     assert (world.rows("a")["tag"]["held"], world.rows("a")["tag"]["due_at"]) == ("off", None)
-    ledger.hold_switched_off(world.db, set())
+    repair.hold_switched_off(world.db, set())
     row = world.rows("a")["tag"]
     assert (row["held"], row["due"]) == (None, True)
 
@@ -418,10 +419,10 @@ def test_what_had_failed_or_was_in_the_hands_of_a_dead_run_is_switched_off_too(
     due = "NULL" if status == "failed" else "now()"
     world.db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL")
     world.db.execute(f"UPDATE ledger SET status = %s, due_at = {due} WHERE step = 'tag'", (status,))
-    ledger.hold_switched_off(world.db, {"tag"})
+    repair.hold_switched_off(world.db, {"tag"})
     assert world.record_status("a") == "COMPLETED"
-    assert ledger.retry(world.db) == 0
-    ledger.hold_switched_off(world.db, set())
+    assert repair.retry(world.db) == 0
+    repair.hold_switched_off(world.db, set())
     row = world.rows("a")["tag"]
     assert row["status"] == ("failed" if status == "failed" else "pending")
     assert row["due"] is (None if status == "failed" else True)
@@ -431,25 +432,25 @@ def test_what_waits_for_what_failed_is_switched_off_too(world: World) -> None:
     world.add("a")
     world.db.execute("UPDATE ledger SET status = 'failed', due_at = NULL WHERE step = 'hear'")
     world.db.execute("UPDATE ledger SET due_at = NULL, error_type = 'Waiting' WHERE step = 'tag'")
-    ledger.hold_switched_off(world.db, {"tag"})
-    assert ledger.retry(world.db) == 1
+    repair.hold_switched_off(world.db, {"tag"})
+    assert repair.retry(world.db) == 1
     row = world.rows("a")["tag"]
     assert (row["held"], row["due_at"]) == ("off", None)
-    ledger.hold_switched_off(world.db, set())
+    repair.hold_switched_off(world.db, set())
     assert world.rows("a")["tag"]["due"] is True
 
 
 def test_what_the_tier_holds_is_not_released_by_a_switch(world: World) -> None:
     world.add("a")
     world.db.execute("UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'tag'")
-    ledger.hold_switched_off(world.db, {"tag"})
-    ledger.hold_switched_off(world.db, set())
+    repair.hold_switched_off(world.db, {"tag"})
+    repair.hold_switched_off(world.db, set())
     assert world.rows("a")["tag"]["held"] == "tier"
 
 
 def test_released_work_of_a_schedule_waits_for_it(world: World) -> None:
     world.add("a", at=NOON)
-    ledger.hold_switched_off(world.db, {"tag"})
-    ledger.hold_switched_off(world.db, set(), later={"tag"})
+    repair.hold_switched_off(world.db, {"tag"})
+    repair.hold_switched_off(world.db, set(), later={"tag"})
     row = world.rows("a")["tag"]
     assert (row["held"], row["due_at"]) == (None, None)

@@ -15,10 +15,13 @@ from psycopg.rows import dict_row
 
 from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.owners.usage import UNPRICED, Billing
-from keepsake.pipeline.engine import OnPartition, run_line
-from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Line, Made, Nothing, Report, RunSpec, Step
+from keepsake.pipeline.line import Line, Made, Nothing, Step
+from keepsake.pipeline.reports import OnPartition, Report
+from keepsake.pipeline.run import run_line
+from keepsake.pipeline.spec import EngineConfig, RunSpec
+from keepsake.pipeline.window import Window
 from keepsake.records.adding import PRIORITIES
+from tests.doubles.pace import FAST
 from tests.given import given_record
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -128,6 +131,7 @@ class World:
     models: dict[str, str] = field(default_factory=dict)
     billing: Billing = UNPRICED
     stage: Stage = field(default_factory=Stage)
+    config: EngineConfig = FAST
     runs: int = 0
 
     @property
@@ -157,11 +161,11 @@ class World:
         stage: Stage | None = None,
         on_progress: Callable[[Report], None] | None = None,
         on_partition: OnPartition | None = None,
-        **order: Any,
+        **spec: Any,
     ) -> Report:
         """Carry the day's records through these steps, or all."""
         self.runs += 1
-        settings = {"window": DAY, "steps": steps or STEPS, "run_id": f"run-{self.runs}", **order}
+        settings = {"window": DAY, "steps": steps or STEPS, "run_id": f"run-{self.runs}", **spec}
         async with asyncio.timeout(20):
             return await run_line(
                 self.line,
@@ -172,6 +176,7 @@ class World:
                 billing=self.billing,
                 on_progress=on_progress,
                 on_partition=on_partition,
+                config=self.config,
             )
 
     def rows(self, text: str) -> dict[str, dict[str, Any]]:
@@ -207,6 +212,14 @@ class World:
         ).fetchone()
         assert row is not None
         return str(row[0])
+
+    def with_config(self, **changes: Any) -> None:
+        """Change bounds and times of the engine."""
+        self.config = replace(self.config, **changes)
+
+    def with_retry(self, **changes: Any) -> None:
+        """Change when steps are tried again."""
+        self.with_config(retry=replace(self.config.retry, **changes))
 
     def make_due(self) -> None:
         """Let the time pass until everything that was put off is due."""

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from keepsake.pipeline import engine, writer
-from keepsake.pipeline.line import Report
+from keepsake.pipeline.reports import Report
 from tests.conftest import prepare_template
 from tests.doubles.server import Double, serving
 
@@ -63,12 +62,8 @@ OpensHouse = Callable[..., House]
 
 
 @pytest.fixture
-def house_with(
-    database_url: str, tmp_path: Path, models_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[OpensHouse]:
+def house_with(database_url: str, tmp_path: Path, models_url: str) -> Iterator[OpensHouse]:
     """Opens an empty house with these settings in force until the end of the test."""
-    monkeypatch.setattr(engine, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
     with ExitStack() as stack:
 
         def opens(**settings: str) -> House:

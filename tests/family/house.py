@@ -22,15 +22,17 @@ from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.family.line import FAMILY
 from keepsake.family.response import Family, NewResponse, add_family, add_member, add_response
-from keepsake.pipeline.engine import run_line
-from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Report, RunSpec
+from keepsake.pipeline.reports import Report
+from keepsake.pipeline.run import run_line
+from keepsake.pipeline.spec import EngineConfig, RunSpec
+from keepsake.pipeline.window import Window
 from keepsake.settings import Settings, load_settings
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
 from tests.doubles.openai_api import OpenAI
+from tests.doubles.pace import FAST
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 DAY = Window("family", NOON - timedelta(hours=12), NOON + timedelta(hours=12))
@@ -52,17 +54,19 @@ class House:
             objects = open_objects(self.settings)
             return (await add_response(db, objects, self.settings, self.family, new)).record_id
 
-    async def run(self, *steps: str, **order: Any) -> Report:
+    async def run(self, *steps: str, config: EngineConfig = FAST, **spec: Any) -> Report:
         """Carry what was handed in on the day through these steps, or all, as a run does."""
         models = ModelsResource.of(self.settings)
-        asked = RunSpec(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **order})
+        asked = RunSpec(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **spec})
         objects: Any = objects_resource(self.settings)
         async with (
             DatabaseResource().open_pool() as pool,
             models.open() as clients,
             open_tools(load_settings(), pool, objects.store(), clients) as tools,
         ):
-            return await run_line(FAMILY, asked, tools, pool=tools.pool, models=models.names())
+            return await run_line(
+                FAMILY, asked, tools, pool=tools.pool, models=models.names(), config=config
+            )
 
     @contextmanager
     def under(self, **settings: str) -> Iterator["House"]:

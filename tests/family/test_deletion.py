@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from keepsake.changes.edits import edit_title
 from keepsake.clients.objects import FolderStore, open_objects
 from keepsake.database import connect
 from keepsake.errors import InvalidInput, RetryableError
 from keepsake.family.response import NewResponse, add_response
-from keepsake.pipeline.ledger import RECORD_LOCKS
+from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 from keepsake.records.deletion import RecordBusy, Swept, delete_record, doomed, sweep
-from keepsake.records.edits import edit_title
 
 from .house import NOON, House, Storyteller
 from .recordings import record, tone

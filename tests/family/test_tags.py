@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from keepsake.changes.tags import tag, untag
 from keepsake.database import connect
 from keepsake.errors import InvalidInput
 from keepsake.family.response import DEFAULT_VALUES, remove_value, vocabulary
-from keepsake.records.tags import tag, untag
 
 from .house import House, Storyteller
 

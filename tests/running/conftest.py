@@ -9,7 +9,6 @@ import pytest
 
 from keepsake.database import connect
 from keepsake.owners.owners import add_owner
-from keepsake.pipeline import engine, writer
 from keepsake.settings import load_settings
 from tests.doubles.server import Double, serving
 from tests.family.house import Storyteller
@@ -24,8 +23,6 @@ def opens_journal(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> OpensJournal:
     """Opens an empty journal with these settings in force until the end of the test."""
-    monkeypatch.setattr(engine, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.02)
 
     def opens(**settings: str) -> Journal:
         home = tmp_path / "home"

@@ -18,9 +18,10 @@ from psycopg.rows import dict_row
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.owners.owners import Owner, add_owner
-from keepsake.pipeline.engine import run_line
-from keepsake.pipeline.ledger import Window
-from keepsake.pipeline.line import Report, RunSpec
+from keepsake.pipeline.reports import Report
+from keepsake.pipeline.run import run_line
+from keepsake.pipeline.spec import EngineConfig, RunSpec
+from keepsake.pipeline.window import Window
 from keepsake.running.imports import AddedActivity, Imported, add_activity, import_activities
 from keepsake.running.line import RUNNING
 from keepsake.settings import Settings, load_settings
@@ -28,6 +29,7 @@ from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
+from tests.doubles.pace import FAST
 
 MORNING = datetime(2026, 6, 7, 6, 30, tzinfo=UTC)
 ALL = Window("running", MORNING - timedelta(days=4000), MORNING + timedelta(days=4000))
@@ -61,11 +63,11 @@ class Journal:
             objects = open_objects(self.settings)
             return asyncio.run(add_activity(db, objects, self.settings, self.owner, path, **how))
 
-    def run(self, *steps: str, **order: Any) -> Report:
+    def run(self, *steps: str, config: EngineConfig = FAST, **spec: Any) -> Report:
         """Carry what was taken in through these steps, or all, as a run does."""
         models = ModelsResource.of(self.settings)
         asked = RunSpec(
-            **{"window": ALL, "steps": steps or STEPS, "run_id": "a run", "mode": "due", **order}
+            **{"window": ALL, "steps": steps or STEPS, "run_id": "a run", "mode": "due", **spec}
         )
         objects: Any = objects_resource(self.settings)
 
@@ -75,7 +77,9 @@ class Journal:
                 models.open() as clients,
                 open_tools(load_settings(), pool, objects.store(), clients) as tools,
             ):
-                return await run_line(RUNNING, asked, tools, pool=tools.pool, models=models.names())
+                return await run_line(
+                    RUNNING, asked, tools, pool=tools.pool, models=models.names(), config=config
+                )
 
         return asyncio.run(carry())
 

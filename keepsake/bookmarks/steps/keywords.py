@@ -15,8 +15,8 @@ from keepsake.bookmarks.bookmark import LONGEST_TAG, Bookmark
 from keepsake.bookmarks.steps.pages import KeptPage, about
 from keepsake.bookmarks.steps.prompts import RULES, shown
 from keepsake.database import AsyncConnection, Connection, hold_records
-from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Made, Step
+from keepsake.pipeline.window import Window
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import likeness, nearest, one_of
 from keepsake.steps.tools import Tools

@@ -15,8 +15,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from keepsake.bookmarks.bookmark import Bookmark
 from keepsake.database import AsyncConnection, Connection
-from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Made, Step
+from keepsake.pipeline.window import Window
 from keepsake.records.adding import printable
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding

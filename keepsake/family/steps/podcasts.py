@@ -23,8 +23,8 @@ from keepsake.family.steps.introductions import INTRODUCTIONS
 from keepsake.family.steps.stories import Story
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.fingerprint import fingerprint
-from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Made, Nothing, Step
+from keepsake.pipeline.window import Window
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
 from keepsake.steps.rows import replace_rows

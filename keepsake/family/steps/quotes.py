@@ -21,8 +21,8 @@ from keepsake.family.response import Response
 from keepsake.family.steps.prompts import RULES, portions, told, too_short
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.fingerprint import fingerprint
-from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Made, Step
+from keepsake.pipeline.window import Window
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import nearest, one_of, whole_sentences

@@ -16,8 +16,8 @@ from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.family.response import Response
 from keepsake.family.steps.prompts import RULES, portions, told, too_short
 from keepsake.family.steps.transcripts import Transcript
-from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Made, Step
+from keepsake.pipeline.window import Window
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import likeness, nearest, one_of
 from keepsake.steps.refusals import save_refusals

@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from keepsake.database import AsyncConnection, Connection
-from keepsake.pipeline.ledger import Window
 from keepsake.pipeline.line import Made, Step
+from keepsake.pipeline.window import Window
 from keepsake.running.activity import Activity
 from keepsake.running.steps.activities import Computed
 from keepsake.running.steps.prompts import (

@@ -9,19 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.rows import class_row
+from psycopg.sql import SQL
 
-from keepsake.bookmarks.bookmark import retitle as retitle_bookmark
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.pipeline.ledger import redo
+from keepsake.line_module import GivenField, MadeField
+from keepsake.lines import module_of
+from keepsake.pipeline.ledger.repair import redo
 from keepsake.records.adding import check_text, clean_name
 from keepsake.records.lookup import line_of
-from keepsake.running.activity import retitle as retitle_activity
 from keepsake.settings import Settings
-
-# The steps of the family line that hold what is edited, or are made from it.
-TITLED = ("stories", "podcasts")
-WORDED = ("transcripts", "embeddings", "tags", "wisdom", "stories", "quotes", "podcasts")
 
 
 @dataclass(frozen=True)
@@ -60,25 +57,7 @@ def edit_title(connection: Connection, record_id: int, title: str | None) -> boo
         InvalidInput: there is no such record, the title is no good, or there is nothing to take
             back.
     """
-    title = None if title is None else clean_name(title)
-    with connection.transaction():
-        line = _locked(connection, record_id)
-        previous = _previous(connection, record_id, line, "title")
-        if not _changes(connection, record_id, "title", title, previous):
-            return False
-        match line:
-            case "family":
-                redo(connection, record_id, *TITLED)
-            case "bookmarks":
-                given = _first(connection, record_id, "title") if title is None else title
-                retitle_bookmark(connection, record_id, given)
-            case "running":
-                given = _first(connection, record_id, "title") if title is None else title
-                retitle_activity(connection, record_id, given)
-            case _:
-                raise InvalidInput(f"records of the line {line} have no title")
-        _keep(connection, record_id, "title", title, previous)
-    return True
+    return _edit(connection, record_id, "title", None if title is None else clean_name(title))
 
 
 def edit_transcript(
@@ -96,40 +75,46 @@ def edit_transcript(
             is nothing to take back.
     """
     text = None if text is None else check_text(text, settings)
+    return _edit(connection, record_id, "transcript", text)
+
+
+def _edit(connection: Connection, record_id: int, name: str, value: str | None) -> bool:
     with connection.transaction():
-        line = _locked(connection, record_id)
-        if line != "family":
-            raise InvalidInput(f"record {record_id} is of the line {line}: it has no transcript")
-        previous = _previous(connection, record_id, line, "transcript")
-        if not _changes(connection, record_id, "transcript", text, previous):
+        line = line_of(connection, record_id)
+        # No other edit touches the record until the transaction ends.
+        connection.execute("SELECT FROM records WHERE id = %s FOR NO KEY UPDATE", (record_id,))
+        field = module_of(line).fields.get(name)
+        if field is None:
+            raise InvalidInput(f"record {record_id} is of the line {line}: it has no {name}")
+        previous = _shown(connection, record_id, name, field)
+        if not _changes(connection, record_id, name, value, previous):
             return False
-        redo(connection, record_id, *WORDED)
-        _keep(connection, record_id, "transcript", text, previous)
+        match field:
+            case MadeField():
+                line_with_steps = module_of(line).load_line()
+                redo(connection, record_id, *line_with_steps.following(field.step))
+            case GivenField():
+                given = _first(connection, record_id, name) if value is None else value
+                field.store(connection, record_id, given)
+        connection.execute(
+            "INSERT INTO edits (record_id, field, value, previous) VALUES (%s, %s, %s, %s)",
+            (record_id, name, value, previous),
+        )
     return True
 
 
-def _locked(connection: Connection, record_id: int) -> str:
-    """The line of a record that no other edit touches until the transaction ends."""
-    line = line_of(connection, record_id)
-    connection.execute("SELECT FROM records WHERE id = %s FOR NO KEY UPDATE", (record_id,))
-    return line
-
-
-def _previous(connection: Connection, record_id: int, line: str, field: str) -> str | None:
-    """What people see now."""
-    if line == "family":
-        stored = "SELECT title FROM stories" if field == "title" else "SELECT text FROM transcripts"
-        row = connection.execute(
-            f"SELECT coalesce((SELECT value FROM edits WHERE record_id = %(id)s AND field ="  # noqa: S608
-            f" %(field)s ORDER BY id DESC LIMIT 1), ({stored} WHERE record_id = %(id)s))",
-            {"id": record_id, "field": field},
-        ).fetchone()
-    else:
-        table = "bookmarks" if line == "bookmarks" else "activity_files"
-        row = connection.execute(
-            f"SELECT title FROM {table} WHERE record_id = %s",  # noqa: S608
-            (record_id,),
-        ).fetchone()
+def _shown(
+    connection: Connection, record_id: int, name: str, field: MadeField | GivenField
+) -> str | None:
+    """What people see now: of what a step makes, the change that it may not have followed yet."""
+    row = connection.execute(
+        SQL(
+            "SELECT coalesce((SELECT value FROM edits WHERE record_id = r.id AND field = %(name)s"
+            " AND %(made)s ORDER BY edits.id DESC LIMIT 1), ({stored}))"
+            " FROM records r WHERE r.id = %(id)s"
+        ).format(stored=SQL(field.stored)),
+        {"id": record_id, "name": name, "made": isinstance(field, MadeField)},
+    ).fetchone()
     return row[0] if row else None
 
 
@@ -159,12 +144,3 @@ def _first(connection: Connection, record_id: int, field: str) -> str | None:
         (record_id, field),
     ).fetchone()
     return row[0] if row else None
-
-
-def _keep(
-    connection: Connection, record_id: int, field: str, value: str | None, previous: str | None
-) -> None:
-    connection.execute(
-        "INSERT INTO edits (record_id, field, value, previous) VALUES (%s, %s, %s, %s)",
-        (record_id, field, value, previous),
-    )

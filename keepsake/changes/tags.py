@@ -5,10 +5,10 @@ What a person set, no model takes away; what a person took off, no model puts ba
 
 from collections.abc import Sequence
 
-from keepsake.bookmarks import bookmark as bookmarks
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.family import response as family
+from keepsake.line_module import Tags
+from keepsake.lines import module_of
 from keepsake.records.lookup import line_of
 
 
@@ -19,11 +19,7 @@ def tag(connection: Connection, record_id: int, value: str) -> None:
         InvalidInput: there is no such record, it takes no tags, or the tag is no good.
     """
     with connection.transaction():
-        match _locked(connection, record_id):
-            case family.LINE:
-                family.tag(connection, record_id, value)
-            case bookmarks.LINE:
-                bookmarks.tag(connection, record_id, value)
+        _locked(connection, record_id).add(connection, record_id, value)
 
 
 def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[str]:
@@ -37,8 +33,8 @@ def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[s
             off.
     """
     with connection.transaction():
-        line = _locked(connection, record_id)
-        table, column = _TABLES[line]
+        tags_of = _locked(connection, record_id)
+        table, column = tags_of.table, tags_of.column
         known = connection.execute(
             f"SELECT {column} FROM {table} WHERE record_id = %s ORDER BY 1",  # noqa: S608
             (record_id,),
@@ -59,23 +55,19 @@ def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[s
             "INSERT INTO removed_tags (record_id, tag) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             [(record_id, value) for value in found],
         )
-        if line != family.LINE:
-            return []
-        return family.forget_unused(connection, record_id, found)
+        return tags_of.removed(connection, record_id, found)
 
 
-_TABLES = {family.LINE: ("tags", "value"), bookmarks.LINE: ("keywords", "keyword")}
-
-
-def _locked(connection: Connection, record_id: int) -> str:
-    """The line of a record whose tags no run writes until the transaction ends.
+def _locked(connection: Connection, record_id: int) -> Tags:
+    """Where the tags of a record are, which no run writes until the transaction ends.
 
     Raises:
         InvalidInput: there is no such record, or its line has no tags.
     """
     line = line_of(connection, record_id)
-    if line not in _TABLES:
+    tags = module_of(line).tags
+    if tags is None:
         raise InvalidInput(f"record {record_id} is of the line {line}: it takes no tags")
     # Runs hold the record before they look for what was taken off (`save` of the steps).
     connection.execute("SELECT FROM records WHERE id = %s FOR UPDATE", (record_id,))
-    return line
+    return tags

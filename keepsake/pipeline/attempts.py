@@ -1,0 +1,134 @@
+"""Making the result of one step of one record, in one attempt or a few.
+
+The only place that retries; when is decided in `retry.py`.
+"""
+
+import logging
+import time
+import traceback
+from typing import Any
+
+import psycopg
+
+from keepsake.database import Pool
+from keepsake.errors import EndpointDown, StepError
+from keepsake.owners.usage import Billing, metered
+from keepsake.pipeline.fingerprint import fingerprint
+from keepsake.pipeline.ledger.rows import Outcome
+from keepsake.pipeline.limits import InFlight, current_in_flight
+from keepsake.pipeline.line import Line, Step
+from keepsake.pipeline.loading import stored_results
+from keepsake.pipeline.retry import RetryPolicy
+from keepsake.pipeline.staleness import Staleness, WorkItem
+
+log = logging.getLogger(__name__)
+
+
+class Maker:
+    """Makes results for one run. `tools` is handed to every step."""
+
+    def __init__(
+        self,
+        line: Line,
+        tools: Any,
+        pool: Pool,
+        staleness: Staleness,
+        billing: Billing,
+        retry: RetryPolicy,
+    ) -> None:
+        self._line = line
+        self._tools = tools
+        self._pool = pool
+        self._staleness = staleness
+        self._billing = billing
+        self._retry = retry
+
+    async def make(self, step: Step, item: WorkItem, in_flight: InFlight) -> Outcome:
+        """Make a step's result, and say how that ended. Its calls are counted in `in_flight`."""
+        current_in_flight.set(in_flight)  # of this step's task, and those it starts
+        in_flight.under_way += 1
+        try:
+            return await self._attempt(step, item)
+        finally:
+            in_flight.under_way -= 1
+
+    async def _attempt(self, step: Step, item: WorkItem) -> Outcome:
+        started = time.monotonic()
+        attempts = 0
+        with metered(self._billing.price) as usage:
+            while True:
+                try:
+                    ending = await self._made(step, item)
+                except Exception as caught:
+                    error = _blamed(caught)
+                    attempts += not isinstance(error, EndpointDown)
+                    delay = self._retry.delay(error, attempts)
+                    if delay is not None:
+                        await self._retry.sleep(delay)
+                        continue
+                    _log_bug(step, item, error)
+                    ending = self._given_up(step, item, error)
+                else:
+                    attempts += 1
+                return Outcome(
+                    item.record_id,
+                    item.owner_id,
+                    step.name,
+                    attempts=attempts,
+                    usage=usage,
+                    seconds=time.monotonic() - started,
+                    **ending,
+                )
+
+    async def _made(self, step: Step, item: WorkItem) -> dict[str, Any]:
+        inputs = [await self._input(need, item) for need in step.needs]
+        result = await step.make(item.source, *inputs, self._tools)
+        reason = step.nothing(result)
+        return {
+            "status": "succeeded",
+            "result": result,
+            "nothing_reason": reason,
+            "input_fingerprint": self._staleness.input_fingerprint(step, item),
+            "output_fingerprint": fingerprint(step.output_key(result)) if reason is None else None,
+        }
+
+    async def _input(self, need: str, item: WorkItem) -> Any:
+        """The result of a need; None if there was nothing to make."""
+        if need not in item.results and item.output(need) is None:
+            return None
+        if need not in item.results:
+            async with self._pool.connection() as connection:
+                stored = await stored_results(connection, self._line, need, [item.record_id])
+            item.results[need] = stored[item.record_id]
+        return item.results[need]
+
+    def _given_up(self, step: Step, item: WorkItem, error: Exception) -> dict[str, Any]:
+        """Put off, or failed for good."""
+        entry = item.entries.get(step.name)
+        deferrals = entry.deferrals if entry else 0
+        ending = {"error_type": type(error).__name__, "error_message": _message(error)}
+        due_at = self._retry.due_again(error, deferrals)
+        if due_at is None:
+            return {**ending, "status": "failed"}
+        return {**ending, "status": "pending", "due_at": due_at, "deferrals": deferrals + 1}
+
+
+def _blamed(error: Exception) -> Exception:
+    """A database that does not answer is no fault of the record, nor of ours."""
+    if isinstance(error, psycopg.OperationalError):
+        return EndpointDown("the database does not answer", role="database")
+    return error
+
+
+def _message(error: Exception) -> str:
+    """What people read. The text of an unforeseen error may quote a person: it is left out."""
+    if isinstance(error, StepError):
+        return "".join(c if c.isprintable() else " " for c in str(error)[:1000])
+    return "a fault of Keepsake itself: its place in the code is in the run's log, please report it"
+
+
+def _log_bug(step: Step, item: WorkItem, error: Exception) -> None:
+    if not isinstance(error, StepError):
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        kind = type(error).__name__
+        log.error("%s of record %s raised %s\n%s", step.name, item.record_id, kind, frames)

@@ -1,0 +1,88 @@
+"""What people ask for: failed steps retried, results made again, steps switched off and on."""
+
+from collections.abc import Collection
+
+from keepsake.database import Connection
+
+
+def retry(
+    connection: Connection,
+    *,
+    line: str | None = None,
+    record_id: int | None = None,
+    step: str | None = None,
+) -> int:
+    """Make what failed due again, with what waits for it. Returns how many records that is.
+
+    What is left to a schedule stays so, and what is held too.
+    """
+    rows = connection.execute(
+        """
+        WITH failed AS (
+            SELECT record_id FROM ledger
+            WHERE status = 'failed' AND (%(line)s::text IS NULL OR line = %(line)s)
+              AND (%(record_id)s::bigint IS NULL OR record_id = %(record_id)s)
+              AND (%(step)s::text IS NULL OR step = %(step)s)
+        )
+        UPDATE ledger l
+        SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0
+        FROM failed
+        WHERE l.record_id = failed.record_id AND l.held IS NULL
+          AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
+               OR l.status = 'pending' AND l.due_at IS NULL AND l.error_type = 'Waiting')
+        RETURNING l.record_id
+        """,
+        {"line": line, "record_id": record_id, "step": step},
+    ).fetchall()
+    return len({row[0] for row in rows})
+
+
+def redo(connection: Connection, record_id: int, *steps: str) -> int:
+    """Have steps of one record made again. Their present results stand until then.
+
+    A run that has the record in its hands at this moment, and may have begun with what stood there
+    before, leaves them due: it writes what it has made, and they are made once more.
+
+    Returns how many that is; a step without a row, and one that is held, is left alone.
+    """
+    with connection.transaction():
+        # In the order in which runs write them, so that we and a run never wait for each other.
+        connection.execute(
+            "SELECT FROM ledger WHERE record_id = %s AND step = ANY(%s) ORDER BY step FOR UPDATE",
+            (record_id, list(steps)),
+        )
+        return connection.execute(
+            "UPDATE ledger SET due_at = now(), asked = asked + 1,"
+            " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
+            " WHERE record_id = %s AND step = ANY(%s) AND held IS NULL",
+            (record_id, list(steps)),
+        ).rowcount
+
+
+def hold_switched_off(
+    connection: Connection, off: Collection[str], *, later: Collection[str] = ()
+) -> None:
+    """Hold the open and the failed work of steps that are switched off; release what is on again.
+
+    Released work is due, except in the steps of `later`, which wait for a schedule, and what had
+    failed, which has still failed. Reads only what is due, failed or held, and what waits for what
+    failed: a retry would make it due.
+    """
+    with connection.transaction():
+        connection.execute(
+            "UPDATE ledger SET held = 'off', due_at = NULL,"
+            " status = CASE status WHEN 'running' THEN 'pending' ELSE status END"
+            " WHERE step = ANY(%s) AND held IS NULL AND (due_at IS NOT NULL OR status = 'failed')",
+            (list(off),),
+        )
+        connection.execute(
+            "UPDATE ledger l SET held = 'off' FROM ledger f WHERE f.status = 'failed'"
+            " AND l.record_id = f.record_id AND l.step = ANY(%s) AND l.status = 'pending'"
+            " AND l.held IS NULL AND l.due_at IS NULL",
+            (list(off),),
+        )
+        connection.execute(
+            "UPDATE ledger SET held = NULL, due_at = CASE WHEN status = 'pending'"
+            " AND step <> ALL(%s) THEN now() END WHERE held = 'off' AND step <> ALL(%s)",
+            (list(later), list(off)),
+        )

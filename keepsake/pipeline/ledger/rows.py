@@ -1,0 +1,63 @@
+"""Rows of the ledger as a run reads and writes them. No SQL."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from keepsake.owners.usage import Usage
+
+Status = Literal["pending", "running", "succeeded", "failed"]
+
+CRASHES_ALLOWED = 3
+HOLDS = {"tier": "beyond the tier", "off": "switched off"}  # what `held` means
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the ledger knows of one step of one record when a run looks at it.
+
+    `asked` counts how often somebody asked for it to be made anew.
+    """
+
+    record_id: int
+    step: str
+    status: Status
+    due: bool
+    attempts: int
+    deferrals: int
+    crashes: int
+    held: str | None
+    input_fingerprint: str | None
+    output_fingerprint: str | None
+    nothing_reason: str | None
+    asked: int
+
+    @property
+    def died(self) -> int:
+        """Runs that died while they held this row: we hold its lock, so nobody is running it."""
+        return self.crashes + (self.status == "running")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one step of one record ended in this run: the row to write, and the result if any.
+
+    `asked` is that of the entry the run began with: asked for again since then, the row stays due.
+    """
+
+    record_id: int
+    owner_id: int
+    step: str
+    status: Status
+    result: Any = None
+    due_at: datetime | None = None
+    attempts: int = 0
+    deferrals: int = 0
+    input_fingerprint: str | None = None
+    output_fingerprint: str | None = None
+    nothing_reason: str | None = None
+    usage: Usage | None = None
+    seconds: float | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    asked: int = 0
