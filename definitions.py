@@ -1,6 +1,9 @@
 """The code location: every asset, sensor and schedule, wired to the resources.
 
-`build_defs()` makes it anew, with other resources where a test or a deployment wants them.
+`build_defs(settings)` puts it together from settings that are read once; a test or a deployment
+gives it others, or other resources. Runs, sensors and schedules get the settings as a resource:
+Dagster stores nothing of a resource that is a plain object, so no key lands in a run's
+configuration.
 """
 
 from collections.abc import Mapping
@@ -11,12 +14,13 @@ import dagster as dg
 from assets.bookmarks.bookmarks import bookmarks
 from assets.bookmarks.line import bookmarks_job, bookmarks_line
 from assets.family.interview_prompts import interview_prompts
-from assets.family.line import family, family_job
+from assets.family.line import family_job, family_line
 from assets.family.responses import responses
-from assets.running.line import activity_files, running, running_job
+from assets.partitions import read_calendar
+from assets.running.line import activity_files, running_job, running_line
 from assets.running.trends import trends
 from assets.running.weekly_digests import weekly_digests
-from keepsake.settings import load_settings
+from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
@@ -38,25 +42,28 @@ from sensors.outbox import outbox
 from sensors.running import new_activities
 
 
-def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    settings: Settings, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
     """All definitions. `resource_overrides` replaces resources by name."""
-    settings = load_settings()
+    calendar = read_calendar(settings)
     resources: dict[str, Any] = {
-        "database": DatabaseResource(),
+        "settings": settings,
+        "database": DatabaseResource(settings=settings),
         "objects": objects_resource(settings),
         "models": ModelsResource.of(settings),
     }
     return dg.Definitions(
         assets=[
             responses,
-            family,
-            interview_prompts,
+            family_line(settings, calendar),
+            interview_prompts(settings, calendar),
             bookmarks,
-            bookmarks_line,
+            bookmarks_line(settings, calendar),
             activity_files,
-            running,
-            weekly_digests,
-            trends,
+            running_line(settings, calendar),
+            weekly_digests(settings, calendar),
+            trends(settings, calendar),
         ],
         jobs=[
             family_job,
@@ -68,17 +75,23 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             weekly_digests_job,
             trends_job,
         ],
-        sensors=[new_responses, new_bookmarks, new_activities, imports_done, outbox],
+        sensors=[
+            new_responses(calendar),
+            new_bookmarks(calendar),
+            new_activities(calendar),
+            imports_done,
+            outbox,
+        ],
         schedules=[
-            daily_podcasts,
-            close_the_day,
+            daily_podcasts(calendar),
+            close_the_day(calendar),
             daily_quote,
             send_interview_prompts,
             weekly_interview_prompts,
-            close_the_bookmarks_day,
-            close_the_month,
-            nightly_digests,
-            nightly_trends,
+            close_the_bookmarks_day(calendar),
+            close_the_month(calendar),
+            nightly_digests(calendar),
+            nightly_trends(calendar),
         ],
         resources={**resources, **(resource_overrides or {})},
         # One process a run: the line overlaps its own work, and a process a step costs seconds.
@@ -86,4 +99,4 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     )
 
 
-defs = build_defs()
+defs = build_defs(load_settings())

@@ -26,7 +26,7 @@ from keepsake.pipeline.reports import OnPartition, Report, StepReport
 from keepsake.pipeline.run import run_line
 from keepsake.pipeline.spec import RunSpec
 from keepsake.pipeline.window import Window
-from keepsake.settings import ROLES, Endpoint, Settings, is_openai, load_settings
+from keepsake.settings import ROLES, Endpoint, ObjectSettings, Settings, is_openai
 from keepsake.steps.checks import Finding
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
@@ -56,7 +56,7 @@ class StepAsset:
     table: str | None = None  # of its rows, if not one of the step's name
     checks: Sequence[ContentCheck] = ()
 
-    def spec(self, line: str, came_in: str) -> dg.AssetSpec:
+    def spec(self, line: str, came_in: str, settings: Settings) -> dg.AssetSpec:
         """Its spec. A step without needs is made from what came in."""
         return dg.AssetSpec(
             self.step.name,
@@ -65,32 +65,32 @@ class StepAsset:
             skippable=True,
             group_name=line,
             code_version=self.step.version,
-            kinds=kinds_of(*self.step.roles, objects=self.objects),
+            kinds=kinds_of(settings, *self.step.roles, objects=self.objects),
             owners=OWNERS,
             metadata={
                 "dagster/column_schema": table_schema(self.columns),
                 "dagster/table_name": f"keepsake.{self.table or self.step.name}",
-                **({"objects": dg.MetadataValue.path(_place_of_objects())} if self.objects else {}),
+                **({"objects": _place_of_objects(settings)} if self.objects else {}),
             },
         )
 
 
-def kinds_of(*roles: str, objects: bool = False) -> set[str]:
-    """What serves an asset under the settings in force, as Dagster shows it.
+def kinds_of(settings: Settings, *roles: str, objects: bool = False) -> set[str]:
+    """What serves an asset under these settings, as Dagster shows it.
 
     Args:
+        settings: where models and objects are.
         roles: the model roles that it calls.
         objects: whether it stores objects.
     """
-    settings = load_settings()
     served = {_served_by(settings.endpoint(role)) for role in ROLES if role in roles}
     stored = {"s3" if settings.s3_bucket else "folder"} if objects else set()
     return {"postgres", *served, *stored}
 
 
-def _place_of_objects() -> str:
-    settings = load_settings()
-    return f"s3://{settings.s3_bucket}" if settings.s3_bucket else str(settings.objects_folder)
+def _place_of_objects(settings: ObjectSettings) -> dg.PathMetadataValue:
+    bucket = settings.s3_bucket
+    return dg.MetadataValue.path(f"s3://{bucket}" if bucket else str(settings.objects_folder))
 
 
 def _served_by(endpoint: Endpoint) -> str:
@@ -121,13 +121,22 @@ def line_multi_asset(
     came_in: str,
     assets: Sequence[StepAsset],
     partitions: dg.TimeWindowPartitionsDefinition,
+    settings: Settings,
 ) -> dg.AssetsDefinition:
-    """The multi-asset of a line. `came_in` is the asset of its records."""
+    """The multi-asset of a line.
+
+    Args:
+        line: its steps.
+        came_in: the asset of its records.
+        assets: how each step appears.
+        partitions: days, weeks or months of its records.
+        settings: what serves the assets, for people to read. A run has its own, as a resource.
+    """
     checks = {(a.step.name, check.name): check for a in assets for check in a.checks}
 
     @dg.multi_asset(
         name=op_name(line),
-        specs=[asset.spec(line.name, came_in) for asset in assets],
+        specs=[asset.spec(line.name, came_in, settings) for asset in assets],
         check_specs=[*_record_checks(line, partitions), *_content_checks(assets, partitions)],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -139,8 +148,8 @@ def line_multi_asset(
         database: DatabaseResource,
         objects: dg.ResourceParam[Any],
         models: ModelsResource,
+        settings: dg.ResourceParam[Settings],
     ) -> Iterator[Told]:
-        settings = load_settings()
         days = _partitions(line, context, partitions)
         spec = _run_spec(line, config, days, context, settings)
         teller = _Teller(line, came_in, checks, context)
@@ -156,6 +165,7 @@ def line_multi_asset(
                         database=database,
                         objects=objects,
                         models=models,
+                        settings=settings,
                     ),
                     lambda complete: teller.tell(database, days, complete),
                 )
@@ -167,6 +177,11 @@ def line_multi_asset(
         teller.raise_if_all_failed()
 
     return materialize
+
+
+def assets_of(line: Line) -> dg.AssetSelection:
+    """All steps of a line, to define its job by."""
+    return dg.AssetSelection.assets(*(step.name for step in line.steps))
 
 
 Told = dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.Output[None]
@@ -272,11 +287,12 @@ async def _carry(
     database: DatabaseResource,
     objects: Any,
     models: ModelsResource,
+    settings: Settings,
 ) -> Report:
     async with (
         database.open_pool() as pool,
         models.open() as clients,
-        open_tools(load_settings(), pool, objects.store(), clients) as tools,
+        open_tools(settings, pool, objects.store(), clients) as tools,
     ):
         return await run_line(
             line,
@@ -284,7 +300,7 @@ async def _carry(
             tools,
             pool=tools.pool,
             models=models.names(),
-            billing=billing(tools.settings),
+            billing=billing(settings),
             on_progress=lambda report: context.log.info(report.line()),
             on_partition=on_partition,
         )

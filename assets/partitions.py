@@ -1,70 +1,71 @@
 """The partitions of lines: when a record was recorded, in UTC, from the oldest record on.
 
 Not one partition a record: a record is a row. See `docs/architecture.md`.
-
-Where a line begins is read once, when the code location is loaded. Where the database does not
-answer then, it is FIRST_DAY: more partitions than there are days with records, but none missing.
 """
 
-import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cache
 
 import dagster as dg
-import psycopg
-from psycopg.conninfo import make_conninfo
 
-from keepsake.database import connect
-from keepsake.errors import KeepsakeError
-from keepsake.local import postgres
 from keepsake.pipeline.ledger.due import Unit
-from keepsake.records.first_days import FIRST_OWNER, first_days
-from keepsake.settings import load_settings
-
-log = logging.getLogger(__name__)
-
-DATABASE_TIMEOUT = 3  # seconds for the database, at each stage
+from keepsake.records.first_days import FIRST_OWNER, read_first_days
+from keepsake.settings import Settings
 
 
-def days(line: str) -> dg.DailyPartitionsDefinition:
-    """The days of a line. Today's exists from midnight on, not only when the day is over."""
-    return dg.DailyPartitionsDefinition(_first(line).isoformat(), timezone="UTC", end_offset=1)
+@dataclass(frozen=True)
+class Calendar:
+    """The partitions of every line, from its first day on.
 
-
-def weeks(line: str) -> dg.WeeklyPartitionsDefinition:
-    """The weeks of a line, as calendars of its owners have them. They begin on Monday.
-
-    The first one is that before its oldest record: west of UTC that may belong to it.
+    Attributes:
+        first_day: where lines begin whose oldest record is not known.
+        first_days: where the others begin, by name.
     """
-    start = _first(line) - timedelta(days=_first(line).weekday() + 7)
-    return dg.WeeklyPartitionsDefinition(
-        start.isoformat(), timezone="UTC", day_offset=1, end_offset=1
-    )
+
+    first_day: date
+    first_days: Mapping[str, date] = field(default_factory=dict)
+
+    def days(self, line: str) -> dg.DailyPartitionsDefinition:
+        """The days of a line. Today's exists from midnight on, not only when the day is over."""
+        first = self._first(line)
+        return dg.DailyPartitionsDefinition(first.isoformat(), timezone="UTC", end_offset=1)
+
+    def weeks(self, line: str) -> dg.WeeklyPartitionsDefinition:
+        """The weeks of a line, as calendars of its owners have them. They begin on Monday.
+
+        The first one is that before its oldest record: west of UTC that may belong to it.
+        """
+        return _weeks_from(_monday(self._first(line)) - timedelta(days=7))
+
+    def weeks_of_use(self) -> dg.WeeklyPartitionsDefinition:
+        """The weeks since the first owner was added. They begin on Monday, in UTC."""
+        return _weeks_from(_monday(self._first(FIRST_OWNER)))
+
+    def months(self, line: str) -> dg.MonthlyPartitionsDefinition:
+        """The months of a line, in UTC. This month's exists from its first day on."""
+        return _months_from(self._first(line).replace(day=1))
+
+    def calendar_months(self, line: str) -> dg.MonthlyPartitionsDefinition:
+        """The months of a line, as calendars of its owners have them.
+
+        The first one is that before its oldest record: west of UTC that may belong to it. So these
+        are other partitions than `months`, and what has them is made in runs of its own.
+        """
+        before = self._first(line).replace(day=1) - timedelta(days=1)
+        return _months_from(before.replace(day=1))
+
+    def _first(self, name: str) -> date:
+        return self.first_days.get(name, self.first_day)
 
 
-def weeks_of_use() -> dg.WeeklyPartitionsDefinition:
-    """The weeks since the first owner was added. They begin on Monday, in UTC."""
-    start = _first(FIRST_OWNER) - timedelta(days=_first(FIRST_OWNER).weekday())
-    return dg.WeeklyPartitionsDefinition(
-        start.isoformat(), timezone="UTC", day_offset=1, end_offset=1
-    )
+def read_calendar(settings: Settings) -> Calendar:
+    """The partitions as records have them now: read once, when the code location is loaded.
 
-
-def months(line: str) -> dg.MonthlyPartitionsDefinition:
-    """The months of a line, in UTC. This month's exists from its first day on."""
-    start = _first(line).replace(day=1)
-    return dg.MonthlyPartitionsDefinition(start.isoformat(), timezone="UTC", end_offset=1)
-
-
-def calendar_months(line: str) -> dg.MonthlyPartitionsDefinition:
-    """The months of a line, as calendars of its owners have them.
-
-    The first one is that before its oldest record: west of UTC that may belong to it. So these are
-    other partitions than `months`, and what has them is made in runs of its own.
+    Where the database does not answer then, lines begin at FIRST_DAY: more partitions than there
+    are days with records, but none missing.
     """
-    start = (_first(line).replace(day=1) - timedelta(days=1)).replace(day=1)
-    return dg.MonthlyPartitionsDefinition(start.isoformat(), timezone="UTC", end_offset=1)
+    return Calendar(settings.first_day, read_first_days(settings))
 
 
 def unit_of(partitions: dg.TimeWindowPartitionsDefinition) -> Unit:
@@ -80,21 +81,15 @@ def unit_of(partitions: dg.TimeWindowPartitionsDefinition) -> Unit:
     return units[kind.value]
 
 
-def _first(name: str) -> date:
-    return _first_days().get(name, load_settings().first_day)
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
 
 
-@cache
-def _first_days() -> Mapping[str, date]:
-    """The first day of each line; empty where the database cannot tell."""
-    settings = load_settings()
-    url = settings.database_url or postgres.running_url(settings.home)
-    if not url:
-        return {}
-    try:
-        with connect(make_conninfo(url, connect_timeout=DATABASE_TIMEOUT)) as connection:
-            connection.execute(f"SET statement_timeout = '{DATABASE_TIMEOUT}s'")
-            return first_days(connection, settings)
-    except (KeepsakeError, psycopg.Error) as error:
-        log.warning("partitions begin at FIRST_DAY: no database (%s)", type(error).__name__)
-        return {}
+def _weeks_from(start: date) -> dg.WeeklyPartitionsDefinition:
+    return dg.WeeklyPartitionsDefinition(
+        start.isoformat(), timezone="UTC", day_offset=1, end_offset=1
+    )
+
+
+def _months_from(start: date) -> dg.MonthlyPartitionsDefinition:
+    return dg.MonthlyPartitionsDefinition(start.isoformat(), timezone="UTC", end_offset=1)

@@ -6,10 +6,12 @@ as unable to be made. Which days have records the database knows; sensors observ
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
 
 from assets.line_assets import table_schema
+from keepsake.records.progress import totals
 from resources.database import DatabaseResource
 
 
@@ -39,17 +41,14 @@ def came_in_asset(
     )
     def came_in(database: DatabaseResource) -> dg.ObserveResult:
         with database.connect() as connection:
-            row = connection.execute(
-                """
-                SELECT count(*), count(DISTINCT (recorded_at AT TIME ZONE 'UTC')::date),
-                       min(recorded_at)::text, max(recorded_at)::text
-                FROM records WHERE line = %s
-                """,
-                (line,),
-            ).fetchone()
-        names = ("dagster/row_count", "days with records", "oldest", "newest")
-        found = dict(zip(names, row or (), strict=False))
-        return dg.ObserveResult(metadata={k: v for k, v in found.items() if v is not None})
+            found = totals(connection, line)
+        metadata: dict[str, Any] = {
+            "dagster/row_count": found.records,
+            "days with records": found.days,
+        }
+        if found.oldest and found.newest:
+            metadata |= {"oldest": str(found.oldest), "newest": str(found.newest)}
+        return dg.ObserveResult(metadata=metadata)
 
     observed: dg.AssetsDefinition = came_in
     return observed

@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
 from keepsake.errors import KeepsakeError, SettingsError
-from keepsake.settings import Settings
+from keepsake.settings import DatabaseSettings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -32,7 +32,7 @@ class DatabaseError(KeepsakeError):
     """The database cannot be used as it is. The message says what to do."""
 
 
-def database_url(settings: Settings) -> str:
+def database_url(settings: DatabaseSettings) -> str:
     """The database in force: `DATABASE_URL`, or the embedded PostgreSQL, started if need be.
 
     Raises:

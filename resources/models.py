@@ -6,28 +6,30 @@ from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
-from keepsake.settings import Settings, load_settings
+from keepsake.settings import ModelSettings
 
 if TYPE_CHECKING:
     from keepsake.clients.models import Models
 
 
 class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Which models are in force. Their addresses and keys stay in the environment.
+    """Which models are in force. Their addresses and keys come with the settings.
 
     The names are part of each result's input fingerprint: naming another model makes what the old
     one made stale.
     """
 
+    settings: dg.ResourceDependency[ModelSettings]
     chat: str
     embeddings: str
     transcription: str
     speech: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: ModelSettings) -> Self:
         """The models that the settings name."""
         return cls(
+            settings=settings,
             chat=settings.endpoint("chat").model,
             embeddings=f"{settings.endpoint('embeddings').model}/{settings.embeds_dimensions}",
             transcription=settings.endpoint("transcription").model,
@@ -48,5 +50,5 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Clients for the four roles, for one event loop."""
         from keepsake.clients.models import open_models
 
-        async with open_models(load_settings()) as models:
+        async with open_models(self.settings) as models:
             yield models

@@ -6,7 +6,7 @@ from typing import Protocol
 import dagster as dg
 
 from keepsake.clients.objects import FolderStore, ObjectStore
-from keepsake.settings import Settings
+from keepsake.settings import ObjectSettings
 
 
 class ObjectsResource(Protocol):
@@ -27,7 +27,7 @@ class FolderObjectsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return FolderStore(Path(self.folder))
 
 
-def objects_resource(settings: Settings) -> dg.ConfigurableResource:  # type: ignore[type-arg]
+def objects_resource(settings: ObjectSettings) -> dg.ConfigurableResource:  # type: ignore[type-arg]
     """The object store that the settings name.
 
     dagster-aws is imported only where a bucket is set: boto3 would cost every run half a second.

@@ -6,7 +6,7 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 
 from keepsake.clients.objects import ObjectStore, S3Store
-from keepsake.settings import Settings
+from keepsake.settings import ObjectSettings
 
 
 class S3ObjectsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -20,7 +20,7 @@ class S3ObjectsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return S3Store(self.s3.get_client(), self.bucket)
 
 
-def s3_resource(settings: Settings) -> S3Resource:
+def s3_resource(settings: ObjectSettings) -> S3Resource:
     """The `S3Resource` of the settings; its keys stay in the environment."""
     keys: dict[str, Any] = {}
     if settings.s3_access_key.get_secret_value():

@@ -5,11 +5,14 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.line_assets import partition_tag
-from assets.partitions import days
+from assets.partitions import Calendar
 
 
-def closes_the_day(line: str, *, job_name: str, minute: int = 30) -> dg.ScheduleDefinition:
+def closes_the_day(
+    line: str, calendar: Calendar, *, job_name: str, minute: int = 30
+) -> dg.ScheduleDefinition:
     """The schedule that closes a line's days, at `minute` past midnight (UTC)."""
+    days = calendar.days(line)
 
     @dg.schedule(
         name=f"close_the_{line}_day",
@@ -23,7 +26,7 @@ def closes_the_day(line: str, *, job_name: str, minute: int = 30) -> dg.Schedule
     def close(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         """One run of all steps over yesterday."""
         yesterday = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
-        if not days(line).has_partition_key(yesterday):
+        if not days.has_partition_key(yesterday):
             return dg.SkipReason("no record is as old as yesterday")
         return dg.RunRequest(
             run_key=f"close-{yesterday}",

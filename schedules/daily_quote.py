@@ -3,14 +3,19 @@
 import dagster as dg
 
 from keepsake.family.daily_quote import enqueue_quotes, families_due
+from keepsake.settings import Settings
 from resources.database import DatabaseResource
 from schedules.delivery import enqueue_and_deliver, run_if_due
 
 
 @dg.op(description="Sends each family whose morning it is its quote of the day, once.")
-def deliver_quotes(context: dg.OpExecutionContext, database: DatabaseResource) -> None:
+def deliver_quotes(
+    context: dg.OpExecutionContext,
+    database: DatabaseResource,
+    settings: dg.ResourceParam[Settings],
+) -> None:
     """Enqueue what is due, and deliver the outbox."""
-    enqueue_and_deliver(context, database, enqueue_quotes)
+    enqueue_and_deliver(context, database, settings, enqueue_quotes)
 
 
 @dg.job(name="daily_quote", description="The quote of the day, by e-mail, Slack, SMS and others.")
@@ -28,6 +33,8 @@ def daily_quote_job() -> None:
     description="Checks every quarter of an hour where it is QUOTE_HOUR in the family's own time "
     "zone. However often it runs, a family gets one quote a day.",
 )
-def daily_quote(database: DatabaseResource) -> dg.RunRequest | dg.SkipReason:
+def daily_quote(
+    database: DatabaseResource, settings: dg.ResourceParam[Settings]
+) -> dg.RunRequest | dg.SkipReason:
     """A run, if a quote is due for any family."""
-    return run_if_due(database, families_due, what="a quote")
+    return run_if_due(database, settings, families_due, what="a quote")

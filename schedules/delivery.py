@@ -8,7 +8,7 @@ import dagster as dg
 
 from keepsake.database import AsyncConnection, Pool
 from keepsake.delivery.outbox import Result, deliver
-from keepsake.settings import DeliverySettings, load_settings
+from keepsake.settings import DeliverySettings
 from resources.database import DatabaseResource
 
 FamiliesDue = Callable[[AsyncConnection, int], Coroutine[Any, Any, Sequence[Any]]]
@@ -16,14 +16,17 @@ Enqueue = Callable[[Pool, DeliverySettings], Coroutine[Any, Any, int]]
 
 
 def enqueue_and_deliver(
-    context: dg.OpExecutionContext, database: DatabaseResource, enqueue: Enqueue
+    context: dg.OpExecutionContext,
+    database: DatabaseResource,
+    settings: DeliverySettings,
+    enqueue: Enqueue,
 ) -> None:
     """Enqueue what is due, and deliver the outbox; a message that fails does not hold back others.
 
     Raises:
         Failure: saying how many could not be sent.
     """
-    results = asyncio.run(_enqueue_and_deliver(database, enqueue))
+    results = asyncio.run(_enqueue_and_deliver(database, settings, enqueue))
     for result in results:
         context.log.info(str(result))
     if failed := sum(result.status != "sent" for result in results):
@@ -34,18 +37,18 @@ def enqueue_and_deliver(
         )
 
 
-async def _enqueue_and_deliver(database: DatabaseResource, enqueue: Enqueue) -> list[Result]:
-    settings = load_settings()
+async def _enqueue_and_deliver(
+    database: DatabaseResource, settings: DeliverySettings, enqueue: Enqueue
+) -> list[Result]:
     async with database.open_pool() as pool:
         await enqueue(pool, settings)
         return await deliver(pool, settings)
 
 
 def run_if_due(
-    database: DatabaseResource, families_due: FamiliesDue, *, what: str
+    database: DatabaseResource, settings: DeliverySettings, families_due: FamiliesDue, *, what: str
 ) -> dg.RunRequest | dg.SkipReason:
     """A run, if `what` is due for any family and the settings say where to send it."""
-    settings = load_settings()
     if not settings.sends_messages:
         return dg.SkipReason(f"neither NOTIFY_URLS nor NOTIFY_CONFIG says where to send {what}")
     due = asyncio.run(_any_due(database, families_due, settings.quote_hour))

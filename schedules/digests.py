@@ -10,10 +10,7 @@ from datetime import date
 
 import dagster as dg
 
-from assets.partitions import calendar_months
-from assets.partitions import weeks as weeks_of
-from assets.running.trends import trends
-from assets.running.weekly_digests import weekly_digests
+from assets.partitions import Calendar
 from keepsake.running.activity import LINE
 from keepsake.running.history import outdated_months, outdated_weeks
 from resources.database import DatabaseResource
@@ -23,49 +20,60 @@ AT_ONCE = 26  # weeks or months a night; the older ones of a large import follow
 
 weekly_digests_job = dg.define_asset_job(
     "running_digests",
-    selection=dg.AssetSelection.assets(weekly_digests),
+    selection=dg.AssetSelection.assets("weekly_digests"),
     description="What each runner's week came to, as a page.",
 )
 trends_job = dg.define_asset_job(
     "running_trends",
-    selection=dg.AssetSelection.assets(trends),
+    selection=dg.AssetSelection.assets("trends"),
     description="Where each runner's running is going, by month.",
 )
 
 
-@dg.schedule(
-    name="nightly_digests",
-    job=weekly_digests_job,
-    cron_schedule="30 4 * * *",
-    execution_timezone="UTC",
-    default_status=RUNNING,
-    description="Every night a digest for each week with runs or letters that its digest does not "
-    "tell of yet: this week, on Monday the one that has ended, and old ones after an import.",
-)
-def nightly_digests(
-    context: dg.ScheduleEvaluationContext, database: DatabaseResource
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One run for each week that is out of date, the newest weeks first."""
-    with database.connect() as connection:
-        weeks = outdated_weeks(connection, limit=AT_ONCE)
-    yield from _requests(context, weeks_of(LINE), weeks, "digests")
+def nightly_digests(calendar: Calendar) -> dg.ScheduleDefinition:
+    """Digests of the weeks that are out of date."""
+
+    @dg.schedule(
+        name="nightly_digests",
+        job=weekly_digests_job,
+        cron_schedule="30 4 * * *",
+        execution_timezone="UTC",
+        default_status=RUNNING,
+        description="Every night a digest for each week with runs or letters that its digest does "
+        "not tell of yet: this week, on Monday the one that has ended, and old ones after an "
+        "import.",
+    )
+    def ask(
+        context: dg.ScheduleEvaluationContext, database: DatabaseResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """One run for each week that is out of date, the newest weeks first."""
+        with database.connect() as connection:
+            weeks = outdated_weeks(connection, limit=AT_ONCE)
+        yield from _requests(context, calendar.weeks(LINE), weeks, "digests")
+
+    return ask
 
 
-@dg.schedule(
-    name="nightly_trends",
-    job=trends_job,
-    cron_schedule="45 4 * * *",
-    execution_timezone="UTC",
-    default_status=RUNNING,
-    description="Every night the trends of each month with runs that are not in them yet.",
-)
-def nightly_trends(
-    context: dg.ScheduleEvaluationContext, database: DatabaseResource
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One run for each month that is out of date, the newest months first."""
-    with database.connect() as connection:
-        months = outdated_months(connection, limit=AT_ONCE)
-    yield from _requests(context, calendar_months(LINE), months, "trends")
+def nightly_trends(calendar: Calendar) -> dg.ScheduleDefinition:
+    """Trends of the months that are out of date."""
+
+    @dg.schedule(
+        name="nightly_trends",
+        job=trends_job,
+        cron_schedule="45 4 * * *",
+        execution_timezone="UTC",
+        default_status=RUNNING,
+        description="Every night the trends of each month with runs that are not in them yet.",
+    )
+    def ask(
+        context: dg.ScheduleEvaluationContext, database: DatabaseResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """One run for each month that is out of date, the newest months first."""
+        with database.connect() as connection:
+            months = outdated_months(connection, limit=AT_ONCE)
+        yield from _requests(context, calendar.calendar_months(LINE), months, "trends")
+
+    return ask
 
 
 def _requests(

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.family.interview_prompts import interview_prompts
 from assets.family.line import family_job
 from assets.line_assets import partition_tag
-from assets.partitions import days as days_of
+from assets.partitions import Calendar
 from keepsake.family.response import days_with_stories_without_podcast
 from resources.database import DatabaseResource
 from schedules.closing import closes_the_day
@@ -17,39 +16,47 @@ DAYS_AT_ONCE = 31
 
 interview_prompts_job = dg.define_asset_job(
     "weekly_questions",
-    selection=dg.AssetSelection.assets(interview_prompts),
+    selection=dg.AssetSelection.assets("interview_prompts"),
     description="Questions to ask each family next.",
 )
 
 
-@dg.schedule(
-    name="daily_podcasts",
-    job=family_job,
-    cron_schedule="0 3 * * *",
-    execution_timezone="UTC",
-    default_status=RUNNING,
-    description="Every night an episode for each story that has none.",
-)
-def daily_podcasts(
-    context: dg.ScheduleEvaluationContext, database: DatabaseResource
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One run for each day that has stories without an episode, the newest days first."""
-    with database.connect() as connection:
-        found = days_with_stories_without_podcast(connection, limit=DAYS_AT_ONCE)
-    # Older records may have come in since the code location was loaded.
-    days = [day for day in found if days_of("family").has_partition_key(day.isoformat())]
-    if not days:
-        yield dg.SkipReason("every story has its episode")
-    for day in days:
-        yield dg.RunRequest(
-            run_key=f"podcasts-{context.scheduled_execution_time:%Y-%m-%d}-{day}",
-            partition_key=day.isoformat(),
-            tags=partition_tag("family", day.isoformat()),
-            asset_selection=[dg.AssetKey("podcasts")],
-        )
+def daily_podcasts(calendar: Calendar) -> dg.ScheduleDefinition:
+    """Episodes for the stories that have none."""
+    partitions = calendar.days("family")
+
+    @dg.schedule(
+        name="daily_podcasts",
+        job=family_job,
+        cron_schedule="0 3 * * *",
+        execution_timezone="UTC",
+        default_status=RUNNING,
+        description="Every night an episode for each story that has none.",
+    )
+    def ask(
+        context: dg.ScheduleEvaluationContext, database: DatabaseResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """One run for each day that has stories without an episode, the newest days first."""
+        with database.connect() as connection:
+            found = days_with_stories_without_podcast(connection, limit=DAYS_AT_ONCE)
+        # Older records may have come in since the code location was loaded.
+        days = [day for day in found if partitions.has_partition_key(day.isoformat())]
+        if not days:
+            yield dg.SkipReason("every story has its episode")
+        for day in days:
+            yield dg.RunRequest(
+                run_key=f"podcasts-{context.scheduled_execution_time:%Y-%m-%d}-{day}",
+                partition_key=day.isoformat(),
+                tags=partition_tag("family", day.isoformat()),
+                asset_selection=[dg.AssetKey("podcasts")],
+            )
+
+    return ask
 
 
-close_the_day = closes_the_day("family", job_name=family_job.name)
+def close_the_day(calendar: Calendar) -> dg.ScheduleDefinition:
+    """The family's day once more, in full."""
+    return closes_the_day("family", calendar, job_name=family_job.name)
 
 
 weekly_interview_prompts = dg.build_schedule_from_partitioned_job(

@@ -3,14 +3,19 @@
 import dagster as dg
 
 from keepsake.family.weekly_prompts import enqueue_prompts, families_due
+from keepsake.settings import Settings
 from resources.database import DatabaseResource
 from schedules.delivery import enqueue_and_deliver, run_if_due
 
 
 @dg.op(description="Sends each family whose morning it is the interview prompts of the week, once.")
-def deliver_prompts(context: dg.OpExecutionContext, database: DatabaseResource) -> None:
+def deliver_prompts(
+    context: dg.OpExecutionContext,
+    database: DatabaseResource,
+    settings: dg.ResourceParam[Settings],
+) -> None:
     """Enqueue what is due, and deliver the outbox."""
-    enqueue_and_deliver(context, database, enqueue_prompts)
+    enqueue_and_deliver(context, database, settings, enqueue_prompts)
 
 
 @dg.job(name="send_interview_prompts", description="The week's questions, by e-mail and others.")
@@ -28,6 +33,8 @@ def send_interview_prompts_job() -> None:
     description="Checks every quarter of an hour which family has prompts of this week that were "
     "not sent, where it is QUOTE_HOUR or later in its own time zone. A family gets them once.",
 )
-def send_interview_prompts(database: DatabaseResource) -> dg.RunRequest | dg.SkipReason:
+def send_interview_prompts(
+    database: DatabaseResource, settings: dg.ResourceParam[Settings]
+) -> dg.RunRequest | dg.SkipReason:
     """A run, if interview prompts are due for any family."""
-    return run_if_due(database, families_due, what="interview prompts")
+    return run_if_due(database, settings, families_due, what="interview prompts")

@@ -1,10 +1,14 @@
 """The bookmarks line's sensor."""
 
+import dagster as dg
+
 from assets.bookmarks.line import bookmarks_job
-from assets.partitions import days
+from assets.partitions import Calendar
 from keepsake.bookmarks.line import BOOKMARKS
 from sensors.line_sensor import line_sensor
 
-new_bookmarks = line_sensor(
-    BOOKMARKS, job_name=bookmarks_job.name, came_in="bookmarks", partitions=days(BOOKMARKS.name)
-)
+
+def new_bookmarks(calendar: Calendar) -> dg.SensorDefinition:
+    """Runs for the days that have due bookmarks."""
+    days = calendar.days(BOOKMARKS.name)
+    return line_sensor(BOOKMARKS, job_name=bookmarks_job.name, came_in="bookmarks", partitions=days)

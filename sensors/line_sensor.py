@@ -23,7 +23,7 @@ from assets.partitions import unit_of
 from keepsake.local.up import running
 from keepsake.pipeline.ledger.due import DueWindow, Unit, due_windows
 from keepsake.pipeline.line import Line
-from keepsake.settings import Settings, load_settings
+from keepsake.settings import Settings
 from resources.database import DatabaseResource
 from sensors.empty_partitions import closed, empty_partitions
 
@@ -95,12 +95,15 @@ def line_sensor(
         "in runs of its own.",
     )
     def sensor(
-        context: dg.SensorEvaluationContext, database: DatabaseResource
+        context: dg.SensorEvaluationContext,
+        database: DatabaseResource,
+        settings: dg.ResourceParam[Settings],
     ) -> dg.SensorResult | dg.SkipReason:
-        settings = load_settings()
         left_out = settings.scheduled_steps | settings.switched_off_steps
         steps = [step.name for step in line.steps if step.name not in left_out]
-        runs = _wait_for_work(context.instance, database, line, job_name, steps, partitions)
+        runs = _wait_for_work(
+            context.instance, database, line, job_name, steps, partitions, settings
+        )
         if not runs:
             return _tell_empty(context, database, line, partitions)
         return dg.SensorResult(
@@ -160,6 +163,7 @@ def _wait_for_work(
     job: str,
     steps: Sequence[str],
     partitions: dg.TimeWindowPartitionsDefinition,
+    settings: Settings,
 ) -> list[Wanted]:
     """The first few runs to ask for; waits until there is one.
 
@@ -175,7 +179,7 @@ def _wait_for_work(
             if due := due_windows(connection, line.name, steps, unit):
                 ours = [w for w in due if partitions.has_partition_key(w.start.isoformat())]
                 busy = _under_way(instance, job)
-                if _await_partitions(due, ours, unit):
+                if _await_partitions(due, ours, unit, settings):
                     busy = replace(busy, bulk=True)
                 if found := _runs(ours, busy, HISTORY[unit]):
                     return found
@@ -185,12 +189,13 @@ def _wait_for_work(
             time.sleep(pause)
 
 
-def _await_partitions(due: Sequence[DueWindow], ours: Sequence[DueWindow], unit: Unit) -> bool:
+def _await_partitions(
+    due: Sequence[DueWindow], ours: Sequence[DueWindow], unit: Unit, settings: Settings
+) -> bool:
     """Whether something due gets its partition when the code location is loaded again, and it is.
 
     Where Dagster's parts run by themselves, somebody has to do so: nothing is held back for that.
     """
-    settings = load_settings()
     first = settings.first_day
     starts = {
         "day": first,

@@ -238,14 +238,20 @@ def test_the_newest_batch_stands_first(db: Connection) -> None:
 
 def check() -> str | None:
     """What a tick of the sensor says."""
-    reason = imports_done(dg.build_sensor_context(resources={"database": DatabaseResource()}))
-    assert isinstance(reason, dg.SkipReason)
-    return reason.skip_message
+    return tick(imports_done)
 
 
 def send() -> str | None:
     """What a tick of the outbox says."""
-    reason = outbox(dg.build_sensor_context(resources={"database": DatabaseResource()}))
+    return tick(outbox)
+
+
+def tick(sensor: Any) -> str | None:
+    """What one evaluation of a sensor says."""
+    settings = load_settings()
+    resources = {"database": DatabaseResource(settings=settings), "settings": settings}
+    with dg.build_sensor_context(resources=resources) as context:
+        reason = sensor(context)
     assert isinstance(reason, dg.SkipReason)
     return reason.skip_message
 

@@ -53,7 +53,7 @@ def code(page: Path) -> list[str]:
 @cache
 def clockwork() -> dict[str, str]:
     """Sensors and schedules by the name Dagster shows, with a schedule's times."""
-    repository = build_defs().get_repository_def()
+    repository = build_defs(load_settings()).get_repository_def()
     names = {sensor.name: "" for sensor in repository.sensor_defs}
     return names | {each.name: str(each.cron_schedule) for each in repository.schedule_defs}
 

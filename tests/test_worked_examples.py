@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 
 from assets.line_assets import StepAsset
+from assets.partitions import read_calendar
 from definitions import build_defs
 from keepsake.database import connect
 from keepsake.family.line import FAMILY
@@ -137,9 +138,9 @@ async def test_a_step_of_one_file_and_one_migration(
         day = Window(line.name, NOON - timedelta(hours=12), NOON + timedelta(hours=12))
         order = RunSpec(day, ("transcripts", "people"), "a run", mode="due")
         async with (
-            DatabaseResource().open_pool() as pool,
+            DatabaseResource(settings=settings).open_pool() as pool,
             models.open() as clients,
-            open_tools(load_settings(), pool, objects.store(), clients) as tools,
+            open_tools(settings, pool, objects.store(), clients) as tools,
         ):
             await run_line(line, order, tools, pool=tools.pool, models=models.names())
         people = connection.execute("SELECT record_id, name FROM people").fetchall()
@@ -169,8 +170,11 @@ def test_a_line_of_a_few_files_carries_what_comes_in(
         added = made["add_recipe"](connection, settings, cook, text)
         again = made["add_recipe"](connection, settings, cook, text)
     with dg.DagsterInstance.ephemeral() as instance:
-        for request in asked_for(instance, made["new_recipes"]):
-            run(instance, definitions(made), request)
+        defs = definitions(made, settings)
+        for request in asked_for(
+            instance, defs.resolve_sensor_def("new_recipes_records"), settings
+        ):
+            run(instance, defs, request)
     with connect(settings.database_url) as connection:
         found = connection.execute("SELECT * FROM ingredients ORDER BY position").fetchall()
         status = connection.execute("SELECT status FROM record_status").fetchall()
@@ -206,21 +210,25 @@ def test_tiers_and_switched_off_steps_work_for_a_new_line_without_its_own_code(
     ]
 
 
-def definitions(made: dict[str, Any]) -> dg.Definitions:
+def definitions(made: dict[str, Any], settings: Settings) -> dg.Definitions:
     """Ours, with the new line in the lists that the page names."""
+    calendar = read_calendar(settings)
     line = dg.Definitions(
-        assets=[made["recipes"], made["recipes_line"]],
+        assets=[made["recipes"], made["recipes_line"](settings, calendar)],
         jobs=[made["recipes_job"]],
-        sensors=[made["new_recipes"]],
-        schedules=[made["close_the_recipes_day"]],
+        sensors=[made["new_recipes"](calendar)],
+        schedules=[made["close_the_recipes_day"](calendar)],
     )
-    return dg.Definitions.merge(build_defs(), line)
+    return dg.Definitions.merge(build_defs(settings), line)
 
 
-def asked_for(instance: dg.DagsterInstance, sensor: dg.SensorDefinition) -> Sequence[dg.RunRequest]:
+def asked_for(
+    instance: dg.DagsterInstance, sensor: dg.SensorDefinition, settings: Settings
+) -> Sequence[dg.RunRequest]:
     """The runs that one tick asks for."""
-    context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
-    result: Any = sensor(context)
+    resources = {"database": DatabaseResource(settings=settings), "settings": settings}
+    with dg.build_sensor_context(instance, resources=resources) as context:
+        result: Any = sensor(context)
     assert isinstance(result, dg.SensorResult)
     return result.run_requests or ()
 

@@ -9,20 +9,26 @@ from assets.family.stories import STORIES
 from assets.family.tags import TAGS
 from assets.family.transcripts import TRANSCRIPTS
 from assets.family.wisdom import WISDOM
-from assets.line_assets import line_multi_asset
-from assets.partitions import days
+from assets.line_assets import assets_of, line_multi_asset
+from assets.partitions import Calendar
 from keepsake.family.line import FAMILY
 from keepsake.family.response import LINE
+from keepsake.settings import Settings
 
-family = line_multi_asset(
-    FAMILY,
-    came_in="responses",
-    assets=(TRANSCRIPTS, EMBEDDINGS, TAGS, WISDOM, STORIES, QUOTES, PODCASTS),
-    partitions=days(LINE),
-)
+
+def family_line(settings: Settings, calendar: Calendar) -> dg.AssetsDefinition:
+    """The steps of the family line, by day."""
+    return line_multi_asset(
+        FAMILY,
+        came_in="responses",
+        assets=(TRANSCRIPTS, EMBEDDINGS, TAGS, WISDOM, STORIES, QUOTES, PODCASTS),
+        partitions=calendar.days(LINE),
+        settings=settings,
+    )
+
 
 family_job = dg.define_asset_job(
     "family_line",
-    selection=dg.AssetSelection.assets(family),
+    selection=assets_of(FAMILY),
     description="Carries responses through the steps of the family line, all or some of them.",
 )

@@ -2,14 +2,15 @@
 
 import dagster as dg
 
-from assets.line_assets import line_multi_asset
-from assets.partitions import months
+from assets.line_assets import assets_of, line_multi_asset
+from assets.partitions import Calendar
 from assets.running.activities import ACTIVITIES
 from assets.running.coaching_insights import COACHING_INSIGHTS
 from assets.running.letters import LETTERS
 from assets.sources import came_in_asset
 from keepsake.running.activity import LINE
 from keepsake.running.line import RUNNING
+from keepsake.settings import Settings
 
 activity_files = came_in_asset(
     "activity_files",
@@ -27,15 +28,20 @@ activity_files = came_in_asset(
     ),
 )
 
-running = line_multi_asset(
-    RUNNING,
-    came_in="activity_files",
-    assets=(ACTIVITIES, LETTERS, COACHING_INSIGHTS),
-    partitions=months(LINE),
-)
+
+def running_line(settings: Settings, calendar: Calendar) -> dg.AssetsDefinition:
+    """The steps of the running line, by month."""
+    return line_multi_asset(
+        RUNNING,
+        came_in="activity_files",
+        assets=(ACTIVITIES, LETTERS, COACHING_INSIGHTS),
+        partitions=calendar.months(LINE),
+        settings=settings,
+    )
+
 
 running_job = dg.define_asset_job(
     "running_line",
-    selection=dg.AssetSelection.assets(running),
+    selection=assets_of(RUNNING),
     description="Carries activities through the steps of the running line, all or some of them.",
 )

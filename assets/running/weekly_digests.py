@@ -13,10 +13,12 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.line_assets import OWNERS, kinds_of, table_schema
-from assets.partitions import weeks
-from assets.running.per_runner import DEPS, for_each_runner, periods_of, result
+from assets.partitions import Calendar
+from assets.running.per_runner import DEPS, periods_of, result
 from keepsake.running.activity import LINE
+from keepsake.running.per_runner import for_each_runner
 from keepsake.running.weekly import make_digests
+from keepsake.settings import Settings
 from resources.database import DatabaseResource
 from resources.objects import ObjectsResource
 
@@ -29,34 +31,39 @@ COLUMNS = (
 )
 
 
-@dg.asset(
-    group_name="running",
-    deps=DEPS,
-    description=__doc__,
-    partitions_def=weeks(LINE),
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    code_version="2",
-    kinds=kinds_of(objects=True) | {"html"},
-    owners=OWNERS,
-    metadata={
-        "dagster/table_name": "keepsake.weekly_digests",
-        "dagster/column_schema": table_schema(COLUMNS),
-    },
-)
-def weekly_digests(
-    context: dg.AssetExecutionContext,
-    database: DatabaseResource,
-    objects: dg.ResourceParam[ObjectsResource],
-) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Make the digests of these weeks for everyone who ran in them."""
-    weeks = periods_of(context)
-    store = objects.store()
-    with database.connect() as connection:
-        made = for_each_runner(
-            context,
-            connection,
-            weeks[0],
-            weeks[-1] + timedelta(days=7),
-            lambda owner: make_digests(connection, store, owner, weeks),
-        )
-    return result(made, "digests")
+def weekly_digests(settings: Settings, calendar: Calendar) -> dg.AssetsDefinition:
+    """The asset, by week."""
+
+    @dg.asset(
+        name="weekly_digests",
+        group_name="running",
+        deps=DEPS,
+        description=__doc__,
+        partitions_def=calendar.weeks(LINE),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        code_version="2",
+        kinds=kinds_of(settings, objects=True) | {"html"},
+        owners=OWNERS,
+        metadata={
+            "dagster/table_name": "keepsake.weekly_digests",
+            "dagster/column_schema": table_schema(COLUMNS),
+        },
+    )
+    def make(
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        objects: dg.ResourceParam[ObjectsResource],
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """Make the digests of these weeks for everyone who ran in them."""
+        weeks = periods_of(context)
+        store = objects.store()
+        with database.connect() as connection:
+            made = for_each_runner(
+                connection,
+                weeks[0],
+                weeks[-1] + timedelta(days=7),
+                lambda owner: make_digests(connection, store, owner, weeks),
+            )
+        return result(made, "digests")
+
+    return make

@@ -32,7 +32,7 @@ from keepsake.errors import (
     Unreachable,
 )
 from keepsake.pipeline.limits import EndpointLimiter, FairSemaphore
-from keepsake.settings import Settings
+from keepsake.settings import MediaSettings
 from keepsake.web.answer import Downloaded, file_name
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Cobalt:
             downloaded.
     """
 
-    def __init__(self, settings: Settings, web: "Web") -> None:
+    def __init__(self, settings: MediaSettings, web: "Web") -> None:
         self.limiter = EndpointLimiter("cobalt", settings.cobalt_concurrency)
         self.places = FairSemaphore(settings.cobalt_concurrency)
         self._base = settings.cobalt_url.rstrip("/")
@@ -313,7 +313,7 @@ class Cobalt:
 
 
 @asynccontextmanager
-async def open_cobalt(settings: Settings, web: "Web") -> AsyncIterator[Cobalt]:
+async def open_cobalt(settings: MediaSettings, web: "Web") -> AsyncIterator[Cobalt]:
     """The Cobalt that `settings` name, closed at the end of the block.
 
     Nothing is connected before the first call. `web` is the guarded client, for strangers.

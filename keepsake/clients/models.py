@@ -14,7 +14,7 @@ from keepsake.clients.transcription import (
     OpenAITranscription,
     Transcription,
 )
-from keepsake.settings import ROLES, Settings
+from keepsake.settings import ROLES, ModelSettings
 
 OPENAI_VOICE = "alloy"  # what compatible servers know too; the embedded one has a single voice
 
@@ -30,7 +30,7 @@ class Models:
 
 
 @asynccontextmanager
-async def open_models(settings: Settings) -> AsyncIterator[Models]:
+async def open_models(settings: ModelSettings) -> AsyncIterator[Models]:
     """The models that `settings` name, closed at the end of the block.
 
     Nothing is connected before the first call. Use one for each event loop, and one event loop
@@ -63,14 +63,14 @@ def _chat(connection: ModelConnection) -> Chat:
     return Chat(connection, BedrockChat(connection) if bedrock else OpenAIChat(connection))
 
 
-def _transcription(connection: ModelConnection, settings: Settings) -> Transcription:
+def _transcription(connection: ModelConnection, settings: ModelSettings) -> Transcription:
     if connection.endpoint.provider == "cartesia":
         cartesia = CartesiaTranscription(connection, version=settings.cartesia_version)
         return Transcription(connection, cartesia)
     return Transcription(connection, OpenAITranscription(connection))
 
 
-def _speech(connection: ModelConnection, settings: Settings) -> Speech:
+def _speech(connection: ModelConnection, settings: ModelSettings) -> Speech:
     voice = settings.speech_voice or OPENAI_VOICE
     if connection.endpoint.provider == "cartesia":
         cartesia = CartesiaSpeech(connection, voice=voice, version=settings.cartesia_version)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from keepsake.clients.failures import in_words
 from keepsake.errors import EndpointDown, PermanentError, RetryableError, StepError
-from keepsake.settings import Settings
+from keepsake.settings import ObjectSettings
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -85,7 +85,7 @@ class ObjectStore(Protocol):
         """
 
 
-def open_objects(settings: Settings) -> ObjectStore:
+def open_objects(settings: ObjectSettings) -> ObjectStore:
     """The store that `settings` name. Nothing is connected before the first call."""
     if not settings.s3_bucket:
         return FolderStore(settings.objects_folder)

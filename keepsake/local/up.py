@@ -302,7 +302,7 @@ class _Up:
         """The first day of each line; empty while the database cannot tell."""
         try:
             with connect(self._database_url) as connection:
-                return first_days(connection, self._settings)
+                return first_days(connection, self._settings.first_day)
         except psycopg.Error:
             return {}
 

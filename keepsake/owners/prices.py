@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from keepsake.errors import SettingsError
 from keepsake.owners.usage import Amounts, Billing
-from keepsake.settings import ROLES, Settings
+from keepsake.settings import ROLES, ModelSettings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -114,7 +114,7 @@ class Prices:
         return min(sizes, key=lambda rate: rate.up_to_tokens or 2**62, default=None)
 
 
-def billing(settings: Settings) -> Billing:
+def billing(settings: ModelSettings) -> Billing:
     """The prices of the models that the settings name.
 
     Raises:

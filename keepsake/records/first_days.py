@@ -4,13 +4,22 @@ Dagster learns it when it loads the code location. An older record may come in l
 `keepsake up` loads the code location again.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
-from keepsake.database import Connection
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from keepsake.database import Connection, connect
+from keepsake.errors import KeepsakeError
+from keepsake.local import postgres
 from keepsake.pipeline.ledger.due import Unit
 from keepsake.settings import Settings
 
+log = logging.getLogger(__name__)
+
+DATABASE_TIMEOUT = 3  # seconds for the database, at each stage
 # Where nothing has come in yet: most first imports reach back no further.
 BEFORE_ANY_RECORD = timedelta(days=365)
 FIRST_OWNER = (
@@ -18,10 +27,10 @@ FIRST_OWNER = (
 )
 
 
-def first_days(connection: Connection, settings: Settings) -> Mapping[str, date]:
+def first_days(connection: Connection, earliest: date) -> Mapping[str, date]:
     """The first day (UTC) of every line, and of the first owner; a lookup in an index for each.
 
-    No day is before FIRST_DAY: older records have no partition.
+    No day is before `earliest`, which is FIRST_DAY: older records have no partition.
     """
     today = datetime.now(UTC).date()
     rows = connection.execute(
@@ -36,7 +45,21 @@ def first_days(connection: Connection, settings: Settings) -> Mapping[str, date]
     ).fetchone()
     days = {line: oldest or today - BEFORE_ANY_RECORD for line, oldest in rows}
     days[FIRST_OWNER] = owner[0] if owner else today
-    return {name: max(settings.first_day, day) for name, day in days.items()}
+    return {name: max(earliest, day) for name, day in days.items()}
+
+
+def read_first_days(settings: Settings) -> Mapping[str, date]:
+    """The first days, read from the database in force; empty where it does not answer soon."""
+    url = settings.database_url or postgres.running_url(settings.home)
+    if not url:
+        return {}
+    try:
+        with connect(make_conninfo(url, connect_timeout=DATABASE_TIMEOUT)) as connection:
+            connection.execute(f"SET statement_timeout = '{DATABASE_TIMEOUT}s'")
+            return first_days(connection, settings.first_day)
+    except (KeepsakeError, psycopg.Error) as error:
+        log.warning("partitions begin at FIRST_DAY: no database (%s)", type(error).__name__)
+        return {}
 
 
 def starts_with_records(connection: Connection, line: str, unit: Unit) -> list[date]:

@@ -153,6 +153,29 @@ def time_left(steps: Iterable[StepProgress]) -> float | None:
     return max(known, default=0.0) if len(known) == len(each) else None
 
 
+@dataclass(frozen=True)
+class Totals:
+    """How many records a line has, on how many days (UTC), and between which moments."""
+
+    records: int
+    days: int
+    oldest: datetime | None
+    newest: datetime | None
+
+
+def totals(connection: Connection, line: str) -> Totals:
+    """The records of a line, counted."""
+    row = connection.execute(
+        """
+        SELECT count(*), count(DISTINCT (recorded_at AT TIME ZONE 'UTC')::date),
+               min(recorded_at), max(recorded_at)
+        FROM records WHERE line = %s
+        """,
+        (line,),
+    ).fetchone()
+    return Totals(*(row or (0, 0, None, None)))
+
+
 def records_by_status(
     connection: Connection, *, line: str | None = None, owner_id: int | None = None
 ) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from httpx2 import URL, Cookies, Headers, InvalidURL, Request, Response
 from keepsake.database import Pool
 from keepsake.errors import PermanentError, RetryableError
 from keepsake.pipeline.limits import FairSemaphore
-from keepsake.settings import Settings
+from keepsake.settings import WebSettings
 from keepsake.web.answer import PIECE, Answer, Downloaded, Fetched, TooLarge
 from keepsake.web.guard import Guard, checked_url
 from keepsake.web.hosts import Turns
@@ -47,7 +47,7 @@ class Web:
     """Fetches what others name."""
 
     def __init__(
-        self, settings: Settings, pool: Pool, workers: WorkerPool, resolve: Resolve
+        self, settings: WebSettings, pool: Pool, workers: WorkerPool, resolve: Resolve
     ) -> None:
         self._settings = settings
         self._resolve = resolve
@@ -195,7 +195,7 @@ class Web:
 
 @asynccontextmanager
 async def open_web(
-    settings: Settings, pool: Pool, workers: WorkerPool, resolve: Resolve = resolve
+    settings: WebSettings, pool: Pool, workers: WorkerPool, resolve: Resolve = resolve
 ) -> AsyncIterator[Web]:
     """A client for the length of the block. It connects to nothing before it is used."""
     web = Web(settings, pool, workers, resolve)

@@ -62,9 +62,9 @@ class Shelf:
         asked = RunSpec(**{"window": DAY, "steps": steps or STEPS, "run_id": "a run", **spec})
         objects: Any = objects_resource(self.settings)
         async with (
-            DatabaseResource().open_pool() as pool,
+            DatabaseResource(settings=self.settings).open_pool() as pool,
             models.open() as clients,
-            open_tools(load_settings(), pool, objects.store(), clients) as tools,
+            open_tools(self.settings, pool, objects.store(), clients) as tools,
         ):
             return await run_line(
                 BOOKMARKS, asked, tools, pool=tools.pool, models=models.names(), config=config

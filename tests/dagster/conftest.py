@@ -1,14 +1,18 @@
 """The code location in a house, on a Dagster instance of its own."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster_shared.serdes import serialize_value
 
+from assets.partitions import Calendar
 from definitions import build_defs
+from keepsake.settings import load_settings
+from resources.database import DatabaseResource
 from tests.family.conftest import house_with as house_with
 from tests.family.conftest import serve as serve
 from tests.family.conftest import teller as teller
@@ -16,7 +20,14 @@ from tests.family.conftest import weak_house as weak_house
 from tests.family.house import House, Storyteller
 
 TODAY = "2026-05-04"
+CALENDAR = Calendar(date(2000, 1, 1))
 TEXT = "I was afraid in the dark, so I sang every song I knew. Sing to what scares you and walk on."
+
+
+def resources() -> dict[str, Any]:
+    """What sensors and schedules get, under the settings in force now."""
+    settings = load_settings()
+    return {"database": DatabaseResource(settings=settings), "settings": settings}
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,7 @@ class Location:
 
     house: House
     instance: dg.DagsterInstance
-    defs: dg.Definitions = field(default_factory=build_defs)
+    defs: dg.Definitions
 
     def run(
         self,
@@ -89,4 +100,4 @@ def location(weak_house: House, teller: Storyteller, instance: dg.DagsterInstanc
         "support": "Sing to what scares you", "advice": "Sing.",
         "life_area": "character", "audience": "everyone",
     }]})  # fmt: skip
-    return Location(weak_house, instance)
+    return Location(weak_house, instance, build_defs(weak_house.settings))

@@ -1,15 +1,21 @@
 """The code location as people see it: a change to the graph shows here."""
 
+import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster_shared.serdes import serialize_value
+from pydantic import SecretStr
 
 from definitions import build_defs, defs
+from keepsake.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 RECORDS = "every_record_succeeded"
@@ -177,10 +183,51 @@ def test_days_weeks_and_months_are_those_of_utc_and_the_current_one_is_there(
 
 def test_resources_can_be_replaced() -> None:
     other = object()
-    made = build_defs({"objects": other})
+    made = build_defs(load_settings(), {"objects": other})
     assert made.resources is not None
     assert made.resources["objects"] is other
-    assert set(made.resources) == {"database", "objects", "models"}
+    assert set(made.resources) == {"settings", "database", "objects", "models"}
+
+
+def test_no_secret_lands_in_what_dagster_stores_of_the_code_location() -> None:
+    secrets = {
+        name: "SeCrEt"
+        for name, field in Settings.model_fields.items()
+        if field.annotation is SecretStr
+    }
+    settings = Settings.model_validate(
+        {**secrets, "database_url": "postgresql://u:SeCrEt@127.0.0.1:9/d", "s3_bucket": "kept"}
+    )
+    made = build_defs(settings)
+    stored = serialize_value(RepositorySnap.from_def(made.get_repository_def()))
+    assert "DatabaseResource" in stored
+    assert "SeCrEt" not in stored
+
+
+def calls(folder: str) -> Iterator[tuple[str, str]]:
+    """Each function that is called in a folder's files: the file, and the function's name."""
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                yield file.relative_to(ROOT).as_posix(), str(called)
+
+
+@pytest.mark.parametrize("folder", ["assets", "resources", "sensors", "schedules"])
+def test_no_statement_is_sent_to_the_database_outside_the_library(folder: str) -> None:
+    assert [c for c in calls(folder) if c[1] in ("execute", "executemany", "cursor", "copy")] == []
+
+
+def test_settings_are_read_only_where_a_process_starts() -> None:
+    readers = {
+        file
+        for folder in ("assets", "resources", "sensors", "schedules", "keepsake")
+        for file, called in calls(folder)
+        if called == "load_settings"
+    }
+    assert {file for file in readers if not file.startswith("keepsake/cli/")} == {
+        "keepsake/doctor.py"  # which says what is wrong with them
+    }
 
 
 def test_dagster_accepts_the_workspace(tmp_path: Path) -> None:

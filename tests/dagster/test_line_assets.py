@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from assets.line_assets import Complete, Told, told_as_they_complete
+from definitions import build_defs
 from keepsake.pipeline.reports import OnPartition, Report
 from tests.doubles.server import error
 from tests.family.conftest import OpensHouse
@@ -241,7 +242,7 @@ def test_what_waits_outside_a_run_is_woken_unless_a_schedule_has_it(
     house_with: OpensHouse, instance: dg.DagsterInstance
 ) -> None:
     house = house_with(STEPS_ON_SCHEDULE="podcasts")
-    location = Location(house, instance)
+    location = Location(house, instance, build_defs(house.settings))
     record_id = add(house)
     location.run("embeddings")  # waits for the transcript
     assert house.ledger(record_id)["embeddings"]["due_at"] is None

@@ -4,13 +4,12 @@ import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from assets import partitions
 from assets.line_assets import kinds_of
+from assets.partitions import Calendar, read_calendar
 from keepsake.database import connect
 from keepsake.owners.owners import add_owner
 from keepsake.records.first_days import first_days
@@ -21,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 LONG_AGO = datetime(2015, 3, 11, 1, tzinfo=UTC)  # in New York the evening before
 
 
-def read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the first days read again: as a rule they are when the code location is loaded."""
-    monkeypatch.setattr(partitions, "_first_days", cache(partitions._first_days.__wrapped__))
+def calendar() -> Calendar:
+    """The partitions under the settings in force now."""
+    return read_calendar(load_settings())
 
 
 @pytest.fixture
@@ -35,35 +34,34 @@ def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
         owner = add_owner(db, "Ada", time_zone="America/New_York").id
         for line, moment in [("running", LONG_AGO), ("bookmarks", last_week)]:
             given_record(db, line=line, owner_id=owner, external_id=line, recorded_at=moment)
-    read_anew(monkeypatch)
     return database_url
 
 
 @pytest.mark.usefixtures("url")
 def test_each_line_begins_with_its_oldest_record() -> None:
-    assert partitions.months("running").get_first_partition_key() == "2015-03-01"
+    assert calendar().months("running").get_first_partition_key() == "2015-03-01"
     last_week = (datetime.now(UTC) - timedelta(days=7)).date()
-    assert partitions.days("bookmarks").get_first_partition_key() == last_week.isoformat()
-    assert len(partitions.days("bookmarks").get_partition_keys()) == 8
+    assert calendar().days("bookmarks").get_first_partition_key() == last_week.isoformat()
+    assert len(calendar().days("bookmarks").get_partition_keys()) == 8
 
 
 @pytest.mark.usefixtures("url")
 def test_what_has_weeks_and_months_of_its_owners_begins_one_before() -> None:
-    assert partitions.calendar_months("running").get_first_partition_key() == "2015-02-01"
-    assert partitions.weeks("running").get_first_partition_key() == "2015-03-02"
+    assert calendar().calendar_months("running").get_first_partition_key() == "2015-02-01"
+    assert calendar().weeks("running").get_first_partition_key() == "2015-03-02"
 
 
 @pytest.mark.usefixtures("url")
 def test_questions_have_the_weeks_since_somebody_is_there_to_be_asked() -> None:
     today = datetime.now(UTC).date()
     monday = today - timedelta(days=today.weekday())
-    assert partitions.weeks_of_use().get_partition_keys() == [monday.isoformat()]
+    assert calendar().weeks_of_use().get_partition_keys() == [monday.isoformat()]
 
 
 def test_a_line_without_records_has_the_days_of_a_year(url: str) -> None:
     year_ago = datetime.now(UTC).date() - timedelta(days=365)
     with connect(url) as db:
-        assert first_days(db, load_settings())["family"] == year_ago
+        assert first_days(db, load_settings().first_day)["family"] == year_ago
 
 
 def test_nothing_before_the_first_day_has_a_partition(
@@ -71,7 +69,7 @@ def test_nothing_before_the_first_day_has_a_partition(
 ) -> None:
     monkeypatch.setenv("FIRST_DAY", "2020-01-01")
     with connect(url) as db:
-        assert first_days(db, load_settings())["running"] == date(2020, 1, 1)
+        assert first_days(db, load_settings().first_day)["running"] == date(2020, 1, 1)
 
 
 @pytest.mark.parametrize("url", ["", "postgresql://127.0.0.1:9/nothing"])
@@ -80,8 +78,7 @@ def test_without_a_database_every_day_is_there(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path))
-    read_anew(monkeypatch)
-    assert partitions.days("family").get_first_partition_key() == "2000-01-01"
+    assert calendar().days("family").get_first_partition_key() == "2000-01-01"
 
 
 def test_the_code_location_loads_with_the_partitions_of_its_records(url: str) -> None:
@@ -128,7 +125,7 @@ def test_kinds_say_what_serves_an_asset(
 ) -> None:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    assert kinds_of("speech", objects=True) == kinds
+    assert kinds_of(load_settings(), "speech", objects=True) == kinds
 
 
 def test_bedrock_is_named_and_what_calls_no_model_names_none(
@@ -136,5 +133,5 @@ def test_bedrock_is_named_and_what_calls_no_model_names_none(
 ) -> None:
     monkeypatch.setenv("CHAT_PROVIDER", "bedrock")
     monkeypatch.setenv("CHAT_MODEL", "amazon.nova-lite-v1:0")
-    assert kinds_of("chat") == {"postgres", "bedrock"}
-    assert kinds_of() == {"postgres"}
+    assert kinds_of(load_settings(), "chat") == {"postgres", "bedrock"}
+    assert kinds_of(load_settings()) == {"postgres"}

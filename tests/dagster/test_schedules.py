@@ -9,9 +9,10 @@ import dagster as dg
 import pytest
 
 from definitions import build_defs
-from resources.database import DatabaseResource
+from keepsake.settings import load_settings
 from schedules.daily_quote import daily_quote
 from schedules.family import close_the_day, daily_podcasts
+from tests.dagster.conftest import CALENDAR, resources
 from tests.family.conftest import OpensHouse
 from tests.family.house import NOON, House
 
@@ -25,8 +26,7 @@ def house(house_with: OpensHouse) -> House:
 
 def tick(schedule: dg.ScheduleDefinition, at: datetime = NIGHT) -> list[Any]:
     """What a schedule asks for at that time."""
-    resources = {"database": DatabaseResource()}
-    with dg.build_schedule_context(scheduled_execution_time=at, resources=resources) as context:
+    with dg.build_schedule_context(scheduled_execution_time=at, resources=resources()) as context:
         asked: Any = schedule(context)
         return list(asked) if isinstance(asked, Iterator) else [asked]
 
@@ -48,27 +48,27 @@ def test_every_night_each_day_with_stories_without_an_episode_gets_a_run(house: 
     with_story(house, ago=2)
     with_story(house, ago=3, podcast="succeeded")
     with_story(house, ago=4, podcast="failed")
-    requests = tick(daily_podcasts)
+    requests = tick(daily_podcasts(CALENDAR))
     assert [request.partition_key for request in requests] == ["2026-05-04", "2026-05-02"]
     assert {request.asset_selection[0].to_user_string() for request in requests} == {"podcasts"}
     assert requests[0].run_key == "podcasts-2026-05-05-2026-05-04"
-    assert [r.run_key for r in tick(daily_podcasts)] == [r.run_key for r in requests]
+    assert [r.run_key for r in tick(daily_podcasts(CALENDAR))] == [r.run_key for r in requests]
 
 
 def test_a_story_that_is_missing_needs_no_episode(house: House) -> None:
     asyncio.run(house.add(text="We baked bread."))
-    assert [type(asked) for asked in tick(daily_podcasts)] == [dg.SkipReason]
+    assert [type(asked) for asked in tick(daily_podcasts(CALENDAR))] == [dg.SkipReason]
 
 
 def test_a_long_history_is_caught_up_with_a_month_a_night(house: House) -> None:
     for ago in range(33):
         with_story(house, ago=ago)
-    keys = [request.partition_key for request in tick(daily_podcasts)]
+    keys = [request.partition_key for request in tick(daily_podcasts(CALENDAR))]
     assert (len(keys), keys[0], keys[-1]) == (31, "2026-05-04", "2026-04-04")
 
 
 def test_every_night_the_day_that_has_ended_is_closed(house: House) -> None:
-    [request] = tick(close_the_day, datetime(2026, 5, 5, 0, 30, tzinfo=UTC))
+    [request] = tick(close_the_day(CALENDAR), datetime(2026, 5, 5, 0, 30, tzinfo=UTC))
     assert (request.partition_key, request.run_key) == ("2026-05-04", "close-2026-05-04")
     assert request.asset_selection is None  # all steps
     assert request.tags["keepsake/partition"] == "family 2026-05-04"
@@ -76,7 +76,7 @@ def test_every_night_the_day_that_has_ended_is_closed(house: House) -> None:
 
 def test_every_monday_that_weeks_questions_are_asked_for() -> None:
     monday = datetime(2026, 5, 4, 6, tzinfo=UTC)
-    schedule = build_defs().resolve_schedule_def("weekly_interview_prompts")
+    schedule = build_defs(load_settings()).resolve_schedule_def("weekly_interview_prompts")
     with dg.build_schedule_context(scheduled_execution_time=monday) as context:
         [request] = schedule.evaluate_tick(context).run_requests or []
     assert request.partition_key == "2026-05-04"

@@ -1,6 +1,7 @@
 """The sensor: a run for each day that has due work, soon, once, and the urgent first."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ from dagster._core.remote_origin import (
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from assets.line_assets import partition_tag
+from assets.partitions import Calendar
 from keepsake.database import connect
 from keepsake.owners.owners import add_owner
 from keepsake.pipeline.ledger import claims, repair
 from keepsake.records.adding import PRIORITIES
-from resources.database import DatabaseResource
 from sensors import empty_partitions, line_sensor
 from sensors.family import new_responses
 from sensors.running import new_activities
+from tests.dagster.conftest import CALENDAR, resources
 from tests.family.conftest import OpensHouse
 from tests.family.house import NOON, STEPS, House
 from tests.given import given_record
@@ -49,11 +51,11 @@ def add(house: House, text: str = "We baked bread.", **response: Any) -> int:
 
 
 def evaluate(
-    instance: dg.DagsterInstance, sensor: dg.SensorDefinition = new_responses
+    instance: dg.DagsterInstance, sensor: Callable[[Calendar], dg.SensorDefinition] = new_responses
 ) -> dg.SensorResult | dg.SkipReason:
     """One evaluation of a sensor."""
-    context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
-    result: Any = sensor(context)
+    with dg.build_sensor_context(instance, resources=resources()) as context:
+        result: Any = sensor(CALENDAR)(context)
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
 
@@ -262,11 +264,12 @@ def test_days_without_records_are_told_as_made_while_nothing_is_due(
     add(house, "We sang.", recorded_at=NOON + timedelta(days=2))
     house.change("UPDATE ledger SET status = 'succeeded', due_at = NULL")
     told = []
-    context = dg.build_sensor_context(instance, resources={"database": DatabaseResource()})
-    while isinstance(result := new_responses(context), dg.SensorResult):
-        for event in result.asset_events:
-            instance.report_runless_asset_event(event)
-        told.append(sorted({str(event.partition) for event in result.asset_events}))
+    sensor: Any = new_responses(CALENDAR)
+    with dg.build_sensor_context(instance, resources=resources()) as context:
+        while isinstance(result := sensor(context), dg.SensorResult):
+            for event in result.asset_events:
+                instance.report_runless_asset_event(event)
+            told.append(sorted({str(event.partition) for event in result.asset_events}))
     assert told == [["2026-05-07", "2026-05-08"], ["2026-05-04", "2026-05-05"]]
     for step in STEPS:
         made = instance.get_materialized_partitions(dg.AssetKey(step))

@@ -258,8 +258,10 @@ async def test_a_quote_that_may_have_arrived_does_not_come_again_at_once(
 
 
 def run_job() -> dg.ExecuteInProcessResult:
+    settings = load_settings()
     return daily_quote_job.execute_in_process(
-        resources={"database": DatabaseResource()}, raise_on_error=False
+        resources={"database": DatabaseResource(settings=settings), "settings": settings},
+        raise_on_error=False,
     )
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.family.interview_prompts import EACH_WEEK, interview_prompts
+from assets.family.interview_prompts import interview_prompts
+from assets.partitions import Calendar
 from keepsake.database import connect
+from keepsake.family.interview_prompts import EACH_WEEK
 from keepsake.family.response import add_family, add_member
 from keepsake.settings import load_settings
 from resources.database import DatabaseResource
@@ -45,9 +47,13 @@ def tell(house: House, title: str, member: str = "Rose") -> None:
 
 def ask(instance: dg.DagsterInstance, week: str = WEEK) -> dg.ExecuteInProcessResult:
     """Materialise a week."""
-    resources = {"database": DatabaseResource(), "models": ModelsResource.of(load_settings())}
+    settings = load_settings()
+    resources = {
+        "database": DatabaseResource(settings=settings),
+        "models": ModelsResource.of(settings),
+    }
     return dg.materialize(
-        [interview_prompts],
+        [interview_prompts(settings, Calendar(settings.first_day))],
         partition_key=week,
         resources=resources,
         instance=instance,

@@ -24,7 +24,7 @@ from keepsake.pipeline.spec import EngineConfig, RunSpec
 from keepsake.pipeline.window import Window
 from keepsake.running.imports import AddedActivity, Imported, add_activity, import_activities
 from keepsake.running.line import RUNNING
-from keepsake.settings import Settings, load_settings
+from keepsake.settings import Settings
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -73,9 +73,9 @@ class Journal:
 
         async def carry() -> Report:
             async with (
-                DatabaseResource().open_pool() as pool,
+                DatabaseResource(settings=self.settings).open_pool() as pool,
                 models.open() as clients,
-                open_tools(load_settings(), pool, objects.store(), clients) as tools,
+                open_tools(self.settings, pool, objects.store(), clients) as tools,
             ):
                 return await run_line(
                     RUNNING, asked, tools, pool=tools.pool, models=models.names(), config=config

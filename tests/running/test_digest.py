@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner, Result
 
+from assets.partitions import Calendar
 from assets.running.trends import trends
 from assets.running.weekly_digests import weekly_digests
 from keepsake.cli import app
@@ -29,6 +30,9 @@ from .runner import Runner, new_runner
 
 WEEK = "2026-05-04"
 NIGHT = datetime(2026, 5, 11, 4, 30, tzinfo=UTC)
+CALENDAR = Calendar(date(2000, 1, 1))
+TRENDS = trends(load_settings(), CALENDAR)
+DIGESTS = weekly_digests(load_settings(), CALENDAR)
 VOID = {"meta", "br", "line", "rect", "circle", "polyline"}
 
 
@@ -80,6 +84,7 @@ def materialize(
     instance: dg.DagsterInstance, asset: dg.AssetsDefinition, first: str, last: str | None = None
 ) -> dg.ExecuteInProcessResult:
     """Materialise a partition, or the range up to `last` in one run."""
+    settings = load_settings()
     tags = {
         "dagster/asset_partition_range_start": first,
         "dagster/asset_partition_range_end": last or first,
@@ -88,7 +93,10 @@ def materialize(
         [asset],
         partition_key=None if last else first,
         tags=tags if last else None,
-        resources={"database": DatabaseResource(), "objects": objects_resource(load_settings())},
+        resources={
+            "database": DatabaseResource(settings=settings),
+            "objects": objects_resource(settings),
+        },
         instance=instance,
         raise_on_error=False,
     )
@@ -126,7 +134,7 @@ def full_week(runner: Runner) -> int:
 
 def test_a_week_becomes_a_row_and_a_page(ada: Runner, instance: dg.DagsterInstance) -> None:
     full_week(ada)
-    result = materialize(instance, weekly_digests, WEEK)
+    result = materialize(instance, DIGESTS, WEEK)
     assert metadata(result) == {"dagster/row_count": 1, "runners": 1, "digests": 1, "failed": 0}
     digest, page, _ = stored(ada)
     assert (digest.total.runs, digest.total.distance, digest.before4) == (1, 10_000, 10_000)
@@ -141,7 +149,7 @@ def test_the_page_stands_by_itself_and_can_be_heard(
     ada: Runner, instance: dg.DagsterInstance
 ) -> None:
     full_week(ada)
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     _, page, html = stored(ada)
     assert page.all("html") == [{"lang": "en"}]
     assert {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe"} == set()
@@ -160,7 +168,7 @@ def test_a_browser_shows_all_of_it_on_phones_and_desks(
     ada: Runner, instance: dg.DagsterInstance, width: int
 ) -> None:
     full_week(ada)
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     [(key,)] = ada.rows("SELECT page_key FROM weekly_digests")
     file = load_settings().objects_folder / key
     with opened(file, width=width) as shown:
@@ -178,7 +186,7 @@ def test_words_without_an_end_break_and_do_not_widen_the_page(
 ) -> None:
     long = new_runner(ada.url, "Ada" * 40)
     long.wrote(long.ran("2026-05-05T07:00", title="Along" * 50), "wind" * 100)
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     [(key,)] = long.rows("SELECT page_key FROM weekly_digests")
     with opened(load_settings().objects_folder / key, width=360) as shown:
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -187,7 +195,7 @@ def test_words_without_an_end_break_and_do_not_widen_the_page(
 def test_what_people_and_models_wrote_stays_text(ada: Runner, instance: dg.DagsterInstance) -> None:
     run = full_week(ada)
     ada.wrote(run, "Dear Ada,\n<script>alert(1)</script>")
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     _, page, html = stored(ada)
     assert "Over the <b>hill</b> & back" in page.words
     assert "<script>alert(1)</script>" in page.words
@@ -199,10 +207,10 @@ def test_the_same_week_gives_the_same_page_whatever_came_later(
     ada: Runner, instance: dg.DagsterInstance
 ) -> None:
     full_week(ada)
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     first = stored(ada)
     ada.ran("2026-05-12T07:00", 42.195, pace=200, best_efforts={"5000": 900.0})
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     again = stored(ada)
     assert (first[0], first[2]) == (again[0], again[2])
 
@@ -211,7 +219,7 @@ def test_one_run_without_heart_rate_or_history_is_a_week_too(
     ada: Runner, instance: dg.DagsterInstance
 ) -> None:
     ada.ran("2026-05-10T23:30", 5, heart_rate=None, ascent=None)  # Sunday night in Berlin
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     digest, page, _ = stored(ada)
     assert (digest.before4, digest.load_ratio, digest.efficiency_trend) == (None, None, None)
     assert (digest.predictions, digest.suggestions, digest.runs[0].comparison) == ((), (), None)
@@ -223,21 +231,21 @@ def test_a_run_without_distance_does_not_break_the_page(
     ada: Runner, instance: dg.DagsterInstance
 ) -> None:
     ada.ran("2026-05-05T07:00", 0)
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     digest, _, _ = stored(ada)
     assert (digest.total.distance, digest.runs[0].pace) == (0, None)
 
 
 def test_a_week_without_runs_has_no_digest(ada: Runner, instance: dg.DagsterInstance) -> None:
     ada.ran("2026-05-11T00:10")
-    assert metadata(materialize(instance, weekly_digests, WEEK))["digests"] == 0
+    assert metadata(materialize(instance, DIGESTS, WEEK))["digests"] == 0
     assert ada.rows("SELECT FROM weekly_digests") == []
 
 
 def test_many_weeks_in_one_run(ada: Runner, instance: dg.DagsterInstance) -> None:
     full_week(ada)
     ada.ran("2026-03-23T07:00")
-    result = materialize(instance, weekly_digests, "2026-03-23", WEEK)
+    result = materialize(instance, DIGESTS, "2026-03-23", WEEK)
     assert metadata(result)["digests"] == 6  # none for the week without a run
 
 
@@ -250,7 +258,7 @@ def test_one_runner_who_fails_does_not_stop_the_others(
     broken = new_runner(database_url, "Sam")
     broken.ran("2026-05-05T07:00", best_efforts={"a secret": 1.0})
     ada.ran("2026-05-05T07:00")
-    result = materialize(instance, weekly_digests, WEEK)
+    result = materialize(instance, DIGESTS, WEEK)
     assert not result.success
     [failure] = result.get_step_failure_events()
     told = failure.step_failure_data.user_failure_data
@@ -265,7 +273,7 @@ def test_a_month_becomes_a_row(ada: Runner, instance: dg.DagsterInstance) -> Non
     ada.ran("2026-04-30T23:30", 20)
     ada.ran("2026-05-01T00:10", 10, zones=(0, 0, 900, 100, 0), best_efforts={"5000": 1500.0})
     ada.ran("2026-05-31T23:30", 5)
-    result = materialize(instance, trends, "2026-05-01")
+    result = materialize(instance, TRENDS, "2026-05-01")
     assert metadata(result)["months"] == 1
     [(facts,)] = ada.rows("SELECT facts FROM trends")
     month = Month.model_validate(facts)
@@ -278,25 +286,25 @@ def test_every_night_what_is_out_of_date_is_asked_for(
     ada: Runner, instance: dg.DagsterInstance
 ) -> None:
     def asked(schedule: dg.ScheduleDefinition) -> list[str | None]:
-        resources = {"database": DatabaseResource()}
+        resources = {"database": DatabaseResource(settings=load_settings())}
         with dg.build_schedule_context(
             scheduled_execution_time=NIGHT, resources=resources
         ) as context:
             found: Any = schedule(context)
             return [ask.partition_key for ask in found if isinstance(ask, dg.RunRequest)]
 
-    assert asked(nightly_digests) == asked(nightly_trends) == []
+    assert asked(nightly_digests(CALENDAR)) == asked(nightly_trends(CALENDAR)) == []
     ada.ran("2026-05-10T23:30")
     ada.ran("2026-04-20T07:00")
-    assert asked(nightly_digests) == [WEEK, "2026-04-20"]
-    assert asked(nightly_trends) == ["2026-05-01", "2026-04-01"]
-    materialize(instance, weekly_digests, WEEK)
-    assert asked(nightly_digests) == ["2026-04-20"]
+    assert asked(nightly_digests(CALENDAR)) == [WEEK, "2026-04-20"]
+    assert asked(nightly_trends(CALENDAR)) == ["2026-05-01", "2026-04-01"]
+    materialize(instance, DIGESTS, WEEK)
+    assert asked(nightly_digests(CALENDAR)) == ["2026-04-20"]
 
 
 def test_the_command_shows_a_week_and_its_page(ada: Runner, instance: dg.DagsterInstance) -> None:
     full_week(ada)
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     shown = CliRunner().invoke(app, ["digest", "--owner", "ada", "--week", "2026-05-10"])
     assert shown.exit_code == 0, shown.output
     assert "1 run, 10.0 km, usually 10.0 km, 51:40 moving" in shown.output
@@ -310,7 +318,7 @@ def test_a_race_a_little_short_is_predicted_as_it_was_run(
     ada: Runner, instance: dg.DagsterInstance
 ) -> None:
     ada.ran("2026-05-09T08:00", 4.998, pace=1450 / 4.998, best_efforts={"5000": 1450.0})
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     _, page, _ = stored(ada)
     assert "from 5 km (4998 m measured) in 24:10 on 9 May" in page.words
     shown = CliRunner().invoke(app, ["digest", "--owner", "ada"])
@@ -321,7 +329,7 @@ def test_a_race_a_little_short_is_predicted_as_it_was_run(
 def test_the_page_says_what_its_zones_rest_on(ada: Runner, instance: dg.DagsterInstance) -> None:
     zones = (60, 600, 1200, 600, 60)
     ada.ran("2026-05-09T08:00", zones=zones, zone_maximum=187, zone_activities=24)
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     _, page, _ = stored(ada)
     assert (
         "the zones are counted with 187 bpm as your highest heart rate, the most that 24 "
@@ -331,7 +339,7 @@ def test_the_page_says_what_its_zones_rest_on(ada: Runner, instance: dg.DagsterI
 
 def test_without_zones_the_page_says_why(ada: Runner, instance: dg.DagsterInstance) -> None:
     ada.ran("2026-05-09T08:00")
-    materialize(instance, weekly_digests, WEEK)
+    materialize(instance, DIGESTS, WEEK)
     _, page, _ = stored(ada)
     assert "No heart-rate zones: no highest heart rate is stated" in page.words
 
@@ -357,7 +365,7 @@ class TestMadeNow:
         assert made.exit_code == 0, made.output
         assert "1 run, 10.0 km, usually 10.0 km, 51:40 moving" in made.output
         by_hand = stored(ada)
-        materialize(instance, weekly_digests, WEEK)
+        materialize(instance, DIGESTS, WEEK)
         assert (by_hand[0], by_hand[2]) == (stored(ada)[0], stored(ada)[2])
 
     def test_is_that_of_the_newest_week_with_a_run(self, ada: Runner) -> None:
