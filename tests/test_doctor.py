@@ -62,14 +62,14 @@ def test_nothing_runs() -> None:
     found = checks()
     assert [name for name, check in found.items() if check.ok] == ["settings", "home", "objects"]
     for name in ("database", "chat", "embeddings", "speech", "dagster"):
-        assert "keepsake up" in (found[name].mend or "")
+        assert "keepsake up" in (found[name].fix or "")
 
 
 def test_it_makes_no_home(folder: Path) -> None:
     folder.rmdir()
     found = checks()
     assert [name for name, check in found.items() if check.ok] == ["settings"]
-    assert all("keepsake up" in (found[name].mend or "") for name in ("home", "objects"))
+    assert all("keepsake up" in (found[name].fix or "") for name in ("home", "objects"))
     assert not folder.exists()
 
 
@@ -91,14 +91,14 @@ def test_a_home_that_is_a_file(folder: Path) -> None:
     folder.write_text("")
     home = checks()["home"]
     assert not home.ok
-    assert "KEEPSAKE_HOME" in (home.mend or "")
+    assert "KEEPSAKE_HOME" in (home.fix or "")
 
 
 def test_the_command_says_what_is_wrong_and_how_to_mend_it() -> None:
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
     assert "FAILED database" in result.stdout
-    assert "To mend it: start everything with `keepsake up`" in result.stdout
+    assert "To fix it: start everything with `keepsake up`" in result.stdout
 
 
 def test_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,12 +112,12 @@ def test_a_database_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/keepsake")
     database = checks()["database"]
     assert not database.ok
-    assert "DATABASE_URL" in (database.mend or "")
+    assert "DATABASE_URL" in (database.fix or "")
 
 
 def test_a_database_without_the_schema(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", postgres_url)
-    assert "keepsake db migrate" in (checks()["database"].mend or "")
+    assert "keepsake db migrate" in (checks()["database"].fix or "")
 
 
 def test_a_database_that_is_well(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def test_objects_that_cannot_be_written(folder: Path) -> None:
     (folder / "objects").write_text("a file where the folder should be")
     objects = checks()["objects"]
     assert not objects.ok
-    assert "KEEPSAKE_HOME" in (objects.mend or "")
+    assert "KEEPSAKE_HOME" in (objects.fix or "")
 
 
 def test_embedded_models_that_are_busy_are_not_to_be_started_again(
@@ -142,7 +142,7 @@ def test_embedded_models_that_are_busy_are_not_to_be_started_again(
         found = checks()
     for role in ("chat", "embeddings", "speech", "transcription"):
         assert "no answer within" in found[role].detail
-        assert "busy" in (found[role].mend or "")
+        assert "busy" in (found[role].fix or "")
 
 
 def test_vectors_of_another_length(models: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_a_model_that_the_endpoint_does_not_have(
     monkeypatch.setenv("CHAT_BASE_URL", models)
     monkeypatch.setenv("CHAT_MODEL", "no-such-model")
     found = checks()
-    assert "CHAT_MODEL" in (found["chat"].mend or "")
+    assert "CHAT_MODEL" in (found["chat"].fix or "")
     assert found["transcription"].ok, "one part that is unwell hides no other"
 
 
@@ -166,7 +166,7 @@ def test_a_model_whose_end_is_announced(models: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TRANSCRIPTION_BASE_URL", models)
     monkeypatch.setenv("TRANSCRIPTION_MODEL", "whisper-1")
     transcription = checks()["transcription"]
-    assert "TRANSCRIPTION_MODEL" in f"{transcription.detail}{transcription.mend}"
+    assert "TRANSCRIPTION_MODEL" in f"{transcription.detail}{transcription.fix}"
 
 
 @pytest.mark.parametrize(
@@ -189,14 +189,14 @@ def test_a_cobalt_that_refuses_our_key(monkeypatch: pytest.MonkeyPatch) -> None:
         cobalt = checks()["cobalt"]
     assert not cobalt.ok
     assert "auth.key" in cobalt.detail
-    assert "COBALT_API_KEY" in (cobalt.mend or "")
+    assert "COBALT_API_KEY" in (cobalt.fix or "")
 
 
 def test_a_cobalt_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COBALT_URL", f"http://127.0.0.1:{free_port()}")
     cobalt = checks()["cobalt"]
     assert not cobalt.ok
-    assert "COBALT_URL" in (cobalt.mend or "")
+    assert "COBALT_URL" in (cobalt.fix or "")
 
 
 def test_names_that_are_almost_a_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_names_that_are_almost_a_settings(tmp_path: Path, monkeypatch: pytest.Mo
         f"CHAT_BASEURL in {file}: is CHAT_BASE_URL meant?; "
         "KEEPSAKE_HOEM in the environment: is KEEPSAKE_HOME meant?"
     )
-    assert names.mend
+    assert names.fix
 
 
 def test_names_are_checked_also_where_a_setting_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +247,7 @@ def test_a_file_of_prices(
     prices = checks()["prices"]
     assert detail in prices.detail
     assert prices.ok == ("has prices" in detail)
-    assert prices.ok or "PRICES_FILE" in (prices.mend or "")
+    assert prices.ok or "PRICES_FILE" in (prices.fix or "")
 
 
 def test_addresses_of_messages_are_read_and_nothing_is_sent(
@@ -279,4 +279,4 @@ def test_a_file_of_addresses_that_is_not_there(
 
 
 def test_whatever_fails_says_how_to_mend_it() -> None:
-    assert [check.name for check in examine() if not check.ok and not check.mend] == []
+    assert [check.name for check in examine() if not check.ok and not check.fix] == []

@@ -51,7 +51,7 @@ def demo(
 
 
 def doctor(json: Json = False) -> None:
-    """Try every part that the settings name, and say how to mend what is wrong."""
+    """Try every part that the settings name, and say how to fix what is wrong."""
     from keepsake.doctor import examine
 
     checks = examine()
@@ -65,8 +65,8 @@ def doctor(json: Json = False) -> None:
             )
             out.print(f"{check.name:14}", style="bold", end="")
             out.print(check.detail)
-            if check.mend:
-                out.print(f"{'':21}To mend it: {check.mend}")
+            if check.fix:
+                out.print(f"{'':21}To fix it: {check.fix}")
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
