@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.results import Figure
+from keepsake.clients.embeddings import cosines
 from keepsake.settings.embedding_models import EMBEDDED
 from keepsake.text.spans import passages
 
@@ -41,15 +42,15 @@ def figures(model: "Measured") -> list[Figure]:
     floor = EMBEDDED[model.name].relevant or 0.0
     found = []
     for label, across in (("same language", False), ("across languages", True)):
-        ranks, cosines = model.answers(across=across)
+        ranks, near = model.answers(across=across)
         found += [
             Figure(f"{model.name}: recall@1, {label}", float(np.mean(ranks < 1)), ""),
             Figure(f"{model.name}: recall@5, {label}", float(np.mean(ranks < 5)), ""),
             Figure(
                 f"{model.name}: answers in the first five below the floor, {label}",
-                float(np.mean(cosines[ranks < 5] < floor)),
+                float(np.mean(near[ranks < 5] < floor)),
                 "",
-                note=_spread(cosines[ranks < 5]),
+                note=_spread(near[ranks < 5]),
             ),
         ]
     for kind in ("unanswerable", "meaningless"):
@@ -66,8 +67,8 @@ def figures(model: "Measured") -> list[Figure]:
     return found
 
 
-def _spread(cosines: "Vectors") -> str:
-    marks = np.percentile(cosines, [0, 10, 50, 90, 100])
+def _spread(near: "Vectors") -> str:
+    marks = np.percentile(near, [0, 10, 50, 90, 100])
     return "least, 10%, 50%, 90%, most: " + ", ".join(f"{mark:.3f}" for mark in marks)
 
 
@@ -120,16 +121,16 @@ class Measured:
             if (memory["language"] != language) is across
         ]
         rows = [self._by_record[language][at] for language, at in chosen]
-        ranks, cosines = [], []
+        ranks, nearest = [], []
         for (_, at), row in zip(chosen, rows, strict=True):
             right = np.array([at in held for held in self._corpus.memories])
-            cosines.append(row[right].max())
+            nearest.append(row[right].max())
             ranks.append(int((row[~right] > row[right].max()).sum()))
-        return np.array(ranks), np.array(cosines, np.float32)
+        return np.array(ranks), np.array(nearest, np.float32)
 
     def best(self, kind: str) -> "Vectors":
         """The greatest cosine that each query of a kind has with any passage."""
-        nearest: Vectors = (self._queries(SET[kind]) @ self._passages.T).max(axis=1)
+        nearest: Vectors = cosines(self._queries(SET[kind]), self._passages).max(axis=1)
         return nearest
 
     @cached_property
@@ -139,7 +140,7 @@ class Measured:
         numbers = np.array(self._corpus.records)
         for language in LANGUAGES:
             asked = self._queries([memory["questions"][language] for memory in MEMORIES])
-            alike = asked @ self._passages.T
+            alike = cosines(asked, self._passages)
             columns = [alike[:, numbers == record].max(axis=1) for record in set(numbers.tolist())]
             found[language] = np.stack(columns, axis=1)
         return found
@@ -149,6 +150,4 @@ class Measured:
 
     def _vectors(self, texts: Sequence[str], prefix: str) -> "Vectors":
         vectors, _ = self._encoder.encode([prefix + text for text in texts])
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit: Vectors = vectors / np.maximum(lengths, 1e-12)
-        return unit
+        return vectors

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from pgvector.psycopg import register_vector_async
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool
 
 from keepsake.errors import KeepsakeError, SettingsError
@@ -83,7 +85,7 @@ def connect(url: str) -> Iterator[Connection]:
 
 @asynccontextmanager
 async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
-    """A pool of autocommitting connections, closed at the end of the block."""
+    """A pool of autocommitting connections that take vectors, closed at the end of the block."""
     pool: Pool = AsyncConnectionPool(
         kwargs={**_parameters(url), "autocommit": True},
         min_size=1,
@@ -92,12 +94,18 @@ async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
         timeout=30,
         # A server that was restarted leaves broken connections here; do not hand those out.
         check=AsyncConnectionPool.check_connection,
+        configure=_take_vectors,
     )
     await pool.open(wait=True, timeout=30)
     try:
         yield pool
     finally:
         await pool.close()
+
+
+async def _take_vectors(connection: AsyncConnection) -> None:
+    if await TypeInfo.fetch(connection, "vector"):  # not before the first migration
+        await register_vector_async(connection)
 
 
 async def hold_records(connection: AsyncConnection, record_ids: Sequence[int]) -> None:
@@ -148,7 +156,7 @@ def migrate(url: str, *, to: int | None = None) -> list[Migration]:
     with connect(url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         try:
-            _require_pgvector(connection)
+            require_pgvector(connection)
             connection.execute("CREATE SCHEMA IF NOT EXISTS keepsake")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT"
@@ -193,7 +201,12 @@ def _apply(connection: Connection, migration: Migration) -> bool:
     return True
 
 
-def _require_pgvector(connection: Connection) -> None:
+def require_pgvector(connection: Connection) -> str:
+    """The version of pgvector that is installed, or would be.
+
+    Raises:
+        DatabaseError: it is missing, or too old.
+    """
     row = connection.execute(
         "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions"
         " WHERE name = 'vector'"
@@ -203,9 +216,10 @@ def _require_pgvector(connection: Connection) -> None:
             "this PostgreSQL has no pgvector: install the extension, version "
             f"{'.'.join(map(str, MINIMUM_PGVECTOR))} or newer, on the database server"
         )
-    version = tuple(int(part) for part in re.findall(r"\d+", row[0])[:3])
-    if version < MINIMUM_PGVECTOR:
+    version = str(row[0])
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < MINIMUM_PGVECTOR:
         raise DatabaseError(
-            f"pgvector {row[0]} can corrupt its indexes: upgrade it to "
+            f"pgvector {version} can corrupt its indexes: upgrade it to "
             f"{'.'.join(map(str, MINIMUM_PGVECTOR))} or newer"
         )
+    return version

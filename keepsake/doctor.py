@@ -6,7 +6,6 @@ All run side by side, each within its own time. Nothing is started and nothing i
 
 import asyncio
 import os
-import re
 import stat
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -230,20 +229,12 @@ def _database(settings: DatabaseSettings) -> str:
 
 
 def _pgvector(connection: "Connection") -> str:
-    from keepsake.database import MINIMUM_PGVECTOR
+    from keepsake.database import DatabaseError, require_pgvector
 
-    row = connection.execute(
-        "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions"
-        " WHERE name = 'vector'"
-    ).fetchone()
-    version = str(row[0]) if row else "missing"
-    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < MINIMUM_PGVECTOR:
-        needed = ".".join(map(str, MINIMUM_PGVECTOR))
-        raise Trouble(
-            f"pgvector is {version}, and {needed} is the first whose indexes are sound",
-            fix=f"install pgvector {needed} or newer on the server that DATABASE_URL names",
-        )
-    return version
+    try:
+        return require_pgvector(connection)
+    except DatabaseError as error:
+        raise Trouble(str(error), fix="do so on the server that DATABASE_URL names") from None
 
 
 async def _objects(settings: ObjectSettings) -> str:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from pgvector import HalfVector
 from psycopg.sql import SQL, Identifier
 
 from keepsake import database
@@ -174,7 +175,7 @@ def test_pgvector_must_be_there_and_new_enough(
         )
         connection.execute("SET search_path = other, pg_catalog")
         with pytest.raises(DatabaseError, match=problem) if problem else nullcontext():
-            database._require_pgvector(connection)
+            database.require_pgvector(connection)
 
 
 def test_connections_see_keepsakes_schema_in_utc_and_keep_the_urls_options(
@@ -208,3 +209,22 @@ async def test_rows_are_replaced_as_a_whole(database_url: str) -> None:
             await replace_rows(connection, "lines", made, ("position", "text"), enumerate)
         cursor = await connection.execute("SELECT * FROM lines ORDER BY position")
         assert await cursor.fetchall() == [(1, 0, "tab\there"), (1, 1, None)]
+
+
+async def test_rows_with_vectors_are_replaced_too(database_url: str) -> None:
+    async with open_pool(database_url, size=1) as pool, pool.connection() as connection:
+        await connection.execute("CREATE TABLE near (record_id bigint, at real, v halfvec(2))")
+        rows = [(None, HalfVector([0.5, -2.0])), (1.5, HalfVector([0.0, 3.0]))]
+        await replace_rows(
+            connection, "near", [Made(1, 1, rows)], ("at", "v"), list, types=("float4", "halfvec")
+        )
+        cursor = await connection.execute("SELECT at, v FROM near ORDER BY at DESC")
+        assert await cursor.fetchall() == rows
+
+
+async def test_a_pool_opens_where_pgvector_is_not_created_yet(empty_url: str) -> None:
+    with connect(empty_url) as connection:
+        connection.execute("DROP EXTENSION vector")
+    async with open_pool(empty_url, size=1) as pool, pool.connection() as other:
+        cursor = await other.execute("SELECT to_regtype('vector')")
+        assert await cursor.fetchone() == (None,)

@@ -11,7 +11,7 @@ from keepsake.cli import app
 from keepsake.doctor import Check, examine
 from keepsake.local.ports import free_port
 from keepsake.local.up import started
-from keepsake.search.search import prepare
+from keepsake.pipeline.prepare import prepare
 from keepsake.settings import load_settings
 from tests.doubles.cobalt import KEY, Cobalt
 from tests.doubles.server import serving

@@ -1,21 +1,21 @@
 """Search within one family, on a real PostgreSQL with pgvector."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from pgvector import HalfVector
+from psycopg.sql import SQL, Identifier
 
-from keepsake.database import Connection, connect
+from keepsake.database import Connection, connect, open_pool
 from keepsake.family import response as family
-from keepsake.search.search import (
-    Hit,
-    ensure_vector_index,
-    index_name,
-    records_processing,
-    search,
-    search_unembedded,
-)
+from keepsake.search.hits import Hit
+from keepsake.search.index import ensure_vector_index, index_name
+from keepsake.search.passages import search_passages
+from keepsake.search.words import records_processing, search_unembedded
 from tests.given import given_record
 
 NORTH, EAST, SOUTH = [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]
@@ -26,6 +26,24 @@ MODEL = "compass"
 def db(database_url: str) -> Iterator[Connection]:
     with connect(database_url) as connection:
         yield connection
+
+
+Found = TypeVar("Found")
+
+
+def run(
+    db: Connection, search: Callable[..., Awaitable[Found]], *given: Any, **named: Any
+) -> Found:
+    """What a search finds, in a transaction of its own on the database of `db`."""
+
+    async def found() -> Found:
+        async with open_pool(db.info.dsn, size=1) as pool, pool.connection() as connection:
+            async with connection.transaction():
+                result = await search(connection, *given, **named)
+            await connection.execute("SELECT pg_stat_force_next_flush()")  # for `scans`
+            return result
+
+    return asyncio.run(found())
 
 
 class House:
@@ -65,9 +83,9 @@ class House:
         model: str = MODEL,
         floor: float | None = None,
     ) -> list[Hit]:
-        return search(
-            self.db, vector, query=query, owner_id=self.family.id, model=model,
-            dimensions=len(vector), floor=floor,
+        return run(
+            self.db, search_passages, HalfVector(list(vector)), query=query,
+            owner_id=self.family.id, model=model, dimensions=len(vector), floor=floor,
         )  # fmt: skip
 
     def add(self, text: str) -> int:
@@ -173,15 +191,15 @@ class TestBeforePassagesAreMade:
     def test_it_counts_as_being_processed(self, db: Connection, marlows: House) -> None:
         record_id = marlows.add("We sailed north.")
         House(db, "The Others").add("We sailed north.")
-        assert records_processing(db, marlows.family.id) == 1
+        assert run(db, records_processing, marlows.family.id) == 1
         db.execute("UPDATE ledger SET due_at = NULL WHERE record_id = %s", (record_id,))
-        assert records_processing(db, marlows.family.id) == 0
+        assert run(db, records_processing, marlows.family.id) == 0
 
     def test_its_words_are_found(self, db: Connection, marlows: House) -> None:
         marlows.add("We baked bread.")
         record_id = marlows.add("We waited. " * 100 + "Then we sailed north.")
         House(db, "The Others").add("We sailed north.")
-        (hit,) = search_unembedded(db, "sailed north", owner_id=marlows.family.id)
+        (hit,) = run(db, search_unembedded, "sailed north", owner_id=marlows.family.id)
         assert (hit.record_id, hit.by, hit.similarity) == (record_id, "Rose", None)
         assert hit.text.endswith("Then we sailed north.")
         assert len(hit.text) < 600
@@ -194,7 +212,7 @@ class TestBeforePassagesAreMade:
         db.execute(
             "UPDATE responses SET text = NULL, audio_key = 'a' WHERE record_id = %s", (record_id,)
         )
-        assert search_unembedded(db, "sailed", owner_id=marlows.family.id) == []
+        assert run(db, search_unembedded, "sailed", owner_id=marlows.family.id) == []
 
 
 class TestTheVectorIndex:
@@ -235,7 +253,10 @@ class TestTheVectorIndex:
         mine = {marlows.say(f"Passage {i}", (np.ones(32) * -i).tolist()) for i in range(1, 5)}
         ensure_vector_index(db, MODEL, 32)
         db.execute("ANALYZE passages")
-        db.execute("SET enable_sort = off")  # with so few the planner would sort instead
+        # With so few the planner would sort instead.
+        db.execute(
+            SQL("ALTER DATABASE {} SET enable_sort = off").format(Identifier(db.info.dbname))
+        )
         assert {hit.record_id for hit in marlows.search(np.ones(32).tolist())} == mine
         assert scans(db, index_name(MODEL, 32)) == 1
 

@@ -7,8 +7,10 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.family import response as family
-from keepsake.search.search import Hit, search_other_models
+from keepsake.search.hits import Hit
+from keepsake.search.words import search_other_models
 from tests.given import given_record
+from tests.test_search import run
 
 
 @pytest.fixture
@@ -37,7 +39,9 @@ def kept(db: Connection, owner_id: int, name: str, *texts: str, model: str, leng
 
 def found(db: Connection, owner_id: int, query: str, *, limit: int = 5) -> list[Hit]:
     """What is found of all models but the one in force."""
-    return search_other_models(db, query, owner_id=owner_id, model="new", dimensions=4, limit=limit)
+    return run(
+        db, search_other_models, query, owner_id=owner_id, model="new", dimensions=4, limit=limit
+    )
 
 
 def test_passages_of_other_models_are_found_by_their_words(db: Connection) -> None:

@@ -12,7 +12,8 @@ from keepsake.text.counted import counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from keepsake.search.search import Answer, Hit
+    from keepsake.search.hits import Hit
+    from keepsake.search.search import Answer
 
 MARKED = "bold yellow"
 
@@ -35,8 +36,9 @@ def search(
     Words of the query are marked: with *asterisks* where the output is no terminal, and with
     offsets into the text under --json.
     """
+    from keepsake.database import database_url
     from keepsake.owners.owners import find_owner
-    from keepsake.search.search import ask
+    from keepsake.search.search import search_once
     from keepsake.settings import load_settings
 
     if not query.strip():
@@ -45,8 +47,8 @@ def search(
     with open_database(settings) as connection:
         home = find_owner(connection, owner)
         answer = asyncio.run(
-            ask(
-                connection,
+            search_once(
+                database_url(settings),
                 settings,
                 query,
                 owner_id=home.id,
@@ -66,7 +68,7 @@ def search(
 
 def _remarks(answer: "Answer", name: str) -> list[str]:
     """What there is to say beside the hits."""
-    from keepsake.search.search import embedding_steps
+    from keepsake.search.words import embedding_steps
 
     remarks = []
     if not answer.hits and answer.anything:

@@ -8,12 +8,13 @@ from textwrap import shorten
 
 from keepsake.bookmarks import bookmark as bookmarks
 from keepsake.bookmarks.views import kept_bookmark
+from keepsake.database import database_url
 from keepsake.demo.show import line
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
 from keepsake.owners import owners
 from keepsake.records.adding import Added
-from keepsake.search.search import ask
+from keepsake.search.search import search_once
 from keepsake.text.counted import counted
 
 OWNER = "Ellen"
@@ -85,8 +86,11 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
         if found.keywords:
             line(out, "keywords", ", ".join(word.keyword for word in found.keywords))
     answer = asyncio.run(
-        ask(stage.connection, stage.settings, SEARCH, owner_id=owner(stage).id, limit=1)
-    )
+        search_once(
+            database_url(stage.settings), stage.settings, SEARCH,
+            owner_id=owner(stage).id, limit=1,
+        )
+    )  # fmt: skip
     out.print()
     out.print(f"Search in bookmarks: “{SEARCH}”", style="bold cyan")
     for hit in answer.hits:

@@ -6,7 +6,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from keepsake.clients.objects import ObjectStore, open_objects
-from keepsake.database import Connection
+from keepsake.database import Connection, database_url
 from keepsake.demo import memories
 from keepsake.demo.show import clock, line, path
 from keepsake.demo.stage import Chapter, Stage
@@ -14,7 +14,8 @@ from keepsake.errors import InvalidInput
 from keepsake.family import response as family
 from keepsake.family.views import Kept, Quote, kept
 from keepsake.records.adding import Added
-from keepsake.search.search import Hit, ask
+from keepsake.search.hits import Hit
+from keepsake.search.search import search_once
 from keepsake.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
     for record_id in ids:
         _show_story(kept(connection, record_id), stage.objects, stage.console)
     home = family.find_family(connection, memories.FAMILY)
-    found = ask(connection, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)
+    url = database_url(stage.settings)
+    found = search_once(url, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)
     _show_search(memories.SEARCH, asyncio.run(found).hits, stage.console)
 
 

@@ -142,14 +142,11 @@ async def _unasked(offered: Sequence[str], earlier: Sequence[str], clients: "Mod
     fresh = list({text_key(q): q for q in offered if text_key(q) not in keys}.values())
     if not fresh:
         return []
-    import numpy as np  # a tenth of a second that the start of a run can do without
-
-    vectors = np.stack(await clients.embeddings.embed([*earlier, *fresh]))
-    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    alike = await clients.embeddings.similarity(fresh, [*earlier, *fresh])
     same = clients.embeddings.about.same_question
     kept = list(range(len(earlier)))
-    for at in range(len(earlier), len(vectors)):
-        if not kept or float((vectors[kept] @ vectors[at]).max()) < same:
+    for at, nearness in enumerate(alike, start=len(earlier)):
+        if not kept or nearness[kept].max() < same:
             kept.append(at)
     return [fresh[at - len(earlier)] for at in kept if at >= len(earlier)]
 

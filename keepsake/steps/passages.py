@@ -7,6 +7,9 @@ Vectors of different models never meet in one index or one search.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pgvector import HalfVector
 
 from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.line import Made
@@ -15,6 +18,9 @@ from keepsake.steps.checks import Finding
 from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import Span, Timed, passages
+
+if TYPE_CHECKING:
+    from keepsake.clients.embeddings import Vector
 
 WORDS = 80
 
@@ -26,7 +32,7 @@ class Passage:
     text: str
     starts_at: float | None
     ends_at: float | None
-    vector: str  # as pgvector writes it: [0.1,0.2,...]
+    vector: "Vector"
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ async def embed_passages(
                 passage,
                 moment.start if moment else None,
                 moment.end if moment else None,
-                "[" + ",".join(f"{x:.6g}" for x in vector.tolist()) + "]",
+                vector,
             )
             for passage, moment, vector in zip(texts, moments, vectors, strict=True)
         ),
@@ -70,9 +76,10 @@ async def save_passages(connection: AsyncConnection, made: Sequence[Made[Passage
         made,
         ("position", "text", "starts_at", "ends_at", "model", "dimensions", "embedding"),
         lambda r: [
-            (position, p.text, p.starts_at, p.ends_at, r.model, r.dimensions, p.vector)
+            (position, p.text, p.starts_at, p.ends_at, r.model, r.dimensions, HalfVector(p.vector))
             for position, p in enumerate(r.passages)
         ],
+        types=("int4", "text", "float4", "float4", "text", "int4", "halfvec"),
     )
 
 

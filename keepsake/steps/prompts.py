@@ -4,15 +4,11 @@ Words are data. They stand in a fence that they cannot close, after instructions
 whatever comes back is checked against them.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Literal
 
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import chunks, sentences, word_count
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FEW = 2  # choices that a weak model is left with: looking by meaning judges better than it does
 SENTENCE_WORDS = range(5, 46)  # of a sentence that can stand for itself
@@ -45,18 +41,8 @@ async def nearest(choices: Iterable[str], to: str, tools: Tools, *, few: int = F
     distinct = list(dict.fromkeys(choices))
     if len(distinct) < 2:
         return distinct
-    (alike,) = await likeness([to], distinct, tools)
+    (alike,) = await tools.models.embeddings.similarity([to], distinct)
     return [distinct[at] for at in (-alike).argsort()[:few]]
-
-
-async def likeness(texts: Sequence[str], to: Sequence[str], tools: Tools) -> "NDArray[np.float32]":
-    """How near in meaning each text is to each other one: cosines, a row a text."""
-    import numpy as np  # a tenth of a second that the start of a run can do without
-
-    vectors = np.stack(await tools.models.embeddings.embed([*texts, *to])).astype(np.float32)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    alike: NDArray[np.float32] = vectors[: len(texts)] @ vectors[len(texts) :].T
-    return alike
 
 
 def one_of(choices: Iterable[str]) -> Any:

@@ -20,6 +20,8 @@ async def replace_rows(
     made: Sequence[Made[Result]],
     columns: Sequence[str],
     rows_of: Callable[[Result], Iterable[Sequence[Any]]],
+    *,
+    types: Sequence[str] = (),
 ) -> None:
     """Put the rows of some results in the place of all that `table` has for their records.
 
@@ -29,6 +31,7 @@ async def replace_rows(
         made: the results.
         columns: the other columns.
         rows_of: the values of these columns, a row each; none for a result that has no row.
+        types: of these columns. With them values are sent in binary, which is faster for vectors.
     """
     name = sql.Identifier(table)
     await connection.execute(
@@ -38,10 +41,14 @@ async def replace_rows(
     # Tables that have no owner yet get one from the next migration.
     owned = table in ("activities", "passages")
     own = ("owner_id",) if owned else ()
-    copy = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        name, sql.SQL(", ").join(map(sql.Identifier, ("record_id", *own, *columns)))
+    copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(
+        name,
+        sql.SQL(", ").join(map(sql.Identifier, ("record_id", *own, *columns))),
+        sql.SQL("binary" if types else "text"),
     )
     async with connection.cursor() as cursor, cursor.copy(copy) as sink:
+        if types:
+            sink.set_types(["int8", *("int8" for _ in own), *types])
         for each in made:
             for row in rows_of(each.result):
                 await sink.write_row((*each[: 2 if owned else 1], *row))

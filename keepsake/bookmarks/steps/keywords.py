@@ -18,7 +18,7 @@ from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.pipeline.line import Made, Step
 from keepsake.pipeline.window import Window
 from keepsake.steps.checks import Finding
-from keepsake.steps.prompts import likeness, nearest, one_of
+from keepsake.steps.prompts import nearest, one_of
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import chunks, word_key, word_keys
 
@@ -86,7 +86,7 @@ async def _choices(text: str, tags: Sequence[str], tools: Tools) -> list[str]:
     topics = await nearest(reversed(words.values()), text, tools, few=CHOICES)
     fitting: list[str] = []
     if tags:
-        (alike,) = await likeness([text], tags, tools)
+        (alike,) = await tools.models.embeddings.similarity([text], tags)
         fits = tools.models.embeddings.about.fits
         fitting = [tag for tag, near in zip(tags, alike, strict=True) if near >= fits]
     return list(dict.fromkeys([*fitting[:CHOICES], *topics]))
@@ -123,7 +123,7 @@ async def _by_meaning(new: dict[str, str], tags: Sequence[str], tools: Tools) ->
     if not new:
         return forms
     others = [*tags, *new.values()]
-    alike = await likeness(list(new.values()), others, tools)
+    alike = await tools.models.embeddings.similarity(list(new.values()), others)
     same = tools.models.embeddings.about.same_name
     for at, (key, name) in enumerate(new.items()):
         before = len(tags) + at

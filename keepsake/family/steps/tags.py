@@ -19,7 +19,7 @@ from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Made, Step
 from keepsake.pipeline.window import Window
 from keepsake.steps.checks import Finding
-from keepsake.steps.prompts import likeness, nearest, one_of
+from keepsake.steps.prompts import nearest, one_of
 from keepsake.steps.refusals import save_refusals
 from keepsake.steps.tools import Tools
 
@@ -88,7 +88,8 @@ async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) 
     others = [name for name in names if name and name not in known]
     if not others:
         return merged
-    for name, row in zip(others, await likeness(others, vocabulary, tools), strict=True):
+    alike = await tools.models.embeddings.similarity(others, vocabulary)
+    for name, row in zip(others, alike, strict=True):
         best = int(row.argmax())
         if row[best] >= tools.models.embeddings.about.same_name:
             merged[name] = vocabulary[best]

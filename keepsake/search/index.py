@@ -1,0 +1,61 @@
+"""The vector indexes of the table `passages`, one for each embeddings model and vector length.
+
+Here are the expressions that an index and the queries that use it must have in common, and the
+statements that create an index. The queries are in `passages.py` and `words.py`.
+"""
+
+from hashlib import sha256
+
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from keepsake.database import Connection
+
+
+def ensure_vector_index(connection: Connection, model: str, dimensions: int) -> str:
+    """Create the index of this model's vectors unless it exists, and return its name.
+
+    Each model has its own partial index. It is built while others read and write; call this on an
+    autocommitting connection, outside a transaction. A build that broke off is repeated.
+    """
+    name = index_name(model, dimensions)
+    broken = connection.execute(
+        "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid"
+        " AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index"
+        "                 WHERE index_relid = indexrelid)",
+        (f"keepsake.{name}",),
+    ).fetchone()
+    if broken:
+        connection.execute(SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(Identifier(name)))
+    connection.execute(
+        SQL(
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS {} ON passages"
+            " USING hnsw (({}) halfvec_cosine_ops) WHERE {}"
+        ).format(Identifier(name), _vectors(dimensions), same_model(model, dimensions)),
+        (),  # no parameters, but the % of a model's name is doubled as if there were
+    )
+    return name
+
+
+def index_name(model: str, dimensions: int) -> str:
+    """The name of a model's index: the same for the same model, short enough for PostgreSQL."""
+    return f"passages_vectors_{sha256(model.encode()).hexdigest()[:16]}_{dimensions}"
+
+
+# The planner uses an index only for the same expression and predicate. Both are literals, since it
+# cannot prove that a parameter equals the index's predicate.
+
+
+def same_model(model: str, dimensions: int) -> Composed:
+    """Whether a passage was embedded by this model, in vectors of this length."""
+    return SQL("model = {} AND dimensions = {}").format(
+        Literal(model.replace("%", "%%")), Literal(dimensions)
+    )
+
+
+def distance(dimensions: int) -> Composed:
+    """The cosine distance, 0 to 2, of a passage of this length to the parameter `vector`."""
+    return SQL("({} <=> %(vector)s::halfvec({}))").format(_vectors(dimensions), Literal(dimensions))
+
+
+def _vectors(dimensions: int) -> Composed:
+    return SQL("embedding::halfvec({})").format(Literal(dimensions))
