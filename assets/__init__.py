@@ -1,6 +1,7 @@
-"""What is made: one folder a line, one file a step.
+"""How Dagster shows what is made: one folder a line, one file an asset.
 
-A step's file holds its asset's description and columns, its prompt, the shape of the model's
-answer and the function that makes its result. `line_assets.py` turns a line into one Dagster
-multi-asset; how records flow through it is `keepsake/pipeline/run.py`.
+An asset's file has its description, columns, kinds and checks. What makes the asset is in the
+library: a step in `keepsake/<line>/steps/`, anything else in `keepsake/<line>/`. `line_assets.py`
+turns a line into one Dagster multi-asset; how records flow through it is
+`keepsake/pipeline/run.py`. Logic and SQL do not belong here.
 """

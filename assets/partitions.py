@@ -65,7 +65,7 @@ def read_calendar(settings: Settings) -> Calendar:
     Where the database does not answer then, lines begin at FIRST_DAY: more partitions than there
     are days with records, but none missing.
     """
-    return Calendar(settings.first_day, read_first_days(settings))
+    return Calendar(settings.first_day, read_first_days(settings, settings.first_day))
 
 
 def unit_of(partitions: dg.TimeWindowPartitionsDefinition) -> Unit:

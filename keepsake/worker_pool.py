@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from keepsake.errors import KeepsakeError, PermanentError, RetryableError
-from keepsake.settings import Settings
+from keepsake.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -109,7 +109,7 @@ class WorkerPool:
 
 @asynccontextmanager
 async def open_worker_pool(
-    settings: Settings, *, processes: int | None = None
+    settings: WorkerSettings, *, processes: int | None = None
 ) -> AsyncIterator[WorkerPool]:
     """Processes for the length of the block; none is started before it is needed.
 

@@ -18,7 +18,7 @@ from keepsake.lines import module_of
 from keepsake.pipeline.ledger.repair import redo
 from keepsake.records.adding import check_text, clean_name
 from keepsake.records.lookup import line_of
-from keepsake.settings import Settings
+from keepsake.settings import IntakeSettings
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def edit_title(connection: Connection, record_id: int, title: str | None) -> boo
 
 
 def edit_transcript(
-    connection: Connection, settings: Settings, record_id: int, text: str | None
+    connection: Connection, settings: IntakeSettings, record_id: int, text: str | None
 ) -> bool:
     """Put another text in the place of a response's transcript; None: take the change back.
 

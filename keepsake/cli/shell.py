@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from keepsake.database import Connection
-    from keepsake.settings import Settings
+    from keepsake.settings import DatabaseSettings
 
 UNBOUNDED = 100_000  # columns: where no terminal is, nothing is wrapped or cut
 
@@ -100,7 +100,7 @@ def database_in_reach() -> Iterator[None]:
 
 
 @contextmanager
-def open_database(settings: "Settings") -> Iterator["Connection"]:
+def open_database(settings: "DatabaseSettings") -> Iterator["Connection"]:
     """A connection to a database whose schema is current.
 
     Raises:

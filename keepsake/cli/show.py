@@ -14,7 +14,7 @@ from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
     from keepsake.search.listing import Listed, State
-    from keepsake.settings import Settings
+    from keepsake.settings import HomeSettings
 
 LONGEST_TITLE = 60  # characters of a title in the table
 
@@ -54,12 +54,12 @@ def show(
         show_document(console(), found)
 
 
-def page_path(settings: "Settings", record: int) -> Path:
+def page_path(settings: "HomeSettings", record: int) -> Path:
     """Where the page of a record is written, if nobody says where."""
     return settings.home / "pages" / f"record-{record}.html"
 
 
-def _write(html: str, record: int, settings: "Settings", output: Path | None) -> Path:
+def _write(html: str, record: int, settings: "HomeSettings", output: Path | None) -> Path:
     """Write a page where only its owner can read it.
 
     Raises:

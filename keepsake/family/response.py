@@ -20,7 +20,7 @@ from keepsake.owners.owners import add_owner
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.records import adding as records
 from keepsake.records.adding import Added
-from keepsake.settings import Settings
+from keepsake.settings import AudioSettings, ModelSettings, Settings
 
 LINE = "family"
 
@@ -319,7 +319,7 @@ async def _store_once(objects: ObjectStore, key: str, audio: Path) -> None:
         await objects.put_file(key, audio, "application/octet-stream")
 
 
-def check_audio(path: Path, settings: Settings) -> str:
+def check_audio(path: Path, settings: AudioSettings) -> str:
     """SHA-256 of a recording that can be decoded.
 
     Raises:
@@ -340,7 +340,7 @@ def check_audio(path: Path, settings: Settings) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_language(language: str, settings: Settings) -> None:
+def _check_language(language: str, settings: ModelSettings) -> None:
     """Refuse a recording that is expected in a language the transcription model does not know."""
     from keepsake.clients.transcription import capabilities_of, language_refusal
 

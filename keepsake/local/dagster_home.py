@@ -12,24 +12,24 @@ import yaml
 
 from keepsake.database import connect
 from keepsake.errors import SettingsError
-from keepsake.settings import Settings
+from keepsake.settings import HomeSettings, ObjectSettings
 
 _SCHEMA = "dagster"
 
 
-def dagster_home(settings: Settings) -> Path:
+def dagster_home(settings: HomeSettings) -> Path:
     """The folder that becomes DAGSTER_HOME."""
     return settings.home / "dagster"
 
 
-def render_dagster_yaml(root_yaml_text: str, settings: Settings) -> str:
+def render_dagster_yaml(root_yaml_text: str, settings: ObjectSettings) -> str:
     """The repository's `dagster.yaml` with the place of the compute logs added."""
     instance: dict[str, Any] = yaml.safe_load(root_yaml_text)
     instance["compute_logs"] = _s3_logs(settings) if settings.s3_bucket else _no_logs()
     return yaml.safe_dump(instance, sort_keys=False)
 
 
-def write_dagster_home(root: Path, settings: Settings, *, code_port: int) -> Path:
+def write_dagster_home(root: Path, settings: ObjectSettings, *, code_port: int) -> Path:
     """Write `dagster.yaml` and the workspace file; returns the path of the latter.
 
     Args:
@@ -47,7 +47,7 @@ def write_dagster_home(root: Path, settings: Settings, *, code_port: int) -> Pat
     return workspace
 
 
-def dagster_environment(settings: Settings, database_url: str) -> dict[str, str]:
+def dagster_environment(settings: ObjectSettings, database_url: str) -> dict[str, str]:
     """The variables that Dagster's processes need beside ours."""
     environment = {
         "DAGSTER_HOME": str(dagster_home(settings)),
@@ -92,7 +92,7 @@ def _no_logs() -> dict[str, Any]:
     }
 
 
-def _s3_logs(settings: Settings) -> dict[str, Any]:
+def _s3_logs(settings: ObjectSettings) -> dict[str, Any]:
     config = {
         "bucket": settings.s3_bucket,
         "prefix": "dagster",

@@ -42,7 +42,7 @@ from keepsake.local.ports import free_port, why_not
 from keepsake.local.processes import has_ended, is_alive
 from keepsake.owners.prices import load_prices
 from keepsake.records.first_days import first_days
-from keepsake.settings import ROLES, Settings
+from keepsake.settings import ROLES, DatabaseSettings, HomeSettings, ModelSettings, Settings
 from keepsake.settings.files import ENV_FILE, env_file
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +144,7 @@ def run_forever(
         say("Keepsake has stopped.")
 
 
-def running(settings: Settings) -> Addresses | None:
+def running(settings: DatabaseSettings) -> Addresses | None:
     """Where the parts of a running `up` are; None when there is none or it is still starting."""
     state = _read_state(settings)
     if "dagster_url" not in state or not _is_process(state["pid"], state["created"]):
@@ -158,7 +158,7 @@ def running(settings: Settings) -> Addresses | None:
     )
 
 
-def supervisor(settings: Settings) -> psutil.Process | None:
+def supervisor(settings: HomeSettings) -> psutil.Process | None:
     """The process of the `up` or `demo` that has this data folder, up or starting; None: none."""
     state = _read_state(settings)
     if "pid" in state and _is_process(state["pid"], state["created"]):
@@ -412,15 +412,15 @@ def _as_text(value: Any) -> str:
     return str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
 
 
-def _has_embedded_models(settings: Settings) -> bool:
+def _has_embedded_models(settings: ModelSettings) -> bool:
     return any(settings.endpoint(role).embedded for role in ROLES)
 
 
-def _logs(settings: Settings) -> Path:
+def _logs(settings: HomeSettings) -> Path:
     return settings.home / "logs"
 
 
-def _make_home(settings: Settings, root: Path) -> None:
+def _make_home(settings: HomeSettings, root: Path) -> None:
     """Make the data folder. No other part of Keepsake does.
 
     Raises:
@@ -444,7 +444,7 @@ def _make_home(settings: Settings, root: Path) -> None:
 
 
 @contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
+def _only_one(settings: DatabaseSettings) -> Iterator[None]:
     """Hold the data folder's lock, which the system drops however we end."""
     with (settings.home / "up.lock").open("w") as file:
         try:
@@ -454,14 +454,14 @@ def _only_one(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _end_orphans(settings: Settings) -> None:
+def _end_orphans(settings: HomeSettings) -> None:
     """End what an `up` that was killed has left behind. We hold its lock, so it is gone."""
     sessions = _read_state(settings).get("sessions", {})
     end_sessions({int(pid): created for pid, created in sessions.items()}, _END_TIMEOUT)
     settings.state_file.unlink(missing_ok=True)
 
 
-def _read_state(settings: Settings) -> Mapping[str, Any]:
+def _read_state(settings: HomeSettings) -> Mapping[str, Any]:
     try:
         state: Mapping[str, Any] = json.loads(settings.state_file.read_text())
     except (OSError, ValueError):

@@ -16,7 +16,7 @@ from keepsake.errors import InvalidInput
 from keepsake.owners.budgets import release_budget
 from keepsake.owners.tiers import set_tier
 from keepsake.records import adding as records
-from keepsake.settings import Settings
+from keepsake.settings import IntakeSettings
 
 HIGHEST_BUDGET = 999_999  # USD: what the column takes
 
@@ -114,7 +114,7 @@ def find_owner(connection: Connection, name: str) -> Owner:
     return owner
 
 
-def owner_or_default(connection: Connection, settings: Settings, name: str | None) -> Owner:
+def owner_or_default(connection: Connection, settings: IntakeSettings, name: str | None) -> Owner:
     """The owner of that name; without one, whom KEEPSAKE_OWNER names, added on first use.
 
     Raises:

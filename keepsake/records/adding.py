@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 from keepsake.owners.tiers import apply_tier
-from keepsake.settings import Settings, StepSettings
+from keepsake.settings import IntakeSettings, StepSettings
 
 PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}
 CLOCK_SKEW = timedelta(minutes=5)
@@ -209,7 +209,7 @@ def check_recorded_at(moment: datetime, first_day: date) -> datetime:
     return moment
 
 
-def check_text(text: str, settings: Settings) -> str:
+def check_text(text: str, settings: IntakeSettings) -> str:
     """What people wrote, as it is stored: letters with accents in one form, whoever wrote them.
 
     Raises:

@@ -15,7 +15,7 @@ from keepsake.database import Connection, connect
 from keepsake.errors import KeepsakeError
 from keepsake.local import postgres
 from keepsake.pipeline.ledger.due import Unit
-from keepsake.settings import Settings
+from keepsake.settings import DatabaseSettings
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +48,15 @@ def first_days(connection: Connection, earliest: date) -> Mapping[str, date]:
     return {name: max(earliest, day) for name, day in days.items()}
 
 
-def read_first_days(settings: Settings) -> Mapping[str, date]:
-    """The first days, read from the database in force; empty where it does not answer soon."""
+def read_first_days(settings: DatabaseSettings, earliest: date) -> Mapping[str, date]:
+    """The same, read from the database in force; empty where it does not answer soon."""
     url = settings.database_url or postgres.running_url(settings.home)
     if not url:
         return {}
     try:
         with connect(make_conninfo(url, connect_timeout=DATABASE_TIMEOUT)) as connection:
             connection.execute(f"SET statement_timeout = '{DATABASE_TIMEOUT}s'")
-            return first_days(connection, settings.first_day)
+            return first_days(connection, earliest)
     except (KeepsakeError, psycopg.Error) as error:
         log.warning("partitions begin at FIRST_DAY: no database (%s)", type(error).__name__)
         return {}
