@@ -199,7 +199,7 @@ def test_tiers_and_switched_off_steps_work_for_a_new_line_without_its_own_code(
         for text in ("Soda bread", "Rye bread"):
             recipe["add_recipe"](connection, without_summaries, cook, text)
         held = connection.execute(
-            "SELECT text, step, held FROM ledger JOIN recipes USING (record_id)"
+            "SELECT text, step, hold_reason FROM ledger JOIN recipes USING (record_id)"
             " ORDER BY step, record_id"
         ).fetchall()
     assert held == [
