@@ -5,20 +5,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from pebble import ProcessPool
 from psycopg.sql import SQL, Identifier
 
 from keepsake.database import migrate
 from keepsake.local import postgres
 from keepsake.local.ports import free_port
 from keepsake.settings import Settings
+from keepsake.worker_pool import WorkerPool
 from tests.databases import Copies, database_at
 
 _TEMPLATE = "template_for_tests"
@@ -30,6 +33,7 @@ def prepare_template(url: str) -> None:
     migrate(url)
 
 
+_OWN_PROCESSES = {name: vars(WorkerPool)[name] for name in ("_running", "_end", "close")}
 _nobodys = pytest.MonkeyPatch()
 _no_home = TemporaryDirectory(prefix="no-home-", ignore_cleanup_errors=True)
 
@@ -114,6 +118,47 @@ def database_url(_copies: Copies) -> Iterator[str]:
     """URL of this test's own database: a copy of the prepared template."""
     with _copies.one() as url:
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_processes() -> Iterator[None]:
+    """Worker pools of one size share their processes for the session: each takes long to start."""
+    pools: dict[tuple[int, int], ProcessPool] = {}
+
+    def running(self: WorkerPool) -> ProcessPool:
+        size = (self._processes, self._memory_mb)
+        self._pool = pools.get(size)
+        pools[size] = _OWN_PROCESSES["_running"](self)
+        return pools[size]
+
+    async def end(self: WorkerPool, pool: ProcessPool) -> None:
+        for size in [size for size, shared in pools.items() if shared is pool]:
+            del pools[size]
+        await _OWN_PROCESSES["_end"](self, pool)
+
+    async def close(self: WorkerPool) -> None:
+        self._pool = None
+
+    with _patched(WorkerPool, {"_running": running, "_end": end, "close": close}):
+        yield
+    for pool in pools.values():
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+
+
+@pytest.fixture
+def own_processes() -> Iterator[None]:
+    """Worker pools start and end processes of their own, as they do outside of tests."""
+    with _patched(WorkerPool, _OWN_PROCESSES):
+        yield
+
+
+@contextmanager
+def _patched(owner: type, functions: Mapping[str, Any]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in functions.items():
+            patch.setattr(owner, name, function)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -204,6 +204,7 @@ async def test_content_takes_the_place_of_a_text_that_is_not_for_strangers(
     assert "content that came with" in page["note"]
 
 
+@pytest.mark.usefixtures("own_processes")  # one that starts takes longer than the page may
 async def test_content_takes_the_place_of_a_page_that_cannot_be_read(
     shelf: Shelf, site: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ async def test_processes_that_end_between_calls_are_started_again(workers: Worke
     assert await workers.run(unruly.add, 1, 2, seconds=10) == 3
 
 
+@pytest.mark.usefixtures("own_processes")
 async def test_no_process_is_started_before_it_is_needed_and_none_is_left() -> None:
     before = set(psutil.Process().children(recursive=True))
     async with open_worker_pool(load_settings()) as workers:
