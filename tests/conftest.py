@@ -1,7 +1,6 @@
 """Real parts for every test: a PostgreSQL, a fresh database for each test, the model server."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -22,15 +21,10 @@ from keepsake.local import postgres
 from keepsake.local.ports import free_port
 from keepsake.settings import Settings
 from keepsake.worker_pool import WorkerPool
+from tests import session
 from tests.databases import Copies, database_at
 
 _TEMPLATE = "template_for_tests"
-ROOM_FOR_CLUSTERS = 4 * 1024**3  # bytes
-
-
-def prepare_template(url: str) -> None:
-    """Bring the database that every test's database is cloned from into shape."""
-    migrate(url)
 
 
 _OWN_PROCESSES = {name: vars(WorkerPool)[name] for name in ("_running", "_end", "close")}
@@ -54,8 +48,14 @@ def _keep_users_out() -> None:
 _keep_users_out()
 
 
+def pytest_configure() -> None:
+    """Make room for what the session shares."""
+    session.begin()
+
+
 def pytest_unconfigure() -> None:
     """Give back what was taken."""
+    session.end()
     _nobodys.undo()
     _no_home.cleanup()
 
@@ -63,23 +63,8 @@ def pytest_unconfigure() -> None:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """An empty data folder. Its PostgreSQL, if one was started, is stopped at the end."""
-    with _data_folder() as folder:
-        yield folder
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of a real PostgreSQL with pgvector, empty, for the whole session."""
-    with _data_folder() as folder:
-        yield postgres.ensure_running(folder)
-
-
-@contextmanager
-def _data_folder() -> Iterator[Path]:
-    # Not pytest's own folder: under root PostgreSQL runs as another user, who must pass through,
-    # and every new session of pytest closes that folder again.
     with TemporaryDirectory(
-        prefix="keepsake-", dir=_memory(), ignore_cleanup_errors=True
+        prefix="keepsake-", dir=session.memory(), ignore_cleanup_errors=True
     ) as folder:
         try:
             yield Path(folder)
@@ -87,16 +72,19 @@ def _data_folder() -> Iterator[Path]:
             postgres.stop(Path(folder))
 
 
-def _memory() -> Path | None:
-    """A file system in memory with room for clusters; None: wherever temporary files are.
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """URL of a real PostgreSQL with pgvector, empty, for the whole session."""
+    return postgres.ensure_running(session.own_folder())
 
-    A new database is 400 new files: on a disk most of the tests' time goes into making them.
-    """
-    memory = Path("/dev/shm")
-    try:
-        return memory if shutil.disk_usage(memory).free > ROOM_FOR_CLUSTERS else None
-    except OSError:  # not every Unix has one
-        return None
+
+def new_database(server_url: str, name: str) -> str:
+    """A database of this name with the schema of today; its URL."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    url = database_at(server_url, name)
+    migrate(url)
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -106,8 +94,7 @@ def _copies(postgres_url: str) -> Iterator[Copies]:
         # Durability is for people's data; without it creating and dropping databases is quick.
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("SELECT pg_reload_conf()")
-        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
-    prepare_template(database_at(postgres_url, _TEMPLATE))
+    new_database(postgres_url, _TEMPLATE)
     copies = Copies(postgres_url, _TEMPLATE)
     yield copies
     copies.close()

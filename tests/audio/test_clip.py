@@ -17,22 +17,23 @@ from keepsake.audio.id3 import EpisodeTags
 from keepsake.audio.loudness import measure
 from keepsake.audio.media import open_source, probe
 from keepsake.errors import PermanentError
+from tests.recordings import RATE, Sound
 
-from .conftest import SPEECH_RATE, Encode, Sound
+from .conftest import Encode
 
-RATE = 16_000
+ANALYSED_RATE = 16_000
 
 
 def _decoded(path: Path) -> Sound:
     with open_source(path) as source:
-        return np.concatenate([block[0] for block in source.blocks(rate=RATE, channels=1)])
+        return np.concatenate([block[0] for block in source.blocks(rate=ANALYSED_RATE, channels=1)])
 
 
 def _where(part: Sound, whole: Sound) -> float:
     """Seconds into `whole` at which `part` fits best."""
     size = len(part) + len(whole)
     spectrum = np.fft.rfft(whole, size) * np.conj(np.fft.rfft(part, size))
-    return int(np.argmax(np.fft.irfft(spectrum)[: len(whole)])) / RATE
+    return int(np.argmax(np.fft.irfft(spectrum)[: len(whole)])) / ANALYSED_RATE
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_clip_at_the_edges_stays_inside_the_recording(
     speech: Sound, encode: Encode, tmp_path: Path
 ) -> None:
     path = encode(speech, "a.flac", codec="flac")
-    end = len(speech) / SPEECH_RATE
+    end = len(speech) / RATE
 
     assert cut(path, 0, 1, tmp_path / "first.mp3") == pytest.approx(1.15, abs=0.05)
     assert cut(path, end - 2, end, tmp_path / "last.mp3") == pytest.approx(2.15, abs=0.05)
@@ -89,16 +90,16 @@ def test_a_clip_at_the_edges_stays_inside_the_recording(
 
 def test_a_clip_does_not_click(encode: Encode, tmp_path: Path) -> None:
     """A tone cut in full swing fades in and out."""
-    tone = (0.5 * np.sin(np.arange(5 * SPEECH_RATE) / 10)).astype(np.float32)
+    tone = (0.5 * np.sin(np.arange(5 * RATE) / 10)).astype(np.float32)
     path = encode(tone, "a.flac", codec="flac")
 
     cut(path, 1, 2, tmp_path / "clip.mp3", fade=0.05)
 
     clip = np.abs(_decoded(tmp_path / "clip.mp3"))
-    edge = RATE // 200  # 5 ms, a tenth of the fade
+    edge = ANALYSED_RATE // 200  # 5 ms, a tenth of the fade
     assert clip[:edge].max() < 0.1
     assert clip[-edge:].max() < 0.1
-    assert clip[RATE // 4 : -RATE // 4].max() > 0.15
+    assert clip[ANALYSED_RATE // 4 : -ANALYSED_RATE // 4].max() > 0.15
 
 
 @pytest.mark.parametrize("volume", [0.02, 1.0], ids=["far from the phone", "too near"])

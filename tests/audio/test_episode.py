@@ -16,8 +16,9 @@ from keepsake.audio.id3 import EpisodeTags
 from keepsake.audio.loudness import measure
 from keepsake.audio.media import open_source
 from keepsake.errors import PermanentError
+from tests.recordings import RATE, Sound
 
-from .conftest import SPEECH_RATE, Encode, Sound
+from .conftest import Encode
 
 TAGS = EpisodeTags(
     title="Bread and patience 🍞",
@@ -31,7 +32,7 @@ TAGS = EpisodeTags(
 @pytest.fixture
 def sentence(speech: Sound) -> Sound:
     """The first sentence: enough to measure, quick to encode."""
-    return speech[: 5 * SPEECH_RATE]
+    return speech[: 5 * RATE]
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def parts(sentence: Sound, encode: Encode) -> list[Part]:
 def test_parts_and_pauses_add_up(parts: list[Part], sentence: Sound, tmp_path: Path) -> None:
     episode = assemble(parts, tmp_path / "episode.mp3", tags=TAGS)
 
-    expected = 4 * len(sentence) / SPEECH_RATE + 0.8 + 1.0 + 0.5
+    expected = 4 * len(sentence) / RATE + 0.8 + 1.0 + 0.5
     assert episode.duration == pytest.approx(expected, abs=0.2)
     assert episode.size_bytes == (tmp_path / "episode.mp3").stat().st_size
     with av.open(str(tmp_path / "episode.mp3")) as container:
@@ -72,7 +73,7 @@ def test_a_quiet_and_a_loud_part_come_out_alike(
     assert whole.true_peak_db <= -1
     assert episode.loudness == whole.integrated_lufs
     with open_source(tmp_path / "episode.mp3") as source:
-        sound = np.concatenate([block[0] for block in source.blocks(rate=SPEECH_RATE, channels=1)])
+        sound = np.concatenate([block[0] for block in source.blocks(rate=RATE, channels=1)])
     halves = (sound[: len(sentence)], sound[-len(sentence) :])
     first, second = (
         measure(encode(half, f"{number}.flac", codec="flac")).integrated_lufs
@@ -86,7 +87,7 @@ def test_peaks_far_above_the_voice_do_not_keep_it_quiet(
 ) -> None:
     """A knock on the table every two seconds, 25 dB over a soft voice."""
     knocking = speech * 0.05
-    for at in range(0, len(knocking) - 200, 2 * SPEECH_RATE):
+    for at in range(0, len(knocking) - 200, 2 * RATE):
         knocking[at : at + 200] += 0.9 * np.hanning(200) * np.sin(np.arange(200) / 4)
     path = encode(knocking.astype(np.float32), "a.flac", codec="flac")
 
@@ -102,7 +103,7 @@ def test_chapters_begin_at_titled_parts_and_every_reader_sees_them_in_order(
     path = tmp_path / "episode.mp3"
     episode = assemble(parts, path, tags=TAGS)
 
-    one = len(sentence) / SPEECH_RATE
+    one = len(sentence) / RATE
     titles = ["Opening", "The recording, as it was", "Ende 👵"]
     assert [mark.title for mark in episode.chapters] == titles
     starts = [0, one + 0.8, 3 * one + 2.3]

@@ -9,8 +9,9 @@ import pytest
 from keepsake.audio.media import open_source, probe
 from keepsake.audio.recording import Recording
 from keepsake.errors import PermanentError
+from tests.recordings import RATE, Sound
 
-from .conftest import SPEECH_RATE, Encode, Sound
+from .conftest import Encode
 
 FORMATS = [
     ("phone.wav", "pcm_s16le", 8_000, 1),
@@ -30,7 +31,7 @@ def test_every_format_is_described_and_decoded_to_its_full_length(
     speech: Sound, encode: Encode, name: str, codec: str, rate: int, channels: int
 ) -> None:
     path = encode(speech, name, codec=codec, rate=rate, channels=channels)
-    seconds = len(speech) / SPEECH_RATE
+    seconds = len(speech) / RATE
 
     info = probe(path)
     recording = Recording(path)
@@ -55,10 +56,10 @@ def test_every_format_is_described_and_decoded_to_its_full_length(
 def test_a_file_cut_in_half_gives_what_it_holds_and_says_what_is_missing(
     speech: Sound, encode: Encode, name: str, codec: str
 ) -> None:
-    rate = 48_000 if codec == "libopus" else SPEECH_RATE
+    rate = 48_000 if codec == "libopus" else RATE
     path = encode(speech, name, codec=codec, rate=rate)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    seconds = len(speech) / SPEECH_RATE
+    seconds = len(speech) / RATE
 
     recording = Recording(path)
     heard_seconds = sum(chunk.duration for chunk in recording.chunks())
@@ -145,7 +146,7 @@ def test_a_pause_in_the_timestamps_is_kept_as_silence(speech: Sound, encode: Enc
     duration = sum(chunk.duration for chunk in recording.chunks())
 
     assert recording.heard.gap_seconds > 3
-    assert duration == pytest.approx(len(speech) / SPEECH_RATE, abs=0.1)
+    assert duration == pytest.approx(len(speech) / RATE, abs=0.1)
 
 
 def test_joined_files_of_different_rates_are_both_heard(speech: Sound, encode: Encode) -> None:
@@ -156,7 +157,7 @@ def test_joined_files_of_different_rates_are_both_heard(speech: Sound, encode: E
     with open_source(first) as source:
         samples = sum(block.shape[1] for block in source.blocks(rate=16_000, channels=1))
 
-    assert samples / 16_000 == pytest.approx(2 * len(speech) / SPEECH_RATE, abs=0.3)
+    assert samples / 16_000 == pytest.approx(2 * len(speech) / RATE, abs=0.3)
 
 
 # -- files as telephones and recorders make them ---------------------------------------------------
@@ -191,13 +192,13 @@ def test_channels_that_have_little_in_common_are_added_up(speech: Sound, tmp_pat
     half = len(speech) // 2
     sides = np.stack([speech[:half], speech[half : 2 * half]])
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=SPEECH_RATE, layout="stereo")
+        stream = container.add_stream("pcm_s16le", rate=RATE, layout="stereo")
         frame = av.AudioFrame.from_ndarray(sides, "fltp", "stereo")
-        frame.sample_rate = SPEECH_RATE
+        frame.sample_rate = RATE
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
-    heard = _mono(path, rate=SPEECH_RATE)
+    heard = _mono(path, rate=RATE)
 
     np.testing.assert_allclose(heard, sides.mean(axis=0), atol=1e-3)
 
@@ -248,4 +249,4 @@ def test_an_mp3_that_counts_its_frames_states_its_length_behind_any_tag(
     tag = b"ID3\x04\x00\x00" + bytes([0, 0, 8, 0]) + bytes(8 << 7)
     path.write_bytes(tag + path.read_bytes())
 
-    assert probe(path).duration == pytest.approx(len(speech) / SPEECH_RATE, abs=0.1)
+    assert probe(path).duration == pytest.approx(len(speech) / RATE, abs=0.1)

@@ -12,8 +12,9 @@ import pytest
 
 from keepsake.audio.recording import Chunk, Recording
 from keepsake.errors import PermanentError
+from tests.recordings import RATE, Sound
 
-from .conftest import SPEECH_RATE, Encode, Sound
+from .conftest import Encode
 
 
 def _sound(chunk: Chunk) -> Sound:
@@ -56,9 +57,9 @@ def test_a_recording_a_little_longer_than_a_chunk_stays_whole(
 ) -> None:
     path = encode(speech, "a.flac", codec="flac")
 
-    (only,) = Recording(path, chunk_seconds=len(speech) / SPEECH_RATE - 1).chunks()
+    (only,) = Recording(path, chunk_seconds=len(speech) / RATE - 1).chunks()
 
-    assert only.duration == pytest.approx(len(speech) / SPEECH_RATE, abs=0.01)
+    assert only.duration == pytest.approx(len(speech) / RATE, abs=0.01)
 
 
 def test_recordings_may_be_heard_in_threads_side_by_side(speech: Sound, encode: Encode) -> None:
@@ -80,7 +81,7 @@ def test_silence_is_told_from_sound(speech: Sound, encode: Encode) -> None:
 
 
 def test_noise_is_steady_and_speech_is_not(speech: Sound, encode: Encode) -> None:
-    noise = np.random.default_rng(0).normal(0, 0.1, 3 * SPEECH_RATE).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.1, 3 * RATE).astype(np.float32)
     heard = []
     for sound, name in (
         (noise, "noise.wav"),
@@ -94,8 +95,8 @@ def test_noise_is_steady_and_speech_is_not(speech: Sound, encode: Encode) -> Non
 
 
 def test_long_silences_are_found_where_they_are(speech: Sound, encode: Encode) -> None:
-    six_seconds = np.zeros(6 * SPEECH_RATE, np.float32)
-    before = len(speech) / SPEECH_RATE
+    six_seconds = np.zeros(6 * RATE, np.float32)
+    before = len(speech) / RATE
     path = encode(np.concatenate((speech, six_seconds, speech)), "a.flac", codec="flac")
 
     recording = Recording(path)

@@ -20,7 +20,7 @@ from tests.bookmarks.conftest import OpensShelf
 from tests.bookmarks.shelf import DAY, Shelf
 from tests.doubles.cobalt import JPEG, Cobalt, Shown, film, song
 from tests.doubles.server import Double
-from tests.family.recordings import record, tone
+from tests.recordings import record, tone
 
 GIF = (  # one black point
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"

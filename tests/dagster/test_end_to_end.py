@@ -16,7 +16,7 @@ from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, started
 from keepsake.settings import Settings
 from tests.family.house import NOON, STEPS, House
-from tests.family.recordings import record, spoken
+from tests.recordings import record, spoken
 
 PATIENCE = 150.0  # seconds; a quiet machine takes 25
 TEXT = "Dough needs patience. When you are angry, knead it and count to one hundred."

@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tests.doubles.server import Double
-from tests.family.recordings import record, tone
+from tests.recordings import record, tone
 
 KEY = "c0ba17c0-ba17-4c0b-a17c-0ba17c0ba17c"
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(200) + b"\xff\xd9"

@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from keepsake.pipeline.reports import Report
-from tests.conftest import prepare_template
+from tests import session
+from tests.conftest import new_database
 from tests.doubles.server import Double, serving
+from tests.recordings import record, spoken
 
 from .house import House, Storyteller, open_house
-from .recordings import record, spoken
 
 SPOKEN = (
     "Um, my grandmother baked bread every Saturday, and the whole street knew it. She said that "
@@ -40,13 +39,15 @@ class Told:
 
 
 @pytest.fixture(scope="session")
-def told(postgres_url: str, models_url: str, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def told(postgres_url: str, models_url: str) -> Told:
     """A spoken and a written response, carried through all steps by the real models, once."""
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("CREATE DATABASE told")
-    url = urlsplit(postgres_url)._replace(path="/told").geturl()
-    prepare_template(url)
-    folder = tmp_path_factory.mktemp("told")
+    return session.once("told", lambda: _told(postgres_url, models_url))
+
+
+def _told(postgres_url: str, models_url: str) -> Told:
+    url = new_database(postgres_url, "told")
+    folder = session.own_folder() / "told"
+    folder.mkdir()
     audio = record(spoken(SPOKEN), folder / "rose.ogg", codec="libopus", rate=48_000)
 
     async def tell(house: House) -> Told:

@@ -12,10 +12,10 @@ import pytest
 from keepsake.database import connect
 from keepsake.errors import InvalidInput
 from keepsake.family.response import DEFAULT_VALUES, add_family, add_member, find_family, tag
+from tests.recordings import record, tone
 
 from .conftest import OpensHouse
 from .house import NOON, STEPS, House
-from .recordings import record, tone
 
 RTL_AND_EMOJI = "סבתא אפתה לחם 🍞 وكنا نرقص 💃🏽 until ２ o’clock — ¡olé!"
 

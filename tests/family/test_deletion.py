@@ -14,9 +14,9 @@ from keepsake.errors import InvalidInput, RetryableError
 from keepsake.family.response import NewResponse, add_response
 from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 from keepsake.records.deletion import RecordBusy, Swept, delete_record, doomed, sweep
+from tests.recordings import record, tone
 
 from .house import NOON, House, Storyteller
-from .recordings import record, tone
 
 TEXT = "Last April my grandmother Rose gave me twelve tomato seeds. I watered them every day."
 

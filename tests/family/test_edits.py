@@ -13,10 +13,10 @@ from keepsake.family.line import FAMILY
 from keepsake.family.response import days_with_stories_without_podcast
 from keepsake.family.views import kept
 from tests.doubles.openai_api import OpenAI
+from tests.recordings import record, tone
 
 from .conftest import OpensHouse
 from .house import NOON, House, Storyteller
-from .recordings import record, tone
 
 TEXT = "Last April my grandmother Rose gave me twelve tomato seeds. I watered them every day."
 OTHER = "Last April my grandmother Rosa gave me twelve pepper seeds. I watered them every day."

@@ -9,9 +9,9 @@ import pytest
 from keepsake.family.steps.introductions import INTRODUCTIONS
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
+from tests.recordings import record, spoken
 
 from .house import House, Storyteller
-from .recordings import record, spoken
 
 GERMAN = "Oma hat jeden Samstag Brot gebacken. Die ganze Straße wusste es, und alle kamen."
 

@@ -2,15 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from keepsake.family.response import DEFAULT_VALUES
 from keepsake.text.spans import text_key
 from keepsake.text.word_forms import unsupported
-from tests.conftest import prepare_template
+from tests.conftest import new_database
 
 from .house import STEPS, House, open_house
 
@@ -40,10 +38,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(postgres_url: str, models_url: str, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("CREATE DATABASE languages")
-    url = urlsplit(postgres_url)._replace(path="/languages").geturl()
-    prepare_template(url)
+    url = new_database(postgres_url, "languages")
 
     async def tell(house: House) -> Told:
         records = {code: await house.add(text=text) for code, text in STORIES.items()}

@@ -20,10 +20,10 @@ from keepsake.family.steps.podcasts import LOUDNESS, LOUDNESS_TOLERANCE, episode
 from keepsake.text.spans import text_key
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
+from tests.recordings import record, silence, spoken
 
 from .conftest import Told
 from .house import DAY, House, Storyteller
-from .recordings import record, silence, spoken
 
 both = pytest.mark.parametrize("which", ["spoken", "written"])
 TEXT = "We baked bread every Saturday. The whole street knew it."

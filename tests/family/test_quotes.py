@@ -12,10 +12,10 @@ from keepsake.family.steps.quotes import MOST, quotes_verbatim
 from keepsake.text.spans import text_key, word_count
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double
+from tests.recordings import record, tone
 
 from .conftest import Told
 from .house import DAY, House, Storyteller
-from .recordings import record, tone
 
 TEXT = (
     "I can always buy wood, but I have to wait a long time for an honest man. He made that plank "

@@ -10,10 +10,10 @@ import pytest
 from keepsake.text.spans import text_key
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import Double, error
+from tests.recordings import RATE, noise, record, silence, spoken, tone
 
 from .conftest import SPOKEN, WRITTEN, OpensHouse, Told
 from .house import House
-from .recordings import RATE, noise, record, silence, spoken, tone
 
 FILES = Path(__file__).parents[1] / "audio" / "files"
 SEA = "my mother told me to be patient because"

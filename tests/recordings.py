@@ -1,6 +1,8 @@
 """Recordings for the tests: the embedded voice, in whatever format a phone would send."""
 
-from functools import cache
+import hashlib
+from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +12,8 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
+from tests import session
+
 Sound = NDArray[np.float32]
 
 RATE = 24_000
@@ -17,7 +21,15 @@ RATE = 24_000
 
 @cache
 def spoken(text: str) -> Sound:
-    """A text in the embedded voice, with half a second of pause after each sentence."""
+    """A text in the embedded voice, with half a second of pause after each sentence.
+
+    Rendered once a session.
+    """
+    name = hashlib.sha256(text.encode()).hexdigest()
+    return session.once(f"spoken-{name}", partial(_speak, text))
+
+
+def _speak(text: str) -> Sound:
     pause = np.zeros(RATE // 2, np.float32)
     sentences = text.replace("! ", "!|").replace(". ", ".|").split("|")
     parts = [part for sentence in sentences for part in (_voice()(sentence, seed=0), pause)]
@@ -48,18 +60,26 @@ def tone(seconds: float) -> Sound:
 
 
 def record(
-    sound: Sound, path: Path, *, codec: str, rate: int = RATE, channels: int = 1, kilobits: int = 0
+    sound: Sound,
+    path: Path,
+    *,
+    codec: str,
+    rate: int = RATE,
+    channels: int = 1,
+    kilobits: int = 0,
+    sound_rate: int = RATE,
+    options: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a sound to a file in the format of its suffix."""
-    with av.open(str(path), "w") as container:
+    """Write a mono sound to a file in the format of its suffix."""
+    with av.open(str(path), "w", options=dict(options or {})) as container:
         layout = ("mono", "stereo")[channels - 1]
         stream = cast(AudioStream, container.add_stream(codec, rate=rate, layout=layout))
         if kilobits:
             stream.bit_rate = kilobits * 1000
-        for first in range(0, len(sound), RATE):
-            block = np.ascontiguousarray(sound[np.newaxis, first : first + RATE])
+        for first in range(0, len(sound), sound_rate):
+            block = np.ascontiguousarray(sound[np.newaxis, first : first + sound_rate])
             frame = AudioFrame.from_ndarray(block, "fltp", "mono")
-            frame.sample_rate = RATE
+            frame.sample_rate = sound_rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
