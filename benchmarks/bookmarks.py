@@ -5,6 +5,7 @@ every page takes a tenth of a second. The floor is the time of whatever is busie
 of the model roles. With summaries and keywords that is the chat model, without them the site.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from benchmarks.pages import LATENCY as PAGE_SECONDS
 from benchmarks.results import Figure
 from benchmarks.site import Site, open_site, serving_counted
 from keepsake.bookmarks.bookmark import NewBookmark, store
-from keepsake.database import connect
+from keepsake.database import connect, open_pool
 from keepsake.owners.owners import Owner, add_owner
 
 WARM_UP, DAY, NEXT_DAY = date(2026, 5, 3), date(2026, 5, 4), date(2026, 5, 5)
@@ -93,8 +94,16 @@ class _Shelf:
             NewBookmark(f"{self.pages_url}/{page}", recorded_at=midnight + timedelta(seconds=at))
             for at, page in enumerate(pages)
         ]
-        with connect(self.site.database_url) as connection, connection.transaction():
-            store(connection, self.site.settings, self.reader, new)
+
+        async def save() -> None:
+            async with (
+                open_pool(self.site.database_url, size=1) as pool,
+                pool.connection() as connection,
+                connection.transaction(),
+            ):
+                await store(connection, self.site.settings, self.reader, new)
+
+        asyncio.run(save())
 
     def run_day(self, day: date, *steps: str) -> tuple[dict[str, Any], dict[str, int]]:
         """What a run took, and how often the site and each model were asked."""

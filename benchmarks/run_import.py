@@ -6,7 +6,6 @@ of this process and of those that look at the files, together.
 Nothing is imported before it is used: those processes import this module too.
 """
 
-import asyncio
 import json
 import sys
 import threading
@@ -21,6 +20,7 @@ LOOK_SECONDS = 0.1
 
 def main() -> None:
     """Import what the command line names, and say what came of it."""
+    from keepsake.cli.shell import in_pool
     from keepsake.clients.objects import open_objects
     from keepsake.database import connect, database_url
     from keepsake.owners.owners import find_owner
@@ -31,10 +31,11 @@ def main() -> None:
     with connect(database_url(settings)) as connection, _watched() as memory:
         owner = find_owner(connection, sys.argv[1])
         started = time.monotonic()
-        imported = asyncio.run(
-            import_activities(
-                connection, open_objects(settings), settings, owner, Path(sys.argv[2])
-            )
+        imported = in_pool(
+            settings,
+            lambda pool: import_activities(
+                pool, open_objects(settings), settings, owner, Path(sys.argv[2])
+            ),
         )
         seconds = time.monotonic() - started
     print(

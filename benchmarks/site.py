@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from keepsake.clients.objects import FolderStore
-from keepsake.database import Connection, connect, migrate
+from keepsake.database import connect, migrate, open_pool
 from keepsake.family import response as family
 from keepsake.family.response import Family, NewResponse
 from keepsake.local import postgres
@@ -186,19 +186,17 @@ def add_day(site: Site, to: Family, day: date, count: int) -> None:
 
 def add_responses(site: Site, to: Family, moments: Sequence[datetime]) -> list[int]:
     """Add written responses of about a hundred words, as a person would; returns their ids."""
-    with connect(site.database_url) as connection, connection.transaction():
-        return asyncio.run(_add_responses(site, connection, to, moments))
+    return asyncio.run(_add_responses(site, to, moments))
 
 
-async def _add_responses(
-    site: Site, connection: Connection, to: Family, moments: Sequence[datetime]
-) -> list[int]:
+async def _add_responses(site: Site, to: Family, moments: Sequence[datetime]) -> list[int]:
     store = FolderStore(site.settings.objects_folder)
     ids = []
-    for number, moment in enumerate(moments):
-        new = NewResponse(MEMBER, moment, text=told(number), external_id=moment.isoformat())
-        added = await family.add_response(connection, store, site.settings, to, new)
-        ids.append(added.record_id)
+    async with open_pool(site.database_url, size=1) as pool:
+        for number, moment in enumerate(moments):
+            new = NewResponse(MEMBER, moment, text=told(number), external_id=moment.isoformat())
+            added = await family.add_response(pool, store, site.settings, to, new)
+            ids.append(added.record_id)
     return ids
 
 

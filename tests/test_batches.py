@@ -18,6 +18,7 @@ from sensors.batches import imports_done
 from sensors.outbox import outbox
 from tests.doubles.server import serving
 from tests.doubles.webhook import Webhook
+from tests.given import on_connection
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 def take_in(db: Connection, records: int = 3, *, known: int = 0, refused: int = 0) -> int:
     """An import of Ada's that is over, with due letters and insights; its id."""
-    batch_id = start_batch(db, 1, "running", "export.zip")
+    batch_id = on_connection(db, start_batch, 1, "running", "export.zip")
     db.execute(
         "WITH added AS (INSERT INTO records"
         " (line, owner_id, external_id, recorded_at, content_hash, batch_id)"
@@ -61,7 +62,7 @@ def take_in(db: Connection, records: int = 3, *, known: int = 0, refused: int = 
         " SELECT id, name, line, now() FROM added, steps WHERE line = 'running'",
         {"batch": batch_id, "records": records},
     )
-    finish_batch(db, batch_id, added=records, known=known, refused=refused)
+    on_connection(db, finish_batch, batch_id, added=records, known=known, refused=refused)
     return batch_id
 
 
@@ -124,7 +125,7 @@ async def test_the_owner_reads_what_became_of_it_and_what_it_cost(
     take_in(db, 4, known=2, refused=1)
     db.execute("UPDATE ledger SET status = 'failed', due_at = NULL"
                " WHERE step = 'letters' AND record_id = 1")  # fmt: skip
-    db.execute("UPDATE ledger SET hold_reason = 'tier', due_at = NULL"
+    db.execute("UPDATE ledger SET held = 'tier', due_at = NULL"
                " WHERE step = 'coaching_insights' AND record_id > 2")  # fmt: skip
     done(db)
     db.execute("UPDATE ledger SET calls = 1, cost = 0.081 WHERE step <> 'activities'")
@@ -151,7 +152,7 @@ async def test_what_the_budget_puts_off_is_said_and_not_waited_for(
     db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     take_in(db)
-    db.execute("UPDATE ledger SET wait_reason = 'budget', due_at = now() + interval '9 days'"
+    db.execute("UPDATE ledger SET error_type = 'OverBudget', due_at = now() + interval '9 days'"
                " WHERE step = 'letters'")  # fmt: skip
     db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL WHERE step <> 'letters'")
     await notify_all(pool, settings)
@@ -160,7 +161,7 @@ async def test_what_the_budget_puts_off_is_said_and_not_waited_for(
 
 async def test_what_a_raised_budget_brought_back_is_waited_for(db: Connection, pool: Pool) -> None:
     take_in(db)
-    db.execute("UPDATE ledger SET wait_reason = 'budget'")
+    db.execute("UPDATE ledger SET error_type = 'OverBudget'")
     assert await complete(pool) == []
 
 

@@ -17,6 +17,7 @@ from keepsake.owners.owners import find_owner
 from keepsake.records.batches import finish_batch, start_batch
 from keepsake.records.deletion import delete_record
 from keepsake.settings.embedding_models import USE
+from tests.given import on_connection
 
 STEPS = ["embeddings", "podcasts", "quotes", "stories", "tags", "transcripts", "wisdom"]
 
@@ -227,7 +228,9 @@ class TestProgress:
         """Rose's record and two of Ada's that were imported; the id of the batch."""
         answer("add", "owner", "Ada")
         with connect(database_url) as db:
-            batch = start_batch(db, find_owner(db, "ada").id, "running", "export.zip")
+            batch = on_connection(
+                db, start_batch, find_owner(db, "ada").id, "running", "export.zip"
+            )
             db.execute(
                 "INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash,"
                 " batch_id) SELECT 'running', owner_id, given, '2026-05-04', '', id"
@@ -242,7 +245,7 @@ class TestProgress:
                 "INSERT INTO ledger (record_id, step, line, due_at) SELECT r.id, s.name, s.line,"
                 " now() FROM records r JOIN steps s USING (line) WHERE line = 'running'"
             )
-            finish_batch(db, batch, added=2, known=0, refused=1)
+            on_connection(db, finish_batch, batch, added=2, known=0, refused=1)
         return batch
 
     @pytest.mark.parametrize("part", [("--line", "running"), ("--owner", "ada")])
@@ -255,7 +258,7 @@ class TestProgress:
         assert "beyond the tier" not in keepsake("status").stdout
         with connect(database_url) as db:
             db.execute(
-                "UPDATE ledger SET hold_reason = 'tier', due_at = NULL WHERE step = 'letters'"
+                "UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'letters'"
                 " AND record_id = (SELECT max(id) FROM records)"
             )
             record = db.execute("SELECT max(id) FROM records").fetchone()

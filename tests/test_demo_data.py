@@ -1,6 +1,5 @@
 """The demo's memories, bookmarks and runs: what they promise to whoever watches the demo."""
 
-import asyncio
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from keepsake.audio.media import probe
 from keepsake.clients.models import open_models
 from keepsake.clients.objects import open_objects
-from keepsake.database import connect
+from keepsake.database import connect, open_pool
 from keepsake.demo import site
 from keepsake.demo.bookmarks import BOOKMARKS, Saved
 from keepsake.demo.demo import CHAPTERS
@@ -25,6 +24,7 @@ from keepsake.running.compute import compute
 from keepsake.settings import LOCAL_MODELS, load_settings
 from keepsake.text.spans import text_key, word_count
 from keepsake.web.page import read_page
+from tests.given import in_pool
 
 SPOKEN = [memory for memory in MEMORIES if memory.audio]
 
@@ -72,8 +72,9 @@ async def test_they_are_added_once(
     monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path))
     settings = load_settings()
     with connect(database_url) as connection:
-        first = await add_memories(connection, settings)
-        second = await add_memories(connection, settings)
+        async with open_pool(database_url, size=1) as pool:
+            first = await add_memories(connection, pool, settings)
+            second = await add_memories(connection, pool, settings)
         rows = progress(connection, [each.record_id for each in first], list(LABELS))
     assert [each.new for each in first] == [True] * 5
     assert [(each.record_id, each.new) for each in second] == [
@@ -145,7 +146,9 @@ def test_what_is_saved_and_run_is_added_once(
             console=Console(quiet=True),
         )
         chapter = CHAPTERS[line]
-        first, second = asyncio.run(chapter.add(stage)), asyncio.run(chapter.add(stage))
+        first, second = (
+            in_pool(database_url, lambda pool: chapter.add(stage, pool)) for _ in range(2)
+        )
         rows = progress(connection, [each.record_id for each in first], list(chapter.labels))
     assert all(each.new for each in first)
     assert [(each.record_id, each.new) for each in second] == [

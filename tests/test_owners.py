@@ -7,15 +7,16 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
-from keepsake.owners.budgets import set_budget
 from keepsake.owners.owners import (
     OwnerSummary,
     add_owner,
     find_owner,
     owner_or_default,
+    set_budget,
     summaries,
 )
 from keepsake.settings import Settings
+from tests.given import on_connection
 
 
 @pytest.fixture
@@ -78,9 +79,9 @@ def test_an_owner_has_its_tiers_budget_until_it_has_its_own(db: Connection) -> N
     assert (summary(db, ada.id).budget, summary(db, ada.id).own_budget) == (None, False)
     db.execute("UPDATE tiers SET monthly_budget = 2 WHERE name = 'free'")
     assert (summary(db, ada.id).budget, summary(db, ada.id).own_budget) == (Decimal(2), False)
-    set_budget(db, ada.id, Decimal("0"))
+    on_connection(db, set_budget, ada.id, Decimal("0"))
     assert (summary(db, ada.id).budget, summary(db, ada.id).own_budget) == (Decimal(0), True)
-    set_budget(db, ada.id, None)
+    on_connection(db, set_budget, ada.id, None)
     assert summary(db, ada.id).budget == 2
 
 
@@ -88,7 +89,7 @@ def test_an_owner_has_its_tiers_budget_until_it_has_its_own(db: Connection) -> N
 def test_what_is_no_budget_is_refused(db: Connection, amount: str) -> None:
     ada = add_owner(db, "Ada")
     with pytest.raises(InvalidInput, match="from 0 to 999,999"):
-        set_budget(db, ada.id, Decimal(amount))
+        on_connection(db, set_budget, ada.id, Decimal(amount))
 
 
 def test_what_was_spent_this_month_counts(db: Connection) -> None:

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from psycopg.rows import class_row
 
 from keepsake.bookmarks.addresses import check_address, same_page
-from keepsake.database import AsyncConnection, Connection
+from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import Owner
 from keepsake.pipeline.fingerprint import fingerprint
-from keepsake.pipeline.ledger.repair import redo
+from keepsake.pipeline.ledger.repair import redo, redo_async
 from keepsake.records import adding as records
 from keepsake.records.adding import Added, NewRecord
 from keepsake.settings import Settings
@@ -67,9 +67,7 @@ class NewBookmark:
     external_id: str | None = None
 
 
-def add_bookmark(
-    connection: Connection, settings: Settings, owner: Owner, new: NewBookmark
-) -> Added:
+async def add_bookmark(pool: Pool, settings: Settings, owner: Owner, new: NewBookmark) -> Added:
     """Check a bookmark and store its rows; the sensor takes it from there.
 
     The same page saved twice is one bookmark, with the tags of both times, and with title and text
@@ -90,13 +88,13 @@ def add_bookmark(
         ),
     )
     records.check_priority(new.priority)
-    with connection.transaction():
-        (added,) = store(connection, settings, owner, [checked])
+    async with pool.connection() as connection, connection.transaction():
+        (added,) = await store(connection, settings, owner, [checked])
     return added
 
 
-def store(
-    connection: Connection,
+async def store(
+    connection: AsyncConnection,
     settings: Settings,
     owner: Owner,
     bookmarks: Sequence[NewBookmark],
@@ -104,7 +102,7 @@ def store(
     batch_id: int | None = None,
 ) -> list[Added]:
     """Store checked bookmarks, each with its `recorded_at`; call it inside a transaction."""
-    added = records.add_records(
+    added = await records.add_records(
         connection,
         settings,
         line=LINE,
@@ -114,25 +112,26 @@ def store(
     )
     rows = list(zip(added, bookmarks, strict=True))
     copy = "COPY bookmarks (record_id, url, platform, title, content, folder) FROM STDIN"
-    with connection.cursor() as cursor, cursor.copy(copy) as sink:
+    async with connection.cursor() as cursor, cursor.copy(copy) as sink:
         for record, new in rows:
             if record.new:
-                sink.write_row(
+                await sink.write_row(
                     (record.record_id, new.url, new.platform, new.title, new.content, new.folder)
                 )
-    _add_what_lacks(connection, [(record.record_id, new) for record, new in rows if not record.new])
+    again = [(record.record_id, new) for record, new in rows if not record.new]
+    await _add_what_lacks(connection, again)
     # Set by hand, a tag that was taken off is back; an import again does not bring it back.
-    connection.cursor().executemany(
+    await connection.cursor().executemany(
         "DELETE FROM removed_tags WHERE record_id = %s AND lower(tag) = lower(%s)",
         [(record.record_id, tag) for record, new in rows for tag in new.tags if not batch_id],
     )
     # A model's keyword gives way to the same word in its owner's spelling.
-    connection.cursor().executemany(
+    await connection.cursor().executemany(
         "DELETE FROM keywords"
         " WHERE record_id = %s AND source = 'ai' AND lower(keyword) = lower(%s)",
-        [(record.record_id, tag) for record, new in rows if not record.new for tag in new.tags],
+        [(record_id, tag) for record_id, new in again for tag in new.tags],
     )
-    connection.cursor().executemany(
+    await connection.cursor().executemany(
         "INSERT INTO keywords (record_id, owner_id, keyword, source)"
         " SELECT %(record)s, %(owner)s, %(tag)s, 'human' WHERE NOT EXISTS (SELECT FROM removed_tags"
         " WHERE record_id = %(record)s AND lower(tag) = lower(%(tag)s))"
@@ -147,13 +146,15 @@ def store(
     return added
 
 
-def _add_what_lacks(connection: Connection, again: Sequence[tuple[int, NewBookmark]]) -> None:
+async def _add_what_lacks(
+    connection: AsyncConnection, again: Sequence[tuple[int, NewBookmark]]
+) -> None:
     """Give known bookmarks the title and the text that they came without; their pages are due."""
     said = {record_id: (new.title, new.content) for record_id, new in again}
     given = [(record_id, *row) for record_id, row in said.items() if any(row)]
     if not given:
         return
-    filled = connection.execute(
+    cursor = await connection.execute(
         """
         UPDATE bookmarks b
         SET title = coalesce(b.title, given.title), content = coalesce(b.content, given.content)
@@ -164,12 +165,12 @@ def _add_what_lacks(connection: Connection, again: Sequence[tuple[int, NewBookma
         RETURNING b.record_id, b.url, b.platform, b.title, b.content
         """,
         [list(column) for column in zip(*given, strict=True)],
-    ).fetchall()
-    for record_id, *source in filled:
-        connection.execute(
+    )
+    for record_id, *source in await cursor.fetchall():
+        await connection.execute(
             "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*source), record_id)
         )
-        redo(connection, record_id, "pages")
+        await redo_async(connection, record_id, "pages")
 
 
 def tag(connection: Connection, record_id: int, tag: str) -> None:

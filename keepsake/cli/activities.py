@@ -1,12 +1,11 @@
 """`keepsake add activity` and `keepsake import activities`."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, console, open_database, print_json, taking_in
+from keepsake.cli.shell import Json, console, in_pool, open_database, print_json, taking_in
 
 if TYPE_CHECKING:
     from keepsake.running.imports import Imported
@@ -39,18 +38,20 @@ def activity(
 
     settings = load_settings()
     with open_database(settings) as connection:
-        added = asyncio.run(
-            add_activity(
-                connection,
-                open_objects(settings),
-                settings,
-                owner_or_default(connection, settings, owner),
-                file,
-                title=title,
-                priority=priority,
-                external_id=external_id,
-            )
-        )
+        runner = owner_or_default(connection, settings, owner)
+    added = in_pool(
+        settings,
+        lambda pool: add_activity(
+            pool,
+            open_objects(settings),
+            settings,
+            runner,
+            file,
+            title=title,
+            priority=priority,
+            external_id=external_id,
+        ),
+    )
     if json:
         print_json(added)
         return
@@ -95,23 +96,21 @@ def activities(
 
     settings = load_settings()
     out = console()
-    with (
-        taking_in(),
-        open_database(settings) as connection,
-        out.status("Importing ...") as shown,
-    ):
-        runner = owner_or_default(connection, settings, owner)
-        if max_heart_rate is not None:
-            set_max_heart_rate(connection, runner.id, max_heart_rate)
-        imported = asyncio.run(
-            import_activities(
-                connection,
+    with taking_in(), out.status("Importing ...") as shown:
+        with open_database(settings) as connection:
+            runner = owner_or_default(connection, settings, owner)
+            if max_heart_rate is not None:
+                set_max_heart_rate(connection, runner.id, max_heart_rate)
+        imported = in_pool(
+            settings,
+            lambda pool: import_activities(
+                pool,
                 open_objects(settings),
                 settings,
                 runner,
                 path,
                 on_progress=lambda so_far: shown.update(_summary(so_far)),
-            )
+            ),
         )
     taken = imported.added + imported.replaced + imported.known
     if json:

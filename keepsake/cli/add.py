@@ -1,12 +1,11 @@
 """`keepsake add`: families, members and responses. Other lines' commands join in `main.py`."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, decoded, moment, open_database, print_json
+from keepsake.cli.shell import Json, decoded, in_pool, moment, open_database, print_json
 from keepsake.errors import InvalidInput
 
 app = typer.Typer(
@@ -121,7 +120,8 @@ def response(
             priority=priority,
             external_id=external_id,
         )
-        added = asyncio.run(add_response(connection, open_objects(settings), settings, home, new))
+    objects = open_objects(settings)
+    added = in_pool(settings, lambda pool: add_response(pool, objects, settings, home, new))
     if json:
         print_json(added)
     elif added.new:

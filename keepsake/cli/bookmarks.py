@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, decoded, moment, open_database, print_json, taking_in
+from keepsake.cli.shell import Json, decoded, in_pool, moment, open_database, print_json, taking_in
 from keepsake.errors import InvalidInput
 from keepsake.text.counted import counted
 
@@ -76,7 +76,7 @@ def bookmark(
             priority=priority,
             external_id=external_id,
         )
-        added = add_bookmark(connection, settings, whose, new)
+    added = in_pool(settings, lambda pool: add_bookmark(pool, settings, whose, new))
     if json:
         print_json(added)
     elif added.new:
@@ -116,15 +116,19 @@ def bookmarks(
 
     settings = load_settings()
     out = console()
-    with taking_in(), open_database(settings) as connection:
-        whose = owner_or_default(connection, settings, owner)
+    with taking_in():
+        with open_database(settings) as connection:
+            whose = owner_or_default(connection, settings, owner)
         with Progress(console=out, transient=True, disable=json or not out.is_terminal) as bar:
             task = bar.add_task("Bookmarks", total=1.0)
 
             def show(read: int, share: float) -> None:
                 bar.update(task, completed=share, description=counted(read, "bookmark"))
 
-            intake = import_bookmarks(connection, settings, whose, file, on_progress=show)
+            intake = in_pool(
+                settings,
+                lambda pool: import_bookmarks(pool, settings, whose, file, on_progress=show),
+            )
     if json:
         print_json(intake)
     else:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keepsake.cli.shell import Json, console, open_database, print_json, print_table
+from keepsake.cli.shell import Json, console, in_pool, open_database, print_json, print_table
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from keepsake.database import Pool
     from keepsake.owners.owners import OwnerSummary
     from keepsake.owners.tiers import Limit
 
@@ -19,7 +20,7 @@ def add(
     time_zone: Annotated[
         str, typer.Option(help="IANA time zone: whose days are its days.")
     ] = "UTC",
-    tier: Annotated[str | None, typer.Option(help="What it may use. Default: free.")] = None,
+    tier: Annotated[str, typer.Option(help="What it may use.")] = "free",
     json: Json = False,
 ) -> None:
     """Add an owner of bookmarks and activities."""
@@ -63,20 +64,24 @@ def owner(
     json: Json = False,
 ) -> None:
     """Show an owner, or change its tier or its budget."""
-    from keepsake.owners.budgets import set_budget
-    from keepsake.owners.owners import find_owner, summaries
+    from keepsake.owners.owners import find_owner, set_budget, summaries
     from keepsake.owners.tiers import limits, set_tier
     from keepsake.settings import load_settings
 
     settings = load_settings()
     with open_database(settings) as connection:
         found = find_owner(connection, name)
-        with connection.transaction():
-            if tier is not None:
-                later, off = settings.scheduled_steps, settings.switched_off_steps
-                set_tier(connection, found.id, tier, later=later, off=off)
-            if budget is not None:
-                set_budget(connection, found.id, _amount(budget))
+
+        async def change(pool: "Pool") -> None:
+            async with pool.connection() as changing, changing.transaction():
+                if tier is not None:
+                    later, off = settings.scheduled_steps, settings.switched_off_steps
+                    await set_tier(changing, found.id, tier, later=later, off=off)
+                if budget is not None:
+                    await set_budget(changing, found.id, _amount(budget))
+
+        if tier is not None or budget is not None:
+            in_pool(settings, change)
         (summary,) = summaries(connection, found.id)
         allowed = limits(connection, summary.tier)
     if json:

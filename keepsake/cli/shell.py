@@ -4,16 +4,17 @@ Exit codes: 0 all went well; 1 it did not, or an import refused something; 2 the
 what it cannot take; 130 Ctrl-C.
 """
 
+import asyncio
 import dataclasses
 import errno
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from keepsake.database import Connection
+    from keepsake.database import Connection, Pool
     from keepsake.settings import DatabaseSettings
+
+T = TypeVar("T")
 
 UNBOUNDED = 100_000  # columns: where no terminal is, nothing is wrapped or cut
 
@@ -114,6 +117,22 @@ def open_database(settings: "DatabaseSettings") -> Iterator["Connection"]:
                 f"{counted(len(missing), 'migration')} not applied yet: run `keepsake db migrate`"
             )
         yield connection
+
+
+def in_pool(settings: "DatabaseSettings", work: "Callable[[Pool], Awaitable[T]]") -> "T":
+    """Run what is asynchronous, with connections to a database that `open_database` has checked.
+
+    Raises:
+        DatabaseError: it cannot be reached.
+    """
+    from keepsake.database import database_url, open_pool
+
+    async def run() -> T:
+        async with open_pool(database_url(settings), size=2) as pool:
+            return await work(pool)
+
+    with database_in_reach():
+        return asyncio.run(run())
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -8,7 +8,7 @@ from textwrap import shorten
 
 from keepsake.bookmarks import bookmark as bookmarks
 from keepsake.bookmarks.views import kept_bookmark
-from keepsake.database import database_url
+from keepsake.database import Pool, database_url
 from keepsake.demo.show import line
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
@@ -54,11 +54,11 @@ def owner(stage: Stage) -> owners.Owner:
         return owners.add_owner(stage.connection, OWNER, time_zone="America/New_York")
 
 
-async def _add(stage: Stage) -> list[Added]:
+async def _add(stage: Stage, pool: Pool) -> list[Added]:
     ellen = owner(stage)
     return [
-        bookmarks.add_bookmark(
-            stage.connection,
+        await bookmarks.add_bookmark(
+            pool,
             stage.settings,
             ellen,
             bookmarks.NewBookmark(

@@ -4,13 +4,13 @@ It uses what everybody uses: the library to add records, the ledger to follow th
 read what was made. Run again, it finds its records and does nothing twice.
 """
 
-import asyncio
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from keepsake.cli.shell import in_pool
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.demo import site
@@ -87,7 +87,7 @@ def _play(stage: Stage, chapters: Sequence[Chapter]) -> bool:
 
 def _add(stage: Stage, chapter: Chapter) -> list[int]:
     """Add a chapter's records and say so. Returns their ids."""
-    added = asyncio.run(chapter.add(stage))
+    added = in_pool(stage.settings, lambda pool: chapter.add(stage, pool))
     new = sum(each.new for each in added)
     if new:
         stage.console.print(f"Added {new} {chapter.added}. The sensor takes it from here.")

@@ -6,7 +6,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from keepsake.clients.objects import ObjectStore, open_objects
-from keepsake.database import Connection, database_url
+from keepsake.database import Connection, Pool, database_url
 from keepsake.demo import memories
 from keepsake.demo.show import clock, line, path
 from keepsake.demo.stage import Chapter, Stage
@@ -32,11 +32,11 @@ LABELS = {  # short: the live table is to fit 80 columns
 }
 
 
-async def _add(stage: Stage) -> list[Added]:
-    return await add_memories(stage.connection, stage.settings)
+async def _add(stage: Stage, pool: Pool) -> list[Added]:
+    return await add_memories(stage.connection, pool, stage.settings)
 
 
-async def add_memories(connection: Connection, settings: Settings) -> list[Added]:
+async def add_memories(connection: Connection, pool: Pool, settings: Settings) -> list[Added]:
     """Add the demo's family and responses, those that are not there yet."""
     try:
         home = family.find_family(connection, memories.FAMILY)
@@ -48,7 +48,7 @@ async def add_memories(connection: Connection, settings: Settings) -> list[Added
     objects = open_objects(settings)
     return [
         await family.add_response(
-            connection,
+            pool,
             objects,
             settings,
             home,

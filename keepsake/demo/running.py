@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from keepsake.database import Pool
 from keepsake.demo.bookmarks import owner
 from keepsake.demo.orders import materialize
 from keepsake.demo.show import line, path
@@ -31,13 +32,11 @@ LABELS = {
 }
 
 
-async def _add(stage: Stage) -> list[Added]:
+async def _add(stage: Stage, pool: Pool) -> list[Added]:
     ellen = owner(stage)
     set_max_heart_rate(stage.connection, ellen.id, MAX_HEART_RATE)
     return [
-        await add_activity(
-            stage.connection, stage.objects, stage.settings, ellen, file, title=_title(file)
-        )
+        await add_activity(pool, stage.objects, stage.settings, ellen, file, title=_title(file))
         for file in sorted(RUNS.iterdir())
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keepsake.clients.objects import ObjectStore
-from keepsake.database import Connection
+from keepsake.database import Connection, Pool
 from keepsake.local.up import Addresses
 from keepsake.records.adding import Added
 from keepsake.settings import Settings
@@ -43,6 +43,6 @@ class Chapter:
 
     about: str
     labels: Mapping[str, str]
-    add: Callable[[Stage], Coroutine[Any, Any, list[Added]]]
+    add: Callable[[Stage, Pool], Coroutine[Any, Any, list[Added]]]
     added: str
     show: Callable[[Stage, Sequence[int]], None]

@@ -4,22 +4,25 @@ Adding is checked here, at the border. What is made of a response stands with th
 it, in `assets/family/`.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
 from keepsake.clients.objects import ObjectStore
-from keepsake.database import AsyncConnection, Connection
+from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.errors import InvalidInput, PermanentError
 from keepsake.owners.owners import add_owner
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.records import adding as records
-from keepsake.records.adding import Added
+from keepsake.records import uploads
+from keepsake.records.adding import Added, NewRecord
 from keepsake.settings import AudioSettings, ModelSettings, Settings
 
 LINE = "family"
@@ -265,7 +268,7 @@ def forget_unused(connection: Connection, record_id: int, values: Sequence[str])
 
 
 async def add_response(
-    connection: Connection,
+    pool: Pool,
     objects: ObjectStore,
     settings: Settings,
     family: Family,
@@ -273,44 +276,76 @@ async def add_response(
 ) -> Added:
     """Check a response, store its recording, then its rows; the sensor takes it from there.
 
+    No connection of the pool is held during the upload.
+
     Raises:
         InvalidInput: anything about it is no good. Nothing was stored.
+        StepError: the object store does not take the recording.
     """
     recorded_at = records.check_recorded_at(new.recorded_at, settings.first_day)
     priority = records.check_priority(new.priority)
-    member_id, member = _find_member(connection, family, new.member)
-    question = _find_question(connection, family, new.prompt_id)
+    async with pool.connection() as connection:
+        member_id, member = await _find_member(connection, family, new.member)
+        question = await _find_question(connection, family, new.prompt_id)
     if (new.text is None) == (new.audio is None):
         raise InvalidInput("a response is either written or spoken: give a text or a recording")
     text = None if new.text is None else records.check_text(new.text, settings)
-    key, digest = None, hashlib.sha256((text or "").encode()).hexdigest()
+    digest, files = hashlib.sha256((text or "").encode()).hexdigest(), dict[str, Path]()
     if new.audio is not None:
         _check_language(family.language, settings)
-        digest = check_audio(new.audio, settings)
-        key = f"family/{family.id}/audio/{digest}{new.audio.suffix.lower()}"
-        await _store_once(objects, key, new.audio)
-    with connection.transaction():
-        added = records.add_record(
-            connection,
-            settings,
-            line=LINE,
-            owner_id=family.id,
-            external_id=new.external_id or f"{member_id}:{digest[:32]}",
-            recorded_at=recorded_at,
-            content_hash=fingerprint(digest, member, family.language, question),
-            priority=priority,
+        digest = await asyncio.to_thread(check_audio, new.audio, settings)
+        files[f"family/{family.id}/audio/{digest}{new.audio.suffix.lower()}"] = new.audio
+    record = NewRecord(
+        external_id=new.external_id or f"{member_id}:{digest[:32]}",
+        recorded_at=recorded_at,
+        content_hash=fingerprint(digest, member, family.language, question),
+        priority=priority,
+    )
+    uploaded: set[str] = set()
+    while True:
+        async with pool.connection() as connection, connection.transaction():
+            missing = await uploads.to_upload(connection, family.id, files, uploaded)
+            if not missing:
+                return await _insert(
+                    connection,
+                    settings,
+                    family,
+                    record,
+                    {"member_id": member_id, "prompt_id": new.prompt_id, "text": text},
+                    files,
+                )
+        for key in missing:
+            await _store_once(objects, key, files[key])
+            uploaded.add(key)
+
+
+async def _insert(
+    connection: AsyncConnection,
+    settings: Settings,
+    family: Family,
+    record: NewRecord,
+    columns: Mapping[str, Any],
+    files: Mapping[str, Path],
+) -> Added:
+    """Write the rows of a response whose recording is in the store, unless it is there already."""
+    (added,) = await records.add_records(
+        connection, settings, line=LINE, owner_id=family.id, rows=[record]
+    )
+    if added.new:
+        key, audio = next(iter(files.items()), (None, None))
+        await connection.execute(
+            "INSERT INTO responses (record_id, family_id, member_id, prompt_id, text, audio_key,"
+            " audio_name) VALUES (%(record_id)s, %(family_id)s, %(member_id)s, %(prompt_id)s,"
+            " %(text)s, %(audio_key)s, %(audio_name)s)",
+            {
+                **columns,
+                "record_id": added.record_id,
+                "family_id": family.id,
+                "audio_key": key,
+                "audio_name": audio.name if audio else None,
+            },
         )
-        if added.new:
-            connection.execute(
-                "INSERT INTO responses (record_id, family_id, member_id, prompt_id, text,"
-                " audio_key, audio_name) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                (added.record_id, family.id, member_id, new.prompt_id, text, key,
-                 new.audio.name if new.audio else None),
-            )  # fmt: skip
-            if key is not None and new.audio is not None:
-                # Our row holds the family by now: nobody sweeps the recording away any more, but
-                # somebody may have, who deleted the last record that named it.
-                await _store_once(objects, key, new.audio)
+        await uploads.named(connection, files)
     return added
 
 
@@ -349,10 +384,11 @@ def _check_language(language: str, settings: ModelSettings) -> None:
         raise InvalidInput(refused)
 
 
-def _find_member(connection: Connection, family: Family, name: str) -> tuple[int, str]:
-    members = connection.execute(
+async def _find_member(connection: AsyncConnection, family: Family, name: str) -> tuple[int, str]:
+    cursor = await connection.execute(
         "SELECT id, name FROM members WHERE family_id = %s ORDER BY name", (family.id,)
-    ).fetchall()
+    )
+    members = await cursor.fetchall()
     for member_id, known in members:
         if name.casefold() in (str(member_id), known.casefold()):
             return member_id, known
@@ -363,13 +399,16 @@ def _find_member(connection: Connection, family: Family, name: str) -> tuple[int
     )
 
 
-def _find_question(connection: Connection, family: Family, prompt_id: int | None) -> str | None:
+async def _find_question(
+    connection: AsyncConnection, family: Family, prompt_id: int | None
+) -> str | None:
     if prompt_id is None:
         return None
-    row = connection.execute(
+    cursor = await connection.execute(
         "SELECT question FROM interview_prompts WHERE id = %s AND family_id = %s",
         (prompt_id, family.id),
-    ).fetchone()
+    )
+    row = await cursor.fetchone()
     if row is None:
         raise InvalidInput(
             f"{family.name} has no interview prompt {prompt_id}: "

@@ -11,11 +11,14 @@ from zoneinfo import ZoneInfo
 
 from psycopg.rows import class_row
 
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
-from keepsake.owners.tiers import set_tier
+from keepsake.owners.budgets import release_budget
+from keepsake.owners.tiers import check_tier
 from keepsake.records import adding as records
 from keepsake.settings import IntakeSettings
+
+HIGHEST_BUDGET = 999_999  # USD: what the column takes
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,9 @@ class OwnerSummary:
 
 
 def add_owner(
-    connection: Connection, name: str, *, time_zone: str = "UTC", tier: str | None = None
+    connection: Connection, name: str, *, time_zone: str = "UTC", tier: str = "free"
 ) -> Owner:
-    """Add an owner; without a `tier` in the free one.
+    """Add an owner.
 
     Raises:
         InvalidInput: the name or the time zone is no good, the name is taken, or there is no such
@@ -75,16 +78,15 @@ def add_owner(
     name = records.clean_name(name)
     slug = records.slugify(name)
     records.check_time_zone(time_zone)
-    with connection.transaction():
-        row = connection.execute(
-            "INSERT INTO owners (slug, name, time_zone) VALUES (%s, %s, %s)"
-            " ON CONFLICT (slug) DO NOTHING RETURNING id",
-            (slug, name, time_zone),
-        ).fetchone()
-        if row is None:
-            raise InvalidInput(f"there is already one named {slug!r}: choose another name")
-        if tier is not None:
-            set_tier(connection, row[0], tier)
+    tiers = connection.execute("SELECT name FROM tiers ORDER BY name").fetchall()
+    check_tier(tier, [row[0] for row in tiers])
+    row = connection.execute(
+        "INSERT INTO owners (slug, name, time_zone, tier) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (slug) DO NOTHING RETURNING id",
+        (slug, name, time_zone, tier),
+    ).fetchone()
+    if row is None:
+        raise InvalidInput(f"there is already one named {slug!r}: choose another name")
     return find_owner(connection, str(row[0]))
 
 
@@ -131,8 +133,17 @@ def summaries(connection: Connection, owner_id: int | None = None) -> list[Owner
         return cursor.execute(
             """
             SELECT o.id, o.slug, o.name, o.time_zone, o.tier,
-                   b.budget, b.own_budget, b.known, b.spent, kept.records
-            FROM owners o JOIN owner_budgets b ON b.owner_id = o.id
+                   coalesce(o.monthly_budget, t.monthly_budget) AS budget,
+                   o.monthly_budget IS NOT NULL AS own_budget,
+                   month.known, month.spent, kept.records
+            FROM owners o
+            JOIN tiers t ON t.name = o.tier
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(cost), 0) AS known,
+                       CASE WHEN coalesce(bool_and(cost IS NOT NULL), true)
+                            THEN coalesce(sum(cost), 0) END AS spent
+                FROM spending WHERE owner_id = o.id
+                     AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')) AS month
             CROSS JOIN LATERAL (
                 SELECT coalesce(jsonb_object_agg(line, count), '{}') AS records
                 FROM (SELECT line, count(*) FROM records WHERE owner_id = o.id
@@ -142,3 +153,19 @@ def summaries(connection: Connection, owner_id: int | None = None) -> list[Owner
             """,
             {"owner": owner_id},
         ).fetchall()
+
+
+async def set_budget(connection: AsyncConnection, owner_id: int, budget: Decimal | None) -> None:
+    """Bound what an owner may spend in a month, in USD; None: as its tier says.
+
+    What was put off is looked at anew; what is still beyond the budget is put off again.
+
+    Raises:
+        InvalidInput: no amount that a budget can be.
+    """
+    if budget is not None and not (budget.is_finite() and 0 <= budget <= HIGHEST_BUDGET):
+        raise InvalidInput(f"a budget is an amount in USD from 0 to {HIGHEST_BUDGET:,}")
+    await connection.execute(
+        "UPDATE owners SET monthly_budget = %s WHERE id = %s", (budget, owner_id)
+    )
+    await release_budget(connection, owner_id)

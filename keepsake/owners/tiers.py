@@ -4,14 +4,14 @@ Tiers are rows (`tiers`, `tier_limits`); what an owner spends is not here
 (`keepsake/owners/costs.py`), nor how records of one owner begin in batches: that is the engine's.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
-from keepsake.owners.budgets import release_over_budget
+from keepsake.owners.budgets import release_budget
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,18 @@ def limits(connection: Connection, tier: str) -> list[Limit]:
         ).fetchall()
 
 
-def set_tier(
-    connection: Connection,
+def check_tier(name: str, known: Sequence[str]) -> None:
+    """Refuse a tier that is not among those there are.
+
+    Raises:
+        InvalidInput: the message lists those there are.
+    """
+    if name not in known:
+        raise InvalidInput(f"there is no tier {name!r} (known: {', '.join(known)})")
+
+
+async def set_tier(
+    connection: AsyncConnection,
     owner_id: int,
     name: str,
     *,
@@ -56,19 +66,18 @@ def set_tier(
     Raises:
         InvalidInput: there is no such tier; the message lists those there are.
     """
-    known = [row[0] for row in connection.execute("SELECT name FROM tiers ORDER BY name")]
-    if name not in known:
-        raise InvalidInput(f"there is no tier {name!r} (known: {', '.join(known)})")
-    with connection.transaction():
-        connection.execute("UPDATE owners SET tier = %s WHERE id = %s", (name, owner_id))
-        lines = connection.execute("SELECT DISTINCT line FROM steps WHERE tiered").fetchall()
-        for (line,) in lines:
-            apply_tier(connection, owner_id, line, later=later, off=off)
-        release_over_budget(connection, owner_id)
+    cursor = await connection.execute("SELECT name FROM tiers ORDER BY name")
+    check_tier(name, [row[0] for row in await cursor.fetchall()])
+    async with connection.transaction():
+        await connection.execute("UPDATE owners SET tier = %s WHERE id = %s", (name, owner_id))
+        await cursor.execute("SELECT DISTINCT line FROM steps WHERE tiered")
+        for (line,) in await cursor.fetchall():
+            await apply_tier(connection, owner_id, line, later=later, off=off)
+        await release_budget(connection, owner_id)
 
 
-def apply_tier(
-    connection: Connection,
+async def apply_tier(
+    connection: AsyncConnection,
     owner_id: int,
     line: str,
     *,
@@ -91,13 +100,13 @@ def apply_tier(
     Returns:
         How many steps of records were held or released.
     """
-    with connection.transaction():
+    async with connection.transaction():
         # By itself, so that the next statement sees what a call just before this one has done, and
         # the records that were added under it.
-        connection.execute("SELECT FROM owners WHERE id = %s FOR NO KEY UPDATE", (owner_id,))
+        await connection.execute("SELECT FROM owners WHERE id = %s FOR NO KEY UPDATE", (owner_id,))
         # Rows that a run is writing at this moment are skipped, never waited for: they are on their
         # way to be made, and a run holding many rows could else end in a deadlock with us.
-        return connection.execute(
+        cursor = await connection.execute(
             """
             WITH ranked AS (
                 SELECT r.id, coalesce(
@@ -110,17 +119,17 @@ def apply_tier(
                 SELECT l.record_id, l.step, beyond
                 FROM ranked JOIN ledger l ON l.record_id = ranked.id
                 JOIN steps s ON s.line = l.line AND s.name = l.step AND s.tiered
-                WHERE l.status IN ('pending', 'failed') AND l.hold_reason IS DISTINCT FROM 'off'
-                  AND beyond = (l.hold_reason IS NULL)
+                WHERE l.status IN ('pending', 'failed') AND l.held IS DISTINCT FROM 'off'
+                  AND beyond = (l.held IS NULL)
                 FOR UPDATE OF l SKIP LOCKED
             )
             UPDATE ledger l
-            SET hold_reason = CASE WHEN beyond THEN 'tier'
-                                   WHEN l.step = ANY(%(off)s) THEN 'off' END,
+            SET held = CASE WHEN beyond THEN 'tier' WHEN l.step = ANY(%(off)s) THEN 'off' END,
                 due_at = CASE WHEN NOT beyond AND l.status = 'pending'
                                    AND l.step <> ALL(%(later)s) AND l.step <> ALL(%(off)s)
                               THEN now() END
             FROM changed WHERE l.record_id = changed.record_id AND l.step = changed.step
             """,
             {"owner": owner_id, "line": line, "later": list(later), "off": list(off)},
-        ).rowcount
+        )
+        return cursor.rowcount

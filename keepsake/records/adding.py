@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput
 from keepsake.owners.tiers import apply_tier
 from keepsake.settings import IntakeSettings, StepSettings
@@ -40,8 +40,8 @@ class NewRecord:
     priority: int
 
 
-def add_record(
-    connection: Connection,
+async def add_record(
+    connection: AsyncConnection,
     settings: StepSettings,
     *,
     line: str,
@@ -54,14 +54,14 @@ def add_record(
 ) -> Added:
     """Add one record; see `add_records`."""
     new = NewRecord(external_id, recorded_at, content_hash, priority)
-    (added,) = add_records(
+    (added,) = await add_records(
         connection, settings, line=line, owner_id=owner_id, rows=[new], batch_id=batch_id
     )
     return added
 
 
-def add_records(
-    connection: Connection,
+async def add_records(
+    connection: AsyncConnection,
     settings: StepSettings,
     *,
     line: str,
@@ -83,7 +83,7 @@ def add_records(
         batch_id: the import that they came with.
     """
     scheduled, off = list(settings.scheduled_steps), list(settings.switched_off_steps)
-    added = connection.execute(
+    cursor = await connection.execute(
         """
         WITH added AS (
             INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash, priority,
@@ -95,7 +95,7 @@ def add_records(
             ORDER BY at
             ON CONFLICT (line, owner_id, external_id) DO NOTHING RETURNING id, external_id
         ), opened AS (
-            INSERT INTO ledger (record_id, step, line, hold_reason, due_at)
+            INSERT INTO ledger (record_id, step, line, held, due_at)
             SELECT id, name, line, CASE WHEN name = ANY(%(off)s) THEN 'off' END,
                    CASE WHEN name <> ALL(%(scheduled)s) AND name <> ALL(%(off)s) THEN now() END
             FROM added, steps WHERE line = %(line)s
@@ -113,31 +113,31 @@ def add_records(
             "scheduled": scheduled,
             "off": off,
         },
-    ).fetchall()
-    if added and _has_tiered_steps(connection, line):
-        apply_tier(connection, owner_id, line, later=scheduled, off=off)
+    )
+    added = await cursor.fetchall()
+    if added and await _has_tiered_steps(connection, line):
+        await apply_tier(connection, owner_id, line, later=scheduled, off=off)
     fresh: dict[str, int] = dict(added)
     others = {row.external_id for row in rows} - set(fresh)
     known = dict(fresh)
     if others:  # a second query: another transaction may have added the same before us
-        known.update(
-            connection.execute(
-                "SELECT external_id, id FROM records"
-                " WHERE line = %s AND owner_id = %s AND external_id = ANY(%s)",
-                (line, owner_id, list(others)),
-            ).fetchall()
+        await cursor.execute(
+            "SELECT external_id, id FROM records"
+            " WHERE line = %s AND owner_id = %s AND external_id = ANY(%s)",
+            (line, owner_id, list(others)),
         )
+        known.update(await cursor.fetchall())
     return [
         Added(known[row.external_id], new=fresh.pop(row.external_id, None) is not None)
         for row in rows
     ]
 
 
-def _has_tiered_steps(connection: Connection, line: str) -> bool:
-    row = connection.execute(
+async def _has_tiered_steps(connection: AsyncConnection, line: str) -> bool:
+    cursor = await connection.execute(
         "SELECT EXISTS (SELECT FROM steps WHERE line = %s AND tiered)", (line,)
-    ).fetchone()
-    return row == (True,)
+    )
+    return await cursor.fetchone() == (True,)
 
 
 def clean_name(name: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection, Connection
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,22 @@ _BATCH = SQL("""
 """)
 
 
-def start_batch(connection: Connection, owner_id: int, line: str, name: str) -> int:
+async def start_batch(connection: AsyncConnection, owner_id: int, line: str, name: str) -> int:
     """Open a batch and return its id. `name` is that of the file or folder."""
-    row = connection.execute(
+    cursor = await connection.execute(
         "INSERT INTO batches (owner_id, line, name) VALUES (%s, %s, %s) RETURNING id",
         (owner_id, line, name),
-    ).fetchone()
+    )
+    row = await cursor.fetchone()
     assert row is not None  # noqa: S101  # RETURNING returns
     return int(row[0])
 
 
-def finish_batch(
-    connection: Connection, batch_id: int, *, added: int, known: int, refused: int
+async def finish_batch(
+    connection: AsyncConnection, batch_id: int, *, added: int, known: int, refused: int
 ) -> None:
     """Close a batch: how many records are new, were there already, or could not be made."""
-    connection.execute(
+    await connection.execute(
         "UPDATE batches SET added = %s, known = %s, refused = %s, taken_in_at = now()"
         " WHERE id = %s",
         (added, known, refused, batch_id),

@@ -173,7 +173,7 @@ async def note_replaced(
 class _Loose:
     key: str
     owner_id: int
-    record_id: int
+    record_id: int | None  # None: its upload was noted, and no row came to name it
 
 
 async def sweep(connection: Connection, objects: ObjectStore) -> Swept:
@@ -191,15 +191,17 @@ async def sweep(connection: Connection, objects: ObjectStore) -> Swept:
                 reason = str(error)
                 break
         after = page[-1].key
-    row = connection.execute("SELECT count(*) FROM loose_objects").fetchone()
+    row = connection.execute(
+        "SELECT count(*) FROM loose_objects WHERE not_before <= now()"
+    ).fetchone()
     return Swept(deleted, row[0] if row else 0, reason)
 
 
 def _noted(connection: Connection, after: str, *, limit: int = 500) -> list[_Loose]:
     with connection.cursor(row_factory=class_row(_Loose)) as cursor:
         return cursor.execute(
-            "SELECT key, owner_id, record_id FROM loose_objects WHERE key > %s"
-            " ORDER BY key LIMIT %s",
+            "SELECT key, owner_id, record_id FROM loose_objects"
+            " WHERE key > %s AND not_before <= now() ORDER BY key LIMIT %s",
             (after, limit),
         ).fetchall()
 
@@ -208,12 +210,18 @@ async def _sweep_one(connection: Connection, objects: ObjectStore, loose: _Loose
     """Delete one object, unless a row names it. Returns whether it was deleted."""
     with connection.transaction():
         try:
-            _lock(connection, loose.record_id, wait=False)
+            if loose.record_id is not None:
+                _lock(connection, loose.record_id, wait=False)
         except RecordBusy:
             return False
-        # Who takes in the same recording at this moment holds its owner, looks for the object then,
-        # and stores it if we were first (`add_response`, `import_activities`).
         connection.execute("SELECT FROM owners WHERE id = %s FOR UPDATE", (loose.owner_id,))
+        # An object that is being stored again meanwhile is no longer ours (`uploads.py`).
+        ours = connection.execute(
+            "SELECT FROM loose_objects WHERE key = %s AND not_before <= now() FOR UPDATE",
+            (loose.key,),
+        ).fetchone()
+        if ours is None:
+            return False
         unnamed = not _named(connection, [loose.key])
         if unnamed:
             await objects.delete(loose.key)

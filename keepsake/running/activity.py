@@ -87,17 +87,17 @@ class Known:
     replace: bool
 
 
-def lock_owner(connection: Connection, owner_id: int) -> None:
+async def lock_owner(connection: AsyncConnection, owner_id: int) -> None:
     """Let no other import add to this owner's records until the transaction ends."""
-    connection.execute("SELECT FROM owners WHERE id = %s FOR NO KEY UPDATE", (owner_id,))
+    await connection.execute("SELECT FROM owners WHERE id = %s FOR NO KEY UPDATE", (owner_id,))
 
 
-def recognise(
-    connection: Connection, owner_id: int, files: Sequence[ActivityFile]
+async def recognise(
+    connection: AsyncConnection, owner_id: int, files: Sequence[ActivityFile]
 ) -> list[Known | None]:
     """For each file the owner's record that it belongs to, if there is one."""
     # LATERAL: each file is looked up by itself, by indexes, however many records there are.
-    rows = connection.execute(
+    cursor = await connection.execute(
         """
         WITH given AS MATERIALIZED (
             SELECT * FROM unnest(%(ids)s::text[], %(hashes)s::text[], %(parts)s::int[],
@@ -132,9 +132,9 @@ def recognise(
             "owner": owner_id,
             "line": LINE,
         },
-    ).fetchall()
+    )
     # The last that is said of a file counts: that its content is there already.
-    found = {at: Known(record_id, replace) for at, record_id, replace in rows}
+    found = {at: Known(record_id, replace) for at, record_id, replace in await cursor.fetchall()}
     return [found.get(at) for at in range(1, len(files) + 1)]
 
 
@@ -151,8 +151,8 @@ def distinct(files: Iterable[ActivityFile]) -> list[ActivityFile]:
     return kept
 
 
-def add(
-    connection: Connection,
+async def add(
+    connection: AsyncConnection,
     settings: Settings,
     owner_id: int,
     files: Sequence[ActivityFile],
@@ -163,7 +163,7 @@ def add(
     """Add files as new records, in the transaction that found them new; returns their ids."""
     if not files:
         return []
-    added = records.add_records(
+    added = await records.add_records(
         connection,
         settings,
         line=LINE,
@@ -172,7 +172,7 @@ def add(
         batch_id=batch_id,
     )
     ids = [record.record_id for record in added]
-    connection.cursor().executemany(
+    await connection.cursor().executemany(
         "INSERT INTO activity_files (record_id, file_key, file_name, format, sha256, title, sport,"
         " part) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
         [
@@ -183,24 +183,24 @@ def add(
     return ids
 
 
-def analyze(connection: Connection) -> None:
+async def analyze(connection: AsyncConnection) -> None:
     """Have the database count what is there, so that it looks files up by the right indexes.
 
     It does so by itself within a minute. Until then a first import of thousands would compare
     every file with every record.
     """
-    connection.execute("ANALYZE records, ledger, activity_files")
+    await connection.execute("ANALYZE records, ledger, activity_files")
 
 
-def replace_file(connection: Connection, record_id: int, file: ActivityFile) -> None:
+async def replace_file(connection: AsyncConnection, record_id: int, file: ActivityFile) -> None:
     """Give a record another file, and have made again what failed or was made of the one it had."""
-    connection.execute(
+    await connection.execute(
         "INSERT INTO loose_objects (key, owner_id, record_id) SELECT file_key, owner_id, r.id"
         " FROM activity_files JOIN records r ON r.id = record_id"
         " WHERE record_id = %s AND file_key <> %s ON CONFLICT (key) DO NOTHING",
         (record_id, file.key),
     )
-    connection.execute(
+    await connection.execute(
         "UPDATE activity_files SET file_key = %s, file_name = %s, format = %s, sha256 = %s,"
         " title = coalesce(title, %s), sport = coalesce(sport, %s), part = %s"
         " WHERE record_id = %s",
@@ -215,15 +215,15 @@ def replace_file(connection: Connection, record_id: int, file: ActivityFile) -> 
             record_id,
         ),
     )
-    connection.execute(
+    await connection.execute(
         "UPDATE records SET content_hash = %s WHERE id = %s", (file.content_hash, record_id)
     )
-    repair.retry(connection, record_id=record_id)
-    made = connection.execute(
+    await repair.retry_async(connection, record_id)
+    made = await connection.execute(
         "SELECT step FROM ledger WHERE record_id = %s AND status = 'succeeded'", (record_id,)
     )
-    for (step,) in made.fetchall():
-        repair.redo(connection, record_id, step)
+    for (step,) in await made.fetchall():
+        await repair.redo_async(connection, record_id, step)
 
 
 def retitle(connection: Connection, record_id: int, title: str | None) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path, PurePosixPath
 
 from keepsake.clients.objects import ObjectStore
 from keepsake.concurrency import together
-from keepsake.database import Connection
+from keepsake.database import Pool
 from keepsake.errors import InvalidInput, PermanentError
 from keepsake.owners.owners import Owner
 from keepsake.records import adding as records
+from keepsake.records import uploads
 from keepsake.records.adding import PRIORITIES, Added
 from keepsake.records.batches import finish_batch, start_batch
 from keepsake.running import activity as activities
@@ -79,7 +80,7 @@ class _Looked:
 
 
 async def import_activities(
-    connection: Connection,
+    pool: Pool,
     objects: ObjectStore,
     settings: Settings,
     owner: Owner,
@@ -94,11 +95,12 @@ async def import_activities(
         StepError: the object store does not take the files. What was stored stays; run it again.
     """
     found = entries(path, most_bytes=_most_bytes(settings))
-    batch_id = start_batch(connection, owner.id, LINE, _shown(path.name))
+    async with pool.connection() as connection:
+        batch_id = await start_batch(connection, owner.id, LINE, _shown(path.name))
     imported = Imported()
     analyze_at = ANALYZE_FROM
     low = PRIORITIES["low"]
-    intake = _Intake(connection, objects, settings, owner, low, imported, batch_id)
+    intake = _Intake(pool, objects, settings, owner, low, imported, batch_id)
     try:
         async with (
             open_worker_pool(settings) as workers,
@@ -112,24 +114,26 @@ async def import_activities(
                     await intake.store(batch)
                     batch = []
                     if imported.added >= analyze_at:
-                        activities.analyze(connection)
+                        async with pool.connection() as connection:
+                            await activities.analyze(connection)
                         analyze_at *= 4
                     if on_progress:
                         on_progress(imported)
             await intake.store(batch)
     finally:
-        finish_batch(
-            connection,
-            batch_id,
-            added=imported.added,
-            known=imported.known + imported.replaced,
-            refused=imported.refused,
-        )
+        async with pool.connection() as connection:
+            await finish_batch(
+                connection,
+                batch_id,
+                added=imported.added,
+                known=imported.known + imported.replaced,
+                refused=imported.refused,
+            )
     return imported
 
 
 async def add_activity(
-    connection: Connection,
+    pool: Pool,
     objects: ObjectStore,
     settings: Settings,
     owner: Owner,
@@ -152,7 +156,7 @@ async def add_activity(
         entry = replace(entry, title=records.clean_name(title))
     imported = Imported()
     number = records.check_priority(priority)
-    intake = _Intake(connection, objects, settings, owner, number, imported)
+    intake = _Intake(pool, objects, settings, owner, number, imported)
     async with open_worker_pool(settings, processes=1) as workers:
         looked = await intake.look(entry, entry.read(), workers, external_id)
     first, *others = await intake.store(looked)
@@ -167,7 +171,7 @@ def _most_bytes(settings: Settings) -> int:
 class _Intake:
     """One import: whose, to where, and what it has come to."""
 
-    connection: Connection
+    pool: Pool
     objects: ObjectStore
     settings: Settings
     owner: Owner
@@ -262,33 +266,41 @@ class _Intake:
             return datetime.now(UTC)
 
     async def store(self, looked: Sequence[_Looked]) -> list[Added]:
-        """Add what is new, in one transaction; returns the records, new ones or not."""
-        data = {each.file.sha256: each.data for each in looked}
+        """Add what is new, in one transaction; returns the records, new ones or not.
+
+        The files are in the object store by then: no connection is held while they are stored.
+        """
         files = activities.distinct(each.file for each in looked)
-        with self.connection.transaction():
-            activities.lock_owner(self.connection, self.owner.id)
-            known = activities.recognise(self.connection, self.owner.id, files)
-            found = list(zip(files, known, strict=True))
-            new = [file for file, record in found if record is None]
-            better = [
-                (file, record.record_id) for file, record in found if record and record.replace
-            ]
-            stored = {file.key: file for file in (*new, *(file for file, _ in better))}
-            await together(
-                self.objects.put_bytes(key, data[file.sha256]) for key, file in stored.items()
-            )
-            for file, record_id in better:
-                activities.replace_file(self.connection, record_id, file)
-            ids = iter(
-                activities.add(
-                    self.connection,
-                    self.settings,
-                    self.owner.id,
-                    new,
-                    priority=self.priority,
-                    batch_id=self.batch_id,
-                )
-            )
+        data = {each.file.key: each.data for each in looked}
+        uploaded: set[str] = set()
+        while True:
+            async with self.pool.connection() as connection, connection.transaction():
+                await activities.lock_owner(connection, self.owner.id)
+                known = await activities.recognise(connection, self.owner.id, files)
+                found = list(zip(files, known, strict=True))
+                new = [file for file, record in found if record is None]
+                better = [
+                    (file, record.record_id) for file, record in found if record and record.replace
+                ]
+                keys = {file.key for file in (*new, *(file for file, _ in better))}
+                missing = await uploads.to_upload(connection, self.owner.id, keys, uploaded)
+                if not missing:
+                    for file, record_id in better:
+                        await activities.replace_file(connection, record_id, file)
+                    ids = iter(
+                        await activities.add(
+                            connection,
+                            self.settings,
+                            self.owner.id,
+                            new,
+                            priority=self.priority,
+                            batch_id=self.batch_id,
+                        )
+                    )
+                    await uploads.named(connection, keys)
+                    break
+            await together(self.objects.put_bytes(key, data[key]) for key in missing)
+            uploaded.update(missing)
         self.imported.added += len(new)
         self.imported.replaced += len(better)
         self.imported.known += len(looked) - len(new) - len(better)

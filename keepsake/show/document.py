@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from psycopg.sql import SQL
-
 from keepsake.bookmarks.views import KeptBookmark, kept_bookmark
 from keepsake.changes.edits import Edit, edits
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.family.views import Kept, kept
-from keepsake.pipeline.ledger.rows import HOLD_REASONS, waiting_text
+from keepsake.pipeline.ledger.rows import HOLDS
 from keepsake.pipeline.ledger.states import record_steps
 from keepsake.records.progress import RecordHead, record_head
 from keepsake.running.views import KeptActivity, kept_activity
-from keepsake.search.about import about
 
 Made = Kept | KeptBookmark | KeptActivity
 Why = Literal["failed", "nothing to make", "held", "not made yet", "to be made again"]
@@ -59,19 +56,9 @@ class Unmade:
 
 @dataclass(frozen=True)
 class Document:
-    """One record in full.
-
-    Attributes:
-        record: its head.
-        title: its title, or what it came as; None: it has neither.
-        made: what its line reads of it; None in a line that is shown with its steps alone.
-        files: its objects.
-        unmade: steps without a result, or with one that is to be replaced.
-        edits: what people changed, the newest first.
-    """
+    """One record in full. `made` is None in a line that is shown with its steps alone."""
 
     record: RecordHead
-    title: str | None
     made: Made | None
     files: tuple[File, ...]
     unmade: tuple[Unmade, ...]
@@ -94,7 +81,6 @@ def read_document(connection: Connection, objects: ObjectStore, record_id: int) 
     made = read(connection, record_id) if read else None
     return Document(
         record=record,
-        title=_title(connection, record_id),
         made=made,
         files=tuple(
             File(kind, key, objects.url(key), objects.link(key)) for kind, key in _keys(made)
@@ -109,16 +95,6 @@ _LINES: Mapping[str, Callable[[Connection, int], Made]] = {
     "bookmarks": kept_bookmark,
     "running": kept_activity,
 }
-
-
-def _title(connection: Connection, record_id: int) -> str | None:
-    row = connection.execute(
-        SQL(
-            "SELECT coalesce(about.title, about.came_as) FROM records r {about} WHERE r.id = %s"
-        ).format(about=about()),
-        (record_id,),
-    ).fetchone()
-    return row[0] if row else None
 
 
 def _keys(made: Made | None) -> Iterator[tuple[str, str]]:
@@ -151,8 +127,8 @@ def _unmade(connection: Connection, record_id: int) -> Iterator[Unmade]:
                 yield Unmade(row["step"], "to be made again", _open(row))
             elif not row["made"]:
                 yield Unmade(row["step"], "nothing to make", row["nothing_reason"] or "")
-        elif row["hold_reason"]:
-            yield Unmade(row["step"], "held", HOLD_REASONS[row["hold_reason"]])
+        elif row["held"]:
+            yield Unmade(row["step"], "held", HOLDS[row["held"]])
         elif row["status"] == "failed":
             yield Unmade(row["step"], "failed", error)
         else:
@@ -163,7 +139,7 @@ def _open(row: Mapping[str, Any]) -> str:
     """What a step that is still to be made waits for."""
     if row["status"] == "running":
         return "being made"
-    why = waiting_text(row["wait_reason"], row["waits_for"]) or row["error_message"]
+    error = row["error_message"] or ""
     if row["due_at"] is None:
-        return why or "left to its schedule, or to a backfill"
-    return why or "due: `keepsake up` makes it"
+        return error or "left to its schedule, or to a backfill"
+    return error or "due: `keepsake up` makes it"

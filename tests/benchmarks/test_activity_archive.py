@@ -1,6 +1,5 @@
 """The export that imports are measured with: as Strava packs one, every run once. Not timed."""
 
-import asyncio
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ from keepsake.database import connect
 from keepsake.owners.owners import add_owner
 from keepsake.running.imports import import_activities
 from keepsake.settings import load_settings
+from tests.given import in_pool
 
 
 def test_every_file_of_it_is_an_activity_of_its_own(
@@ -25,7 +25,10 @@ def test_every_file_of_it_is_an_activity_of_its_own(
     with connect(database_url) as db:
         runner = add_owner(db, "Runa")
         store = FolderStore(tmp_path / "objects")
-        imported = asyncio.run(import_activities(db, store, load_settings(), runner, export))
+        imported = in_pool(
+            database_url,
+            lambda pool: import_activities(pool, store, load_settings(), runner, export),
+        )
         titles = db.execute("SELECT DISTINCT title FROM activity_files").fetchall()
 
     assert (imported.added, imported.known, imported.refused) == (20, 0, 0)

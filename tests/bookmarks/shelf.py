@@ -32,6 +32,7 @@ from resources.models import ModelsResource
 from resources.objects import objects_resource
 from tests.doubles.pace import FAST
 from tests.doubles.server import Double
+from tests.given import in_pool
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 DAY = Window("bookmarks", NOON - timedelta(hours=12), NOON + timedelta(hours=12))
@@ -53,8 +54,7 @@ class Shelf:
     def added(self, address: str, **bookmark: Any) -> Added:
         """The same, with whether it is new."""
         new = NewBookmark(**{"url": address, "recorded_at": NOON, **bookmark})
-        with connect(self.url) as db:
-            return add_bookmark(db, self.settings, self.owner, new)
+        return in_pool(self.url, lambda pool: add_bookmark(pool, self.settings, self.owner, new))
 
     async def run(self, *steps: str, config: EngineConfig = FAST, **spec: Any) -> Report:
         """Carry the day's bookmarks through these steps, or all, as a run does."""

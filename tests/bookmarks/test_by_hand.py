@@ -7,6 +7,7 @@ from keepsake.bookmarks.views import kept_bookmark
 from keepsake.changes.edits import edit_title
 from keepsake.changes.tags import tag, untag
 from keepsake.database import connect
+from tests.given import in_pool
 
 from .shelf import BREAD, Pages, Shelf, article
 
@@ -24,8 +25,8 @@ async def test_a_tag_taken_off_stays_off_until_a_person_sets_it(
     assert shelf.keywords(record_id) == {"baking": "ai"}
     file = tmp_path / "a.csv"
     file.write_text(f"url,title,tags\n{page},Bread,Slow food\n")
-    with connect(shelf.url) as db:
-        import_bookmarks(db, shelf.settings, shelf.owner, file)  # once more what it came with
+    # Once more what it came with.
+    in_pool(shelf.url, lambda pool: import_bookmarks(pool, shelf.settings, shelf.owner, file))
     assert "Slow food" not in shelf.keywords(record_id)
     with connect(shelf.url) as db:
         tag(db, record_id, "Bread")

@@ -10,7 +10,7 @@ import pytest
 
 from keepsake.bookmarks.exports import Entry, read_export, split_tags
 from keepsake.bookmarks.imports import import_bookmarks
-from keepsake.database import connect
+from tests.given import in_pool
 
 from .shelf import Shelf
 from .test_imports import stored, take_in
@@ -25,8 +25,10 @@ def read(text: Any) -> list[Entry]:
 
 
 def import_file(shelf: Shelf, name: str) -> Any:
-    with connect(shelf.url) as db:
-        return import_bookmarks(db, shelf.settings, shelf.owner, EXPORTS / name)
+    path = EXPORTS / name
+    return in_pool(
+        shelf.url, lambda pool: import_bookmarks(pool, shelf.settings, shelf.owner, path)
+    )
 
 
 def day(row: dict[str, Any]) -> str:

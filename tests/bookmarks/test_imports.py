@@ -10,8 +10,8 @@ import pytest
 
 from keepsake.bookmarks import imports
 from keepsake.bookmarks.imports import Intake, import_bookmarks
-from keepsake.database import connect
 from keepsake.errors import InvalidInput
+from tests.given import in_pool
 
 from .shelf import Shelf
 
@@ -95,8 +95,9 @@ def take_in(
     if isinstance(text, dict | list):
         text = json.dumps(text)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    with connect(shelf.url) as db:
-        return import_bookmarks(db, shelf.settings, shelf.owner, path, **more)
+    return in_pool(
+        shelf.url, lambda pool: import_bookmarks(pool, shelf.settings, shelf.owner, path, **more)
+    )
 
 
 def stored(shelf: Shelf) -> list[dict[str, Any]]:

@@ -20,9 +20,9 @@ from keepsake.pipeline.reports import OnPartition, Report
 from keepsake.pipeline.run import run_line
 from keepsake.pipeline.spec import EngineConfig, RunSpec
 from keepsake.pipeline.window import Window
-from keepsake.records.adding import PRIORITIES
+from keepsake.records.adding import PRIORITIES, NewRecord
 from tests.doubles.pace import FAST
-from tests.given import given_record
+from tests.given import given_records
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 DAY = Window("toy", NOON - timedelta(hours=12), NOON + timedelta(hours=12))
@@ -143,17 +143,8 @@ class World:
         self, *texts: str, priority: str = "normal", at: datetime = NOON, owner_id: int = 1
     ) -> int:
         """Add records; the id of the last."""
-        for text in texts:
-            added = given_record(
-                self.db,
-                line="toy",
-                owner_id=owner_id,
-                external_id=text,
-                recorded_at=at,
-                content_hash=text,
-                priority=PRIORITIES[priority],
-            )
-        return added.record_id
+        new = [NewRecord(text, at, text, PRIORITIES[priority]) for text in texts]
+        return given_records(self.db, *new, line="toy", owner_id=owner_id)[-1].record_id
 
     async def run(
         self,

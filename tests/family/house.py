@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from keepsake.clients.objects import open_objects
-from keepsake.database import connect
+from keepsake.database import connect, open_pool
 from keepsake.family.line import FAMILY
 from keepsake.family.response import Family, NewResponse, add_family, add_member, add_response
 from keepsake.pipeline.reports import Report
@@ -50,9 +50,10 @@ class House:
     async def add(self, **response: Any) -> int:
         """Hand in a response, at noon unless told otherwise; the id of its record."""
         new = NewResponse(**{"member": "Rose", "recorded_at": NOON, **response})
-        with connect(self.url) as db:
-            objects = open_objects(self.settings)
-            return (await add_response(db, objects, self.settings, self.family, new)).record_id
+        objects = open_objects(self.settings)
+        async with open_pool(self.url, size=1) as pool:
+            added = await add_response(pool, objects, self.settings, self.family, new)
+        return added.record_id
 
     async def run(self, *steps: str, config: EngineConfig = FAST, **spec: Any) -> Report:
         """Carry what was handed in on the day through these steps, or all, as a run does."""

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.errors import CheckViolation
 
 from keepsake.changes.edits import edit_title
 from keepsake.clients.objects import FolderStore, open_objects
-from keepsake.database import connect
+from keepsake.database import connect, open_pool
 from keepsake.errors import InvalidInput, RetryableError
 from keepsake.family.response import NewResponse, add_response
 from keepsake.pipeline.ledger.claims import RECORD_LOCKS
@@ -66,10 +67,10 @@ def recording(tmp_path: Path) -> Path:
 
 
 async def add(house: House, member: str, audio: Path, store: Any = None) -> int:
-    with connect(house.url) as db:
-        new = NewResponse(member=member, recorded_at=NOON, audio=audio)
+    new = NewResponse(member=member, recorded_at=NOON, audio=audio)
+    async with open_pool(house.url, size=1) as pool:
         added = await add_response(
-            db, store or open_objects(house.settings), house.settings, house.family, new
+            pool, store or open_objects(house.settings), house.settings, house.family, new
         )
     return added.record_id
 
@@ -130,26 +131,64 @@ def test_a_store_that_fails_loses_no_knowledge(house: House, recording: Path) ->
         assert asyncio.run(sweep(db, open_objects(house.settings))) == Swept(1, 0, None)
 
 
-def test_a_recording_swept_while_it_is_added_again_is_stored_again(
+def test_a_recording_that_is_added_again_is_not_swept_meanwhile(
     house: House, recording: Path
 ) -> None:
-    class Late(FolderStore):
-        """Sweeps the recording away after it was looked for."""
+    class Slow(FolderStore):
+        """A sweep goes through it after the recording was looked for."""
 
-        looked = False
+        swept: Swept | None = None
 
         async def exists(self, key: str) -> bool:
             found = await super().exists(key)
-            if not self.looked:
-                self.looked = True
-                await self.delete(key)
+            with connect(house.url) as db:
+                self.swept = await sweep(db, FolderStore(house.settings.objects_folder))
             return found
 
     first = asyncio.run(add(house, "Rose", recording))
     with connect(house.url) as db:
         delete_record(db, first)
-    asyncio.run(add(house, "Sam", recording, Late(house.settings.objects_folder)))
+    store = Slow(house.settings.objects_folder)
+    asyncio.run(add(house, "Sam", recording, store))
+    assert store.swept == Swept(0, 0, None)
     assert len(files(house)) == 1
+    assert house.rows("SELECT FROM loose_objects") == []
+
+
+def test_a_recording_that_was_swept_is_stored_again(house: House, recording: Path) -> None:
+    delete(house, asyncio.run(add(house, "Rose", recording)))
+    assert files(house) == set()
+    asyncio.run(add(house, "Sam", recording))
+    assert len(files(house)) == 1
+
+
+def test_a_recording_whose_rows_failed_is_swept_when_its_time_is_over(
+    house: House, recording: Path
+) -> None:
+    house.change("ALTER TABLE responses ADD CHECK (audio_name <> 'a.wav')")
+    with pytest.raises(CheckViolation):
+        asyncio.run(add(house, "Rose", recording))
+    assert len(files(house)) == 1
+    assert delete(house) == Swept(0, 0, None)
+    house.change("UPDATE loose_objects SET not_before = now()")  # an hour later
+    assert delete(house) == Swept(1, 0, None)
+    assert files(house) == set()
+
+
+def test_no_transaction_is_open_while_a_recording_is_stored(house: House, recording: Path) -> None:
+    class Watched(FolderStore):
+        open: list[Any]
+
+        async def put_file(self, key: str, path: Path, content_type: str = "") -> None:
+            self.open = house.rows(
+                "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
+                " AND starts_with(state, 'idle in')"
+            )
+            await super().put_file(key, path, content_type)
+
+    store = Watched(house.settings.objects_folder)
+    asyncio.run(add(house, "Rose", recording, store))
+    assert store.open == []
 
 
 def test_a_record_in_the_hands_of_a_run_is_waited_for(house: House, recording: Path) -> None:

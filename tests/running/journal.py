@@ -30,6 +30,7 @@ from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
 from tests.doubles.pace import FAST
+from tests.given import in_pool
 
 MORNING = datetime(2026, 6, 7, 6, 30, tzinfo=UTC)
 ALL = Window("running", MORNING - timedelta(days=4000), MORNING + timedelta(days=4000))
@@ -51,17 +52,19 @@ class Journal:
 
     def take_in(self, path: Path, **how: Any) -> Imported:
         """Import a file, a folder or an archive."""
-        with connect(self.url) as db:
-            objects = open_objects(self.settings)
-            return asyncio.run(
-                import_activities(db, objects, self.settings, self.owner, path, **how)
-            )
+        objects = open_objects(self.settings)
+        return in_pool(
+            self.url,
+            lambda pool: import_activities(pool, objects, self.settings, self.owner, path, **how),
+        )
 
     def add(self, path: Path, **how: Any) -> AddedActivity:
         """Add one activity."""
-        with connect(self.url) as db:
-            objects = open_objects(self.settings)
-            return asyncio.run(add_activity(db, objects, self.settings, self.owner, path, **how))
+        objects = open_objects(self.settings)
+        return in_pool(
+            self.url,
+            lambda pool: add_activity(pool, objects, self.settings, self.owner, path, **how),
+        )
 
     def run(self, *steps: str, config: EngineConfig = FAST, **spec: Any) -> Report:
         """Carry what was taken in through these steps, or all, as a run does."""

@@ -15,6 +15,7 @@ from keepsake.running.steps.prompts import is_plain, plain_text
 from keepsake.running.views import kept_activity
 from keepsake.running.wording import Fact
 from tests.family.house import Storyteller
+from tests.given import on_connection
 
 from .conftest import OpensJournal
 from .journal import ALL, MORNING, Journal, archive, gpx, tcx
@@ -141,7 +142,7 @@ def test_a_free_runner_gets_letters_of_the_newest_and_an_upgrade_those_of_all(
     assert told_journal.rows("SELECT count(*) AS n FROM activities") == [{"n": 25}]
     assert told_journal.rows("SELECT count(*) AS n FROM letters") == [{"n": 20}]
     with connect(told_journal.url) as db:
-        set_tier(db, told_journal.owner.id, "premium")
+        on_connection(db, set_tier, told_journal.owner.id, "premium")
     told_journal.run(**counted)
     assert told_journal.rows("SELECT count(*) AS n FROM letters") == [{"n": 25}]
 

@@ -2,7 +2,31 @@
 
 from collections.abc import Collection
 
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection, Connection
+
+_RETRY = """
+    WITH failed AS (
+        SELECT record_id FROM ledger
+        WHERE status = 'failed' AND (%(line)s::text IS NULL OR line = %(line)s)
+          AND (%(record_id)s::bigint IS NULL OR record_id = %(record_id)s)
+          AND (%(step)s::text IS NULL OR step = %(step)s)
+    )
+    UPDATE ledger l
+    SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0
+    FROM failed
+    WHERE l.record_id = failed.record_id AND l.held IS NULL
+      AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
+           OR l.status = 'pending' AND l.due_at IS NULL AND l.error_type = 'Waiting')
+    RETURNING l.record_id
+"""
+
+# In the order in which runs write them, so that we and a run never wait for each other.
+_LOCK_STEPS = "SELECT FROM ledger WHERE record_id = %s AND step = ANY(%s) ORDER BY step FOR UPDATE"
+_REDO = (
+    "UPDATE ledger SET due_at = now(), asked = asked + 1,"
+    " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
+    " WHERE record_id = %s AND step = ANY(%s) AND held IS NULL"
+)
 
 
 def retry(
@@ -17,48 +41,34 @@ def retry(
     What is left to a schedule stays so, and what is held too.
     """
     rows = connection.execute(
-        """
-        WITH failed AS (
-            SELECT record_id FROM ledger
-            WHERE status = 'failed' AND (%(line)s::text IS NULL OR line = %(line)s)
-              AND (%(record_id)s::bigint IS NULL OR record_id = %(record_id)s)
-              AND (%(step)s::text IS NULL OR step = %(step)s)
-        )
-        UPDATE ledger l
-        SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0,
-            wait_reason = NULL, waits_for = NULL
-        FROM failed
-        WHERE l.record_id = failed.record_id AND l.hold_reason IS NULL
-          AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
-               OR l.status = 'pending' AND l.due_at IS NULL AND l.wait_reason = 'need')
-        RETURNING l.record_id
-        """,
-        {"line": line, "record_id": record_id, "step": step},
+        _RETRY, {"line": line, "record_id": record_id, "step": step}
     ).fetchall()
     return len({row[0] for row in rows})
 
 
-def redo(connection: Connection, record_id: int, *steps: str) -> int:
-    """Have steps of one record made again. Their present results stand until then.
+async def retry_async(connection: AsyncConnection, record_id: int) -> None:
+    """`retry` of one record, on the event loop."""
+    await connection.execute(_RETRY, {"line": None, "record_id": record_id, "step": None})
 
-    A run that has the record in its hands at this moment, and may have begun with what stood there
+
+def redo(connection: Connection, record_id: int, *steps: str) -> int:
+    """Have steps of one record made again. Their present results stay until then.
+
+    A run that has the record in its hands at this moment, and may have begun with what was there
     before, leaves them due: it writes what it has made, and they are made once more.
 
     Returns how many that is; a step without a row, and one that is held, is left alone.
     """
     with connection.transaction():
-        # In the order in which runs write them, so that we and a run never wait for each other.
-        connection.execute(
-            "SELECT FROM ledger WHERE record_id = %s AND step = ANY(%s) ORDER BY step FOR UPDATE",
-            (record_id, list(steps)),
-        )
-        return connection.execute(
-            "UPDATE ledger SET due_at = now(), asked = asked + 1, wait_reason = NULL,"
-            " waits_for = NULL,"
-            " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
-            " WHERE record_id = %s AND step = ANY(%s) AND hold_reason IS NULL",
-            (record_id, list(steps)),
-        ).rowcount
+        connection.execute(_LOCK_STEPS, (record_id, list(steps)))
+        return connection.execute(_REDO, (record_id, list(steps))).rowcount
+
+
+async def redo_async(connection: AsyncConnection, record_id: int, *steps: str) -> None:
+    """`redo`, on the event loop."""
+    async with connection.transaction():
+        await connection.execute(_LOCK_STEPS, (record_id, list(steps)))
+        await connection.execute(_REDO, (record_id, list(steps)))
 
 
 def hold_switched_off(
@@ -72,20 +82,19 @@ def hold_switched_off(
     """
     with connection.transaction():
         connection.execute(
-            "UPDATE ledger SET hold_reason = 'off', due_at = NULL,"
+            "UPDATE ledger SET held = 'off', due_at = NULL,"
             " status = CASE status WHEN 'running' THEN 'pending' ELSE status END"
-            " WHERE step = ANY(%s) AND hold_reason IS NULL"
-            " AND (due_at IS NOT NULL OR status = 'failed')",
+            " WHERE step = ANY(%s) AND held IS NULL AND (due_at IS NOT NULL OR status = 'failed')",
             (list(off),),
         )
         connection.execute(
-            "UPDATE ledger l SET hold_reason = 'off' FROM ledger f WHERE f.status = 'failed'"
+            "UPDATE ledger l SET held = 'off' FROM ledger f WHERE f.status = 'failed'"
             " AND l.record_id = f.record_id AND l.step = ANY(%s) AND l.status = 'pending'"
-            " AND l.hold_reason IS NULL AND l.due_at IS NULL",
+            " AND l.held IS NULL AND l.due_at IS NULL",
             (list(off),),
         )
         connection.execute(
-            "UPDATE ledger SET hold_reason = NULL, due_at = CASE WHEN status = 'pending'"
-            " AND step <> ALL(%s) THEN now() END WHERE hold_reason = 'off' AND step <> ALL(%s)",
+            "UPDATE ledger SET held = NULL, due_at = CASE WHEN status = 'pending'"
+            " AND step <> ALL(%s) THEN now() END WHERE held = 'off' AND step <> ALL(%s)",
             (list(later), list(off)),
         )
