@@ -11,7 +11,7 @@ from keepsake.delivery.outbox import Result, deliver
 from keepsake.settings import DeliverySettings
 from resources.database import DatabaseResource
 
-FamiliesDue = Callable[[AsyncConnection, int], Coroutine[Any, Any, Sequence[Any]]]
+FamiliesDue = Callable[[AsyncConnection, DeliverySettings], Coroutine[Any, Any, Sequence[Any]]]
 Enqueue = Callable[[Pool, DeliverySettings], Coroutine[Any, Any, int]]
 
 
@@ -29,7 +29,7 @@ def enqueue_and_deliver(
     results = asyncio.run(_enqueue_and_deliver(database, settings, enqueue))
     for result in results:
         context.log.info(str(result))
-    if failed := sum(result.status != "sent" for result in results):
+    if failed := sum(result.failed for result in results):
         raise dg.Failure(
             f"{failed} messages were not sent; see `keepsake messages`. Those that are pending are "
             "tried again by the sensor `outbox`.",
@@ -51,10 +51,12 @@ def run_if_due(
     """A run, if `what` is due for any family and the settings say where to send it."""
     if not settings.sends_messages:
         return dg.SkipReason(f"neither NOTIFY_URLS nor NOTIFY_CONFIG says where to send {what}")
-    due = asyncio.run(_any_due(database, families_due, settings.quote_hour))
+    due = asyncio.run(_any_due(database, settings, families_due))
     return dg.RunRequest() if due else dg.SkipReason(f"no family is due {what}")
 
 
-async def _any_due(database: DatabaseResource, families_due: FamiliesDue, hour: int) -> bool:
+async def _any_due(
+    database: DatabaseResource, settings: DeliverySettings, families_due: FamiliesDue
+) -> bool:
     async with database.open_pool() as pool, pool.connection() as connection:
-        return bool(await families_due(connection, hour))
+        return bool(await families_due(connection, settings))

@@ -33,7 +33,7 @@ def outbox(
     results = asyncio.run(_deliver(database, settings))
     for result in results:
         context.log.info(str(result))
-    if given_up := sum(r.status not in ("sent", "pending") for r in results):
+    if given_up := sum(r.failed and r.status != "pending" for r in results):
         raise dg.Failure(f"{given_up} messages were not sent; see `keepsake messages`")
     sent = sum(result.status == "sent" for result in results)
     return dg.SkipReason(f"{sent} of {len(results)} messages sent" if results else "nothing is due")

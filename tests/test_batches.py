@@ -269,6 +269,18 @@ def test_the_sensors_notify_of_every_complete_batch(db: Connection, webhook: Web
     assert (check(), send()) == ("no import has become complete", "nothing is due")
 
 
+def test_no_tick_fails_where_there_is_no_address(
+    db: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    take_in(db)
+    done(db)
+    check()
+    assert send() == "nothing is due"
+    db.execute("UPDATE outbox SET expires_at = now()")
+    assert send() == "0 of 1 messages sent"
+
+
 @pytest.mark.usefixtures("settings")
 def test_a_tick_of_the_outbox_fails_when_a_message_is_given_up(
     db: Connection, webhook: Webhook

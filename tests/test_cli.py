@@ -309,6 +309,33 @@ class TestProgress:
         assert "keepsake import" in keepsake("batches").stdout
 
 
+class TestMessages:
+    """`keepsake messages`"""
+
+    def test_without_messages_it_says_where_addresses_are_set(self) -> None:
+        assert "NOTIFY_URLS" in keepsake("messages").stdout
+
+    def test_messages_are_listed_without_what_they_say(
+        self, marlows: str, database_url: str
+    ) -> None:
+        with connect(database_url) as db:
+            db.execute(
+                "INSERT INTO outbox (owner_id, kind, idempotency_key, title, body, attempts,"
+                " detail) SELECT id, 'daily_quote', 'daily_quote/2026-05-0' || day, 'A title',"
+                " 'Sing.', 1, '0 of 1 address took it'"
+                " FROM owners, generate_series(1, 2) AS day ORDER BY day"
+            )
+        found = answer("messages")
+        assert [message["key"][-1] for message in found] == ["2", "1"]
+        assert (found[0]["owner"], found[0]["status"], found[0]["attempts"]) == (
+            "the-marlows", "pending", 1,
+        )  # fmt: skip
+        assert len(answer("messages", "--limit", 1)) == 1
+        shown = keepsake("messages").stdout
+        assert "0 of 1 address took it" in shown
+        assert not any(word in shown for word in ("Sing", "A title"))
+
+
 class TestOwners:
     """`keepsake add owner`, `owner` and `owners`"""
 

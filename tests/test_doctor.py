@@ -8,9 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from keepsake.cli import app
+from keepsake.database import connect
 from keepsake.doctor import Check, examine
 from keepsake.local.ports import free_port
 from keepsake.local.up import started
+from keepsake.owners.owners import add_owner
 from keepsake.pipeline.prepare import prepare
 from keepsake.settings import load_settings
 from tests.doubles.cobalt import KEY, Cobalt
@@ -276,6 +278,26 @@ def test_a_file_of_addresses_that_is_not_there(
     config = checks()["NOTIFY_CONFIG"]
     assert not config.ok
     assert "No such file" in config.detail
+
+
+def test_messages_that_were_not_sent_lately_are_counted(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert "messages" not in checks()
+    with connect(database_url) as db:
+        add_owner(db, "Ada")
+        db.execute(
+            "INSERT INTO outbox (owner_id, kind, idempotency_key, status, attempts, finished_at)"
+            " SELECT 1, 'test', 'test/' || at, status, attempts, now() - at * interval '1 day'"
+            " FROM (VALUES (1, 'failed', 6), (2, 'unknown', 1), (3, 'expired', 2),"
+            "              (4, 'failed', 6), (5, 'expired', 0), (6, 'sent', 1), (8, 'failed', 6))"
+            " AS of (at, status, attempts)"
+        )
+    found = checks()["messages"]
+    assert not found.ok
+    assert found.detail == "in the last 7 days: 1 expired, 2 failed, 1 unknown"
+    assert "keepsake messages" in (found.fix or "")
 
 
 def test_whatever_fails_says_how_to_mend_it() -> None:

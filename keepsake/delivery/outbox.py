@@ -91,6 +91,11 @@ class Result:
     attempts: int
     detail: str | None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it was tried and did not arrive, as far as is known."""
+        return self.status != "sent" and self.attempts > 0
+
     def __str__(self) -> str:
         return (
             f"message {self.id} ({self.kind}) of owner {self.owner_id}: {self.status} after "
@@ -307,10 +312,10 @@ def messages(connection: Connection, *, limit: int = 20) -> list[Message]:
 
 
 def undelivered(connection: Connection, *, since: timedelta) -> dict[str, int]:
-    """How many messages have failed, or may have failed, in the time before now, by status."""
+    """How many messages were tried and given up in the time before now, by status."""
     rows: list[tuple[str, Any]] = connection.execute(
-        "SELECT status, count(*) FROM outbox WHERE status IN ('failed', 'unknown')"
-        " AND finished_at > now() - %s GROUP BY status ORDER BY status",
+        "SELECT status, count(*) FROM outbox WHERE status IN ('failed', 'unknown', 'expired')"
+        " AND attempts > 0 AND finished_at > now() - %s GROUP BY status ORDER BY status",
         (since,),
     ).fetchall()
     return dict(rows)

@@ -3,29 +3,19 @@
 What it says and when it is due. How it is sent, once, is in `keepsake/delivery/outbox.py`.
 """
 
-import asyncio
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 from psycopg.rows import class_row
+from psycopg.sql import SQL
 
 from keepsake.database import AsyncConnection, Pool
-from keepsake.delivery.notifications import read_addresses
 from keepsake.delivery.outbox import NewMessage, enqueue
+from keepsake.family import mornings
+from keepsake.family.mornings import FamilyDue
 from keepsake.settings import DeliverySettings
 
 KIND = "daily_quote"
-
-
-@dataclass(frozen=True)
-class FamilyDue:
-    """A family whose quote of `day`, its own date, is to be enqueued; that day ends at `until`."""
-
-    family_id: int
-    slug: str
-    name: str
-    day: date
-    until: datetime
 
 
 @dataclass(frozen=True)
@@ -40,28 +30,18 @@ class ChosenQuote:
     recorded: date
 
 
-async def families_due(connection: AsyncConnection, hour: int) -> list[FamilyDue]:
-    """Families where it is `hour` or later and today's quote is not in the outbox."""
-    async with connection.cursor(row_factory=class_row(FamilyDue)) as cursor:
-        await cursor.execute(
-            """
-            SELECT f.id AS family_id, o.slug, o.name, here.day,
-                   (here.day + 1)::timestamp AT TIME ZONE o.time_zone AS until
-            FROM families f
-            JOIN owners o ON o.id = f.id
-            CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE o.time_zone)::date AS day,
-                                       extract(hour FROM now() AT TIME ZONE o.time_zone) AS hour
-                               ) AS here
-            WHERE here.hour >= %(hour)s
-              AND NOT EXISTS (SELECT FROM outbox m WHERE m.owner_id = f.id
-                                AND m.idempotency_key = %(kind)s || '/' || here.day)
-              AND EXISTS (SELECT FROM quotes q JOIN responses r USING (record_id)
-                          WHERE r.family_id = f.id)
-            ORDER BY f.id
-            """,
-            {"kind": KIND, "hour": hour},
-        )
-        return await cursor.fetchall()
+async def families_due(connection: AsyncConnection, settings: DeliverySettings) -> list[FamilyDue]:
+    """Families whose quote of the day is to be enqueued; see `mornings.families_due`."""
+    return await mornings.families_due(
+        connection,
+        settings,
+        KIND,
+        every="day",
+        having=SQL(
+            "EXISTS (SELECT FROM quotes q JOIN responses r USING (record_id)"
+            " WHERE r.family_id = f.id)"
+        ),
+    )
 
 
 async def enqueue_quotes(pool: Pool, settings: DeliverySettings) -> int:
@@ -70,10 +50,9 @@ async def enqueue_quotes(pool: Pool, settings: DeliverySettings) -> int:
     Raises:
         SettingsError: NOTIFY_CONFIG cannot be read.
     """
-    addresses = await asyncio.to_thread(read_addresses, settings)
     async with pool.connection() as connection:
-        due = await families_due(connection, settings.quote_hour)
-        return sum([await _enqueue(connection, f) for f in due if addresses.of(f.slug)])
+        due = await families_due(connection, settings)
+        return sum([await _enqueue(connection, family) for family in due])
 
 
 async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
@@ -87,7 +66,7 @@ async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
             NewMessage(
                 family.family_id,
                 KIND,
-                f"{KIND}/{family.day}",
+                family.key(KIND),
                 title=f"{family.name}: the quote of the day",
                 body=f"“{quote.text}”\n{quote.member}{source}, {quote.recorded.isoformat()}",
                 expires_at=family.until,

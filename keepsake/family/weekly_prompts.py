@@ -4,16 +4,17 @@ They are written by `assets/family/interview_prompts.py`. How they are sent, onc
 `keepsake/delivery/outbox.py`.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 from psycopg.rows import class_row
+from psycopg.sql import SQL
 
 from keepsake.database import AsyncConnection, Connection, Pool
-from keepsake.delivery.notifications import read_addresses
 from keepsake.delivery.outbox import NewMessage, enqueue
+from keepsake.family import mornings
+from keepsake.family.mornings import FamilyDue
 from keepsake.settings import DeliverySettings
 
 KIND = "interview_prompts"
@@ -34,17 +35,6 @@ class InterviewPrompt:
     answered_by: list[int]
 
 
-@dataclass(frozen=True)
-class FamilyDue:
-    """A family whose prompts of the week of `monday` are to be enqueued; it ends at `until`."""
-
-    family_id: int
-    slug: str
-    name: str
-    monday: date
-    until: datetime
-
-
 def interview_prompts(
     connection: Connection, family_id: int, *, week: date | None = None
 ) -> list[InterviewPrompt]:
@@ -63,28 +53,18 @@ def interview_prompts(
         ).fetchall()
 
 
-async def families_due(connection: AsyncConnection, hour: int) -> list[FamilyDue]:
-    """Families where it is `hour` or later, with prompts of this week not in the outbox."""
-    async with connection.cursor(row_factory=class_row(FamilyDue)) as cursor:
-        await cursor.execute(
-            """
-            SELECT f.id AS family_id, o.slug, o.name, here.monday,
-                   (here.monday + 7)::timestamp AT TIME ZONE o.time_zone AS until
-            FROM families f
-            JOIN owners o ON o.id = f.id
-            CROSS JOIN LATERAL (
-                SELECT date_trunc('week', now() AT TIME ZONE o.time_zone)::date AS monday,
-                       extract(hour FROM now() AT TIME ZONE o.time_zone) AS hour) AS here
-            WHERE here.hour >= %(hour)s
-              AND NOT EXISTS (SELECT FROM outbox m WHERE m.owner_id = f.id
-                                AND m.idempotency_key = %(kind)s || '/' || here.monday)
-              AND EXISTS (SELECT FROM interview_prompts p
-                          WHERE p.family_id = f.id AND p.week = here.monday)
-            ORDER BY f.id
-            """,
-            {"kind": KIND, "hour": hour},
-        )
-        return await cursor.fetchall()
+async def families_due(connection: AsyncConnection, settings: DeliverySettings) -> list[FamilyDue]:
+    """Families whose prompts of the week are to be enqueued; see `mornings.families_due`."""
+    return await mornings.families_due(
+        connection,
+        settings,
+        KIND,
+        every="week",
+        having=SQL(
+            "EXISTS (SELECT FROM interview_prompts p"
+            " WHERE p.family_id = f.id AND p.week = here.starts_on)"
+        ),
+    )
 
 
 async def enqueue_prompts(pool: Pool, settings: DeliverySettings) -> int:
@@ -93,16 +73,15 @@ async def enqueue_prompts(pool: Pool, settings: DeliverySettings) -> int:
     Raises:
         SettingsError: NOTIFY_CONFIG cannot be read.
     """
-    addresses = await asyncio.to_thread(read_addresses, settings)
     async with pool.connection() as connection:
-        due = await families_due(connection, settings.quote_hour)
-        return sum([await _enqueue(connection, f) for f in due if addresses.of(f.slug)])
+        due = await families_due(connection, settings)
+        return sum([await _enqueue(connection, family) for family in due])
 
 
 async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
     cursor = await connection.execute(
         "SELECT id, question FROM interview_prompts WHERE family_id = %s AND week = %s ORDER BY id",
-        (family.family_id, family.monday),
+        (family.family_id, family.starts_on),
     )
     prompts = await cursor.fetchall()
     return await enqueue(
@@ -110,7 +89,7 @@ async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
         NewMessage(
             family.family_id,
             KIND,
-            f"{KIND}/{family.monday}",
+            family.key(KIND),
             title=f"{family.name}: this week's questions",
             body=_body(family.slug, prompts),
             expires_at=family.until,

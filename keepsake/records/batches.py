@@ -52,7 +52,8 @@ _BATCH = SQL("""
            b.started_at, b.taken_in_at, b.completed_at,
            m.status || coalesce(': ' || m.detail, '') AS notification
     FROM batches b JOIN owners o ON o.id = b.owner_id
-    LEFT JOIN outbox m ON m.owner_id = b.owner_id AND m.idempotency_key = 'import/' || b.id
+    LEFT JOIN outbox m ON m.owner_id = b.owner_id AND m.channel = 'apprise'
+                      AND m.idempotency_key = 'import/' || b.id
 """)
 
 

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from keepsake.database import Connection, Pool, connect, open_pool
 from keepsake.delivery.outbox import Result, deliver
-from keepsake.family.daily_quote import FamilyDue, enqueue_quotes, families_due
+from keepsake.family.daily_quote import enqueue_quotes, families_due
+from keepsake.family.mornings import FamilyDue
 from keepsake.family.response import Family, add_family, add_member
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
@@ -85,9 +86,9 @@ async def deliver_all(pool: Pool, settings: Settings) -> list[Result]:
     return await deliver(pool, settings)
 
 
-async def due(pool: Pool, hour: int = 0) -> list[FamilyDue]:
+async def due(pool: Pool, settings: Settings, hour: int = 0) -> list[FamilyDue]:
     async with pool.connection() as connection:
-        return await families_due(connection, hour)
+        return await families_due(connection, settings.model_copy(update={"quote_hour": hour}))
 
 
 def outbox(db: Connection) -> list[dict[str, Any]]:
@@ -114,24 +115,27 @@ def zone_where_it_is(hour: int) -> str:
 
 
 async def test_a_quote_is_due_from_the_hour_on_where_a_family_lives(
-    db: Connection, pool: Pool
+    db: Connection, pool: Pool, settings: Settings
 ) -> None:
     for name, hour in (("Early", 6), ("Late", 12), ("Quiet", 12)):
         added = family(db, name, time_zone=zone_where_it_is(hour))
         if name != "Quiet":
             quote(db, added, f"A quote of {name}.")
-    assert [family.name for family in await due(pool, 9)] == ["Late"]
+    assert [family.name for family in await due(pool, settings, 9)] == ["Late"]
 
 
-async def test_the_day_is_the_familys_own(db: Connection, pool: Pool) -> None:
+async def test_the_day_is_the_familys_own(db: Connection, pool: Pool, settings: Settings) -> None:
     """These zones are 25 hours apart: their dates always differ."""
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         quote(db, family(db, zone, time_zone=zone), f"A quote from {zone}.")
-    east, west = await due(pool)
-    assert (east.day - west.day).days in (1, 2)
+    east, west = await due(pool, settings)
+    assert (east.starts_on - west.starts_on).days in (1, 2)
     for family_due in (east, west):
         midnight = family_due.until.astimezone(ZoneInfo(family_due.name))
-        assert (midnight.date() - family_due.day, midnight.time()) == (timedelta(days=1), time())
+        assert (midnight.date() - family_due.starts_on, midnight.time()) == (
+            timedelta(days=1),
+            time(),
+        )
 
 
 # -- what -----------------------------------------------------------------------------------------
@@ -211,6 +215,7 @@ async def test_a_family_without_an_address_is_due_until_it_has_one(
 ) -> None:
     quote(db, family(db), "One.")
     nowhere = settings.model_copy(update={"notify_urls": type(settings.notify_urls)("")})
+    assert await due(pool, nowhere) == []
     assert await enqueue_quotes(pool, nowhere) == 0
     assert await enqueue_quotes(pool, settings) == 1
 

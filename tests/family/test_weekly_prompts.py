@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 from keepsake.database import Connection, Pool
 from keepsake.delivery.outbox import Result, deliver
+from keepsake.family.mornings import FamilyDue
 from keepsake.family.response import Family
 from keepsake.family.weekly_prompts import (
-    FamilyDue,
     enqueue_prompts,
     families_due,
     interview_prompts,
@@ -50,9 +50,9 @@ async def deliver_all(pool: Pool, settings: Settings) -> list[Result]:
     return await deliver(pool, settings)
 
 
-async def due(pool: Pool, hour: int = 0) -> list[FamilyDue]:
+async def due(pool: Pool, settings: Settings, hour: int = 0) -> list[FamilyDue]:
     async with pool.connection() as connection:
-        return await families_due(connection, hour)
+        return await families_due(connection, settings.model_copy(update={"quote_hour": hour}))
 
 
 async def test_the_weeks_prompts_are_sent_with_their_ids(
@@ -77,7 +77,7 @@ async def test_however_often_it_runs_a_family_gets_them_once_a_week(
     write(db, home, *QUESTIONS)
     for _ in range(2):
         await deliver_all(pool, settings)
-    assert await due(pool) == []
+    assert await due(pool, settings) == []
     assert len(webhook.messages) == 1
     db.execute("UPDATE outbox SET idempotency_key = kind || '/' ||"
                " split_part(idempotency_key, '/', 2)::date - 7")  # fmt: skip
@@ -91,24 +91,24 @@ async def test_a_failed_send_is_tried_again_until_the_week_is_over(
     webhook.status = 500
     home = family(db)
     write(db, home, *QUESTIONS)
-    [family_due] = await due(pool)
+    [family_due] = await due(pool, settings)
     await deliver_all(pool, settings)
     [row] = outbox(db)
     assert (row["kind"], row["status"], row["attempts"]) == ("interview_prompts", "pending", 1)
     assert row["expires_at"] == family_due.until
     monday = family_due.until.astimezone(ZoneInfo(home.time_zone)).date()
-    assert monday - family_due.monday == timedelta(days=7)
+    assert monday - family_due.starts_on == timedelta(days=7)
 
 
 async def test_prompts_are_due_from_the_hour_on_where_a_family_lives(
-    db: Connection, pool: Pool
+    db: Connection, pool: Pool, settings: Settings
 ) -> None:
     for name, hour in (("Early", 6), ("Late", 12)):
         write(db, family(db, name, time_zone=zone_where_it_is(hour)), *QUESTIONS)
     family(db, "Without")
     old = family(db, "Long ago", time_zone=zone_where_it_is(12))
     write(db, old, "A question of last week?", weeks_ago=1)
-    assert [family.name for family in await due(pool, 9)] == ["Late"]
+    assert [family.name for family in await due(pool, settings, 9)] == ["Late"]
 
 
 def test_prompts_are_listed_with_week_and_answers(db: Connection) -> None:
