@@ -125,7 +125,7 @@ async def test_the_owner_reads_what_became_of_it_and_what_it_cost(
     take_in(db, 4, known=2, refused=1)
     db.execute("UPDATE ledger SET status = 'failed', due_at = NULL"
                " WHERE step = 'letters' AND record_id = 1")  # fmt: skip
-    db.execute("UPDATE ledger SET held = 'tier', due_at = NULL"
+    db.execute("UPDATE ledger SET hold_reason = 'tier', due_at = NULL"
                " WHERE step = 'coaching_insights' AND record_id > 2")  # fmt: skip
     done(db)
     db.execute("UPDATE ledger SET calls = 1, cost = 0.081 WHERE step <> 'activities'")
@@ -152,7 +152,7 @@ async def test_what_the_budget_puts_off_is_said_and_not_waited_for(
     db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
     take_in(db)
-    db.execute("UPDATE ledger SET error_type = 'OverBudget', due_at = now() + interval '9 days'"
+    db.execute("UPDATE ledger SET wait_reason = 'budget', due_at = now() + interval '9 days'"
                " WHERE step = 'letters'")  # fmt: skip
     db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL WHERE step <> 'letters'")
     await notify_all(pool, settings)
@@ -161,7 +161,7 @@ async def test_what_the_budget_puts_off_is_said_and_not_waited_for(
 
 async def test_what_a_raised_budget_brought_back_is_waited_for(db: Connection, pool: Pool) -> None:
     take_in(db)
-    db.execute("UPDATE ledger SET error_type = 'OverBudget'")
+    db.execute("UPDATE ledger SET wait_reason = 'budget'")
     assert await complete(pool) == []
 
 

@@ -258,7 +258,7 @@ class TestProgress:
         assert "beyond the tier" not in keepsake("status").stdout
         with connect(database_url) as db:
             db.execute(
-                "UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'letters'"
+                "UPDATE ledger SET hold_reason = 'tier', due_at = NULL WHERE step = 'letters'"
                 " AND record_id = (SELECT max(id) FROM records)"
             )
             record = db.execute("SELECT max(id) FROM records").fetchone()

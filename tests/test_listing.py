@@ -85,7 +85,7 @@ def test_what_is_due_and_what_is_held_are_told_apart(
 ) -> None:
     db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL WHERE record_id = %s",
                (records["soup"],))  # fmt: skip
-    db.execute("UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'letters'")
+    db.execute("UPDATE ledger SET hold_reason = 'tier', due_at = NULL WHERE step = 'letters'")
     assert ids(db, state="due") == [records["run"], records["bread"]]
     assert ids(db, state="held") == [records["run"]]
 
@@ -170,7 +170,7 @@ def many(db: Connection) -> None:
         " FROM generate_series(1, 20000) AS n"
     )
     db.execute(
-        "INSERT INTO ledger (record_id, step, line, status, held) SELECT id, name, line,"
+        "INSERT INTO ledger (record_id, step, line, status, hold_reason) SELECT id, name, line,"
         " CASE WHEN id % 5000 = 0 THEN 'failed' ELSE 'succeeded' END,"
         " CASE WHEN id % 3000 = 0 THEN 'off' END FROM records JOIN steps USING (line)"
     )

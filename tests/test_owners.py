@@ -7,12 +7,12 @@ import pytest
 
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
+from keepsake.owners.budgets import set_budget
 from keepsake.owners.owners import (
     OwnerSummary,
     add_owner,
     find_owner,
     owner_or_default,
-    set_budget,
     summaries,
 )
 from keepsake.settings import Settings

@@ -58,13 +58,13 @@ def test_every_row_counts_once(db: Connection) -> None:
     change(db, "status = 'running'", 1)
     change(db, "status = 'succeeded', due_at = NULL", 2)
     change(db, "status = 'failed', due_at = NULL", 3)
-    change(db, "due_at = NULL, error_type = 'Waiting'", 4)
-    change(db, "due_at = NULL, held = 'tier'", 5)
-    change(db, "due_at = NULL, held = 'off'", 6)
-    change(db, "due_at = now() + interval '9 days', error_type = 'OverBudget'", 7)
-    change(db, "status = 'failed', due_at = NULL, held = 'tier'", 8)
+    change(db, "due_at = NULL, wait_reason = 'need'", 4)
+    change(db, "due_at = NULL, hold_reason = 'tier'", 5)
+    change(db, "due_at = NULL, hold_reason = 'off'", 6)
+    change(db, "due_at = now() + interval '9 days', wait_reason = 'budget'", 7)
+    change(db, "status = 'failed', due_at = NULL, hold_reason = 'tier'", 8)
     change(db, "due_at = now() + interval '1 minute', error_type = 'EndpointDown'", 9)
-    change(db, "error_type = 'OverBudget'", 10)  # the month is over, or the budget was raised
+    change(db, "wait_reason = 'budget'", 10)  # the month is over, or the budget was raised
     step = tell(db)
     assert counts(step) == {
         "pending": 2, "running": 1, "done": 1, "failed": 2, "waiting": 1, "beyond_tier": 1,
@@ -129,8 +129,8 @@ def test_the_slowest_step_says_when_all_is_done(db: Connection) -> None:
             "PARTIAL_SUCCESS",
         ),
         ("status = 'failed', due_at = NULL", "due_at = NULL", "FAILED"),
-        ("status = 'succeeded', due_at = NULL", "held = 'off', due_at = NULL", "COMPLETED"),
-        ("status = 'succeeded', due_at = NULL", "held = 'tier', due_at = NULL", "COMPLETED"),
+        ("status = 'succeeded', due_at = NULL", "hold_reason = 'off', due_at = NULL", "COMPLETED"),
+        ("status = 'succeeded', due_at = NULL", "hold_reason = 'tier', due_at = NULL", "COMPLETED"),
     ],
 )
 def test_the_status_of_a_record_follows_from_its_steps(

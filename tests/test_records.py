@@ -65,9 +65,9 @@ def test_a_step_that_is_left_to_a_schedule_is_not_due(db: Connection) -> None:
 def test_a_step_that_is_switched_off_is_held(db: Connection) -> None:
     db.execute("INSERT INTO steps (line, name) VALUES ('toy', 'summaries')")
     add(db, add_owner(db, "Ada").id, StepSettings.model_validate({"ai_summaries": False}))
-    assert db.execute("SELECT held, due_at FROM ledger WHERE step = 'summaries'").fetchall() == [
-        ("off", None)
-    ]
+    assert db.execute(
+        "SELECT hold_reason, due_at FROM ledger WHERE step = 'summaries'"
+    ).fetchall() == [("off", None)]
 
 
 def test_adding_a_record_twice_adds_it_once(db: Connection) -> None:

@@ -55,7 +55,10 @@ def days(db: Connection, condition: str) -> list[str]:
     return [row[0].removeprefix("day ") for row in rows]
 
 
-HELD, DUE = "l.held = 'tier' AND l.due_at IS NULL", "l.held IS NULL AND l.due_at <= now()"
+HELD, DUE = (
+    "l.hold_reason = 'tier' AND l.due_at IS NULL",
+    "l.hold_reason IS NULL AND l.due_at <= now()",
+)
 
 
 def test_a_record_beyond_the_tier_is_held(db: Connection, ada: Owner) -> None:
@@ -67,7 +70,7 @@ def test_a_record_beyond_the_tier_is_held(db: Connection, ada: Owner) -> None:
 
 def test_another_tier_may_have_another_budget(db: Connection, ada: Owner) -> None:
     add(db, ada, 1)
-    db.execute("UPDATE ledger SET due_at = now() + interval '9 days', error_type = 'OverBudget'")
+    db.execute("UPDATE ledger SET due_at = now() + interval '9 days', wait_reason = 'budget'")
     on_connection(db, set_tier, ada.id, "premium")
     assert days(db, DUE) == ["1"]
 
@@ -79,7 +82,7 @@ def test_what_was_recorded_last_counts_not_what_came_in_last(db: Connection, ada
 
 def test_the_other_steps_are_made_of_every_record(db: Connection, ada: Owner) -> None:
     add(db, ada, 1, 2, 3, 4)
-    assert db.execute("SELECT count(*) FROM ledger WHERE step = 'hear' AND held IS NULL"
+    assert db.execute("SELECT count(*) FROM ledger WHERE step = 'hear' AND hold_reason IS NULL"
                       " AND due_at <= now()").fetchone() == (4,)  # fmt: skip
 
 
@@ -90,16 +93,16 @@ def test_what_is_made_already_or_being_made_is_left_as_it_is(
     add(db, ada, 1, 2, 3)
     db.execute("UPDATE ledger SET status = %s WHERE step = 'tell'", (status,))
     add(db, ada, 4)
-    assert days(db, f"l.status = '{status}' AND l.held IS NULL") == ["1", "2", "3"]
+    assert days(db, f"l.status = '{status}' AND l.hold_reason IS NULL") == ["1", "2", "3"]
 
 
 def test_what_failed_beyond_the_tier_is_not_tried_again(db: Connection, ada: Owner) -> None:
     add(db, ada, 1, 2, 3)
     db.execute("UPDATE ledger SET status = 'failed', due_at = NULL WHERE step = 'tell'")
     add(db, ada, 4)
-    assert days(db, "l.status = 'failed' AND l.held = 'tier'") == ["1"]
+    assert days(db, "l.status = 'failed' AND l.hold_reason = 'tier'") == ["1"]
     on_connection(db, set_tier, ada.id, "premium")
-    assert days(db, "l.status = 'failed' AND l.held IS NULL") == ["1", "2", "3"]
+    assert days(db, "l.status = 'failed' AND l.hold_reason IS NULL") == ["1", "2", "3"]
 
 
 def test_another_tier_releases_what_it_covers(db: Connection, ada: Owner) -> None:
@@ -132,17 +135,17 @@ def test_a_deleted_record_makes_room_for_one_that_was_held(db: Connection, ada: 
 def test_what_is_released_still_waits_for_its_schedule(db: Connection, ada: Owner) -> None:
     add(db, ada, 1, 2, 3, 4)
     on_connection(db, set_tier, ada.id, "premium", later={"tell"})
-    assert days(db, "l.held IS NULL AND l.due_at IS NULL") == ["1"]
+    assert days(db, "l.hold_reason IS NULL AND l.due_at IS NULL") == ["1"]
 
 
 def test_what_is_switched_off_stays_off(db: Connection, ada: Owner) -> None:
     add(db, ada, 1, 2, 3, 4)
-    db.execute("UPDATE ledger SET held = 'off', due_at = NULL WHERE step = 'tell'"
-               " AND held IS NULL")  # fmt: skip
+    db.execute("UPDATE ledger SET hold_reason = 'off', due_at = NULL WHERE step = 'tell'"
+               " AND hold_reason IS NULL")  # fmt: skip
     on_connection(db, set_tier, ada.id, "premium", off={"tell"})
-    assert days(db, "l.held = 'off' AND l.due_at IS NULL") == ["1", "2", "3", "4"]
+    assert days(db, "l.hold_reason = 'off' AND l.due_at IS NULL") == ["1", "2", "3", "4"]
     on_connection(db, set_tier, ada.id, "free")
-    assert days(db, "l.held = 'off'") == ["1", "2", "3", "4"]
+    assert days(db, "l.hold_reason = 'off'") == ["1", "2", "3", "4"]
 
 
 def test_every_owner_has_a_tier_of_its_own(db: Connection, ada: Owner) -> None:
@@ -175,7 +178,7 @@ def test_a_row_that_a_run_writes_at_this_moment_is_not_waited_for(
     with connect(database_url) as run, run.transaction():
         run.execute("UPDATE ledger SET status = 'running' WHERE step = 'tell'")
         add(db, ada, 4)
-    assert days(db, "l.held IS NULL") == ["1", "2", "3", "4"]
+    assert days(db, "l.hold_reason IS NULL") == ["1", "2", "3", "4"]
 
 
 def test_an_unknown_tier_is_refused_with_those_there_are(db: Connection, ada: Owner) -> None:

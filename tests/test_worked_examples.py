@@ -207,7 +207,7 @@ def test_tiers_and_switched_off_steps_work_for_a_new_line_without_its_own_code(
 
         in_pool(settings.database_url, add)
         held = connection.execute(
-            "SELECT text, step, held FROM ledger JOIN recipes USING (record_id)"
+            "SELECT text, step, hold_reason FROM ledger JOIN recipes USING (record_id)"
             " ORDER BY step, record_id"
         ).fetchall()
     assert held == [

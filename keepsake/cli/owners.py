@@ -64,7 +64,8 @@ def owner(
     json: Json = False,
 ) -> None:
     """Show an owner, or change its tier or its budget."""
-    from keepsake.owners.owners import find_owner, set_budget, summaries
+    from keepsake.owners.budgets import set_budget
+    from keepsake.owners.owners import find_owner, summaries
     from keepsake.owners.tiers import limits, set_tier
     from keepsake.settings import load_settings
 

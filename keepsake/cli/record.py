@@ -62,18 +62,19 @@ def _step_row(step: Mapping[str, Any]) -> dict[str, Any]:
 
 def _remark(step: Mapping[str, Any]) -> str:
     """What an unfinished step waits for, what went wrong, and why there was nothing to make."""
-    from keepsake.pipeline.ledger.rows import HOLDS
+    from keepsake.pipeline.ledger.rows import HOLD_REASONS, waiting_text
 
     due, error = step["due_at"], step["error_message"] or ""
+    waits = waiting_text(step["wait_reason"], step["waits_for"])
     if step["nothing_reason"]:
         return f"nothing to make: {step['nothing_reason']}"
-    if step["held"]:
-        return "; ".join(filter(None, (HOLDS[step["held"]], error)))
+    if step["hold_reason"]:
+        return "; ".join(filter(None, (HOLD_REASONS[step["hold_reason"]], waits, error)))
     if step["status"] == "succeeded" and due is not None:
         return "to be made again"
     if step["status"] != "pending":
         return error
     if due is None:
-        return error or "left to its schedule, or to a backfill"
+        return waits or error or "left to its schedule, or to a backfill"
     when = "due" if due <= datetime.now(UTC) else f"again at {due:%Y-%m-%d %H:%M} UTC"
-    return f"{when}; {error}" if error else when
+    return "; ".join(filter(None, (when, waits, error)))

@@ -146,7 +146,7 @@ def redo(
 ) -> None:
     """Make one step of a record again. Its present result stays until the new one is there."""
     from keepsake.pipeline.ledger import repair
-    from keepsake.pipeline.ledger.rows import HOLDS
+    from keepsake.pipeline.ledger.rows import HOLD_REASONS
     from keepsake.pipeline.ledger.states import record_steps
     from keepsake.records.lookup import check_names
     from keepsake.settings import load_settings
@@ -154,9 +154,9 @@ def redo(
     with open_database(load_settings()) as connection:
         check_names(connection, record_id=record, step=step)
         if not repair.redo(connection, record, step):
-            steps = {row["step"]: row["held"] for row in record_steps(connection, record)}
+            steps = {row["step"]: row["hold_reason"] for row in record_steps(connection, record)}
             held = steps.get(step)
-            why = f"is held ({HOLDS[held]})" if held else "is new: a backfill makes it"
+            why = f"is held ({HOLD_REASONS[held]})" if held else "is new: a backfill makes it"
             raise InvalidInput(f"{step} of record {record} {why}")
     if json:
         print_json({"record": record, "step": step})

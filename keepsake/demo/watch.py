@@ -81,7 +81,7 @@ def progress(connection: Connection, ids: Sequence[int], steps: Sequence[str]) -
                    count(*) FILTER (WHERE status = 'succeeded') AS done,
                    count(*) FILTER (WHERE status = 'failed') AS failed,
                    count(*) FILTER (WHERE status = 'running') AS running,
-                   count(held) AS held,
+                   count(hold_reason) AS held,
                    count(*) FILTER (WHERE due_at IS NOT NULL) AS open
             FROM ledger WHERE record_id = ANY(%(ids)s)
             GROUP BY step ORDER BY array_position(%(steps)s, step)

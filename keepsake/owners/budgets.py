@@ -1,45 +1,64 @@
 """Budgets: what an owner may spend in a month, and the steps put off because it is spent.
 
-What calls cost is in `keepsake/owners/prices.py`, what was spent in `keepsake/owners/costs.py`.
+What an owner may spend and has spent is the view `owner_budgets`. What calls cost is in
+`keepsake/owners/prices.py`, what was spent on what in `keepsake/owners/costs.py`.
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from keepsake.database import AsyncConnection
+from keepsake.errors import InvalidInput
 
-OVER_BUDGET = "OverBudget"  # the error type of what waits for another month, or a higher budget
+HIGHEST_BUDGET = 999_999  # USD: what the column takes
+
+
+async def set_budget(connection: AsyncConnection, owner_id: int, budget: Decimal | None) -> None:
+    """Bound what an owner may spend in a month, in USD; None: as its tier says.
+
+    What was put off is due again; what is still beyond the budget is put off again.
+
+    Raises:
+        InvalidInput: no amount that a budget can be.
+    """
+    if budget is not None and not (budget.is_finite() and 0 <= budget <= HIGHEST_BUDGET):
+        raise InvalidInput(f"a budget is an amount in USD from 0 to {HIGHEST_BUDGET:,}")
+    await connection.execute(
+        "UPDATE owners SET monthly_budget = %s WHERE id = %s", (budget, owner_id)
+    )
+    await release_over_budget(connection, owner_id)
+
+
+async def release_over_budget(connection: AsyncConnection, owner_id: int) -> None:
+    """Make due what was put off because the owner's budget was spent."""
+    await connection.execute(
+        """
+        UPDATE ledger l SET due_at = now(), wait_reason = NULL, waits_for = NULL FROM records r
+        WHERE r.id = l.record_id AND r.owner_id = %s AND l.due_at > now()
+          AND l.wait_reason = 'budget'
+        """,
+        (owner_id,),
+    )
 
 
 async def release_raised(connection: AsyncConnection, record_ids: Sequence[int]) -> None:
     """Make due what was just put off, where the budget has been raised since it was read.
 
-    Locks the owners' rows: a budget that is raised at this moment is either seen here, or its
-    `release_budget` sees the rows of this transaction.
+    Locks the owners' rows first: a budget that is raised at this moment is either seen here, or its
+    `release_over_budget` sees the rows of this transaction.
     """
+    ids = list(record_ids)
     await connection.execute(
-        """
-        WITH theirs AS (
-            SELECT o.id, coalesce(o.monthly_budget, tiers.monthly_budget) AS budget
-            FROM owners o JOIN tiers ON tiers.name = o.tier
-            WHERE o.id IN (SELECT owner_id FROM records WHERE id = ANY(%(ids)s)) FOR SHARE OF o
-        )
-        UPDATE ledger l SET due_at = now() FROM records r JOIN theirs ON theirs.id = r.owner_id
-        WHERE r.id = ANY(%(ids)s) AND l.record_id = r.id AND l.error_type = %(over)s
-          AND l.due_at > now()
-          AND (budget IS NULL OR budget > (
-              SELECT coalesce(sum(cost), 0) FROM spending s WHERE s.owner_id = theirs.id
-                  AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')))
-        """,
-        {"ids": list(record_ids), "over": OVER_BUDGET},
+        "SELECT FROM owners WHERE id IN (SELECT owner_id FROM records WHERE id = ANY(%s))"
+        " ORDER BY id FOR SHARE",
+        (ids,),
     )
-
-
-async def release_budget(connection: AsyncConnection, owner_id: int) -> None:
-    """Make due what was put off because the owner's budget was spent."""
     await connection.execute(
         """
-        UPDATE ledger l SET due_at = now() FROM records r
-        WHERE r.id = l.record_id AND r.owner_id = %s AND l.due_at > now() AND l.error_type = %s
+        UPDATE ledger l SET due_at = now(), wait_reason = NULL, waits_for = NULL
+        FROM records r JOIN owner_budgets b USING (owner_id)
+        WHERE r.id = ANY(%s) AND l.record_id = r.id AND l.wait_reason = 'budget'
+          AND l.due_at > now() AND (b.budget IS NULL OR b.budget > b.known)
         """,
-        (owner_id, OVER_BUDGET),
+        (ids,),
     )

@@ -13,12 +13,9 @@ from psycopg.rows import class_row
 
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
-from keepsake.owners.budgets import release_budget
 from keepsake.owners.tiers import check_tier
 from keepsake.records import adding as records
 from keepsake.settings import IntakeSettings
-
-HIGHEST_BUDGET = 999_999  # USD: what the column takes
 
 
 @dataclass(frozen=True)
@@ -133,17 +130,8 @@ def summaries(connection: Connection, owner_id: int | None = None) -> list[Owner
         return cursor.execute(
             """
             SELECT o.id, o.slug, o.name, o.time_zone, o.tier,
-                   coalesce(o.monthly_budget, t.monthly_budget) AS budget,
-                   o.monthly_budget IS NOT NULL AS own_budget,
-                   month.known, month.spent, kept.records
-            FROM owners o
-            JOIN tiers t ON t.name = o.tier
-            CROSS JOIN LATERAL (
-                SELECT coalesce(sum(cost), 0) AS known,
-                       CASE WHEN coalesce(bool_and(cost IS NOT NULL), true)
-                            THEN coalesce(sum(cost), 0) END AS spent
-                FROM spending WHERE owner_id = o.id
-                     AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')) AS month
+                   b.budget, b.own_budget, b.known, b.spent, kept.records
+            FROM owners o JOIN owner_budgets b ON b.owner_id = o.id
             CROSS JOIN LATERAL (
                 SELECT coalesce(jsonb_object_agg(line, count), '{}') AS records
                 FROM (SELECT line, count(*) FROM records WHERE owner_id = o.id
@@ -153,19 +141,3 @@ def summaries(connection: Connection, owner_id: int | None = None) -> list[Owner
             """,
             {"owner": owner_id},
         ).fetchall()
-
-
-async def set_budget(connection: AsyncConnection, owner_id: int, budget: Decimal | None) -> None:
-    """Bound what an owner may spend in a month, in USD; None: as its tier says.
-
-    What was put off is looked at anew; what is still beyond the budget is put off again.
-
-    Raises:
-        InvalidInput: no amount that a budget can be.
-    """
-    if budget is not None and not (budget.is_finite() and 0 <= budget <= HIGHEST_BUDGET):
-        raise InvalidInput(f"a budget is an amount in USD from 0 to {HIGHEST_BUDGET:,}")
-    await connection.execute(
-        "UPDATE owners SET monthly_budget = %s WHERE id = %s", (budget, owner_id)
-    )
-    await release_budget(connection, owner_id)

@@ -23,7 +23,7 @@ class OwnerLimits:
         batch: records begun together; None: any number.
         pause_seconds: from one batch to the next.
         budget: USD that may be spent in this calendar month (UTC); None: any amount.
-        spent: USD of known cost that the ledger has for this month; 0 where there is no budget.
+        spent: USD spent in this month, as far as models have prices.
         renews_at: the first moment of the next month, when the whole budget is there again.
     """
 
@@ -41,21 +41,13 @@ async def owner_limits(
     """The limits of the owners of some records of a line, by record."""
     cursor = await connection.execute(
         """
-        WITH theirs AS (
-            SELECT o.id, t.batch, coalesce(t.pause_seconds, 0) AS pause_seconds,
-                   coalesce(o.monthly_budget, tiers.monthly_budget) AS budget
-            FROM owners o JOIN tiers ON tiers.name = o.tier
+        WITH limits AS MATERIALIZED (  -- once for each owner, not for each record
+            SELECT o.id, t.batch, coalesce(t.pause_seconds, 0), b.budget, b.known, b.renews_at
+            FROM owners o JOIN owner_budgets b ON b.owner_id = o.id
             LEFT JOIN tier_limits t ON t.tier = o.tier AND t.line = %(line)s
             WHERE o.id IN (SELECT owner_id FROM records WHERE id = ANY(%(ids)s))
-        ), known AS (
-            SELECT *, CASE WHEN budget IS NULL THEN 0 ELSE (
-                SELECT coalesce(sum(cost), 0) FROM spending s WHERE s.owner_id = theirs.id
-                    AND day >= date_trunc('month', now() AT TIME ZONE 'UTC')) END AS spent,
-                (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month')
-                    AT TIME ZONE 'UTC' AS renews_at
-            FROM theirs
         )
-        SELECT r.id, known.* FROM records r JOIN known ON known.id = r.owner_id
+        SELECT r.id, limits.* FROM records r JOIN limits ON limits.id = r.owner_id
         WHERE r.id = ANY(%(ids)s)
         """,
         {"line": line, "ids": list(record_ids)},

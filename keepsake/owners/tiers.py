@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
-from keepsake.owners.budgets import release_budget
+from keepsake.owners.budgets import release_over_budget
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ async def set_tier(
         await cursor.execute("SELECT DISTINCT line FROM steps WHERE tiered")
         for (line,) in await cursor.fetchall():
             await apply_tier(connection, owner_id, line, later=later, off=off)
-        await release_budget(connection, owner_id)
+        await release_over_budget(connection, owner_id)
 
 
 async def apply_tier(
@@ -119,12 +119,13 @@ async def apply_tier(
                 SELECT l.record_id, l.step, beyond
                 FROM ranked JOIN ledger l ON l.record_id = ranked.id
                 JOIN steps s ON s.line = l.line AND s.name = l.step AND s.tiered
-                WHERE l.status IN ('pending', 'failed') AND l.held IS DISTINCT FROM 'off'
-                  AND beyond = (l.held IS NULL)
+                WHERE l.status IN ('pending', 'failed') AND l.hold_reason IS DISTINCT FROM 'off'
+                  AND beyond = (l.hold_reason IS NULL)
                 FOR UPDATE OF l SKIP LOCKED
             )
             UPDATE ledger l
-            SET held = CASE WHEN beyond THEN 'tier' WHEN l.step = ANY(%(off)s) THEN 'off' END,
+            SET hold_reason = CASE WHEN beyond THEN 'tier'
+                                   WHEN l.step = ANY(%(off)s) THEN 'off' END,
                 due_at = CASE WHEN NOT beyond AND l.status = 'pending'
                                    AND l.step <> ALL(%(later)s) AND l.step <> ALL(%(off)s)
                               THEN now() END

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from keepsake.errors import RateLimited
-from keepsake.owners.budgets import OVER_BUDGET
 from keepsake.owners.usage import Usage
 from keepsake.pipeline.ledger.rows import Outcome
 from keepsake.pipeline.limits import InFlight
@@ -174,9 +173,9 @@ def _count(report: StepReport, outcome: Outcome) -> None:
     elif outcome.status == "failed":
         report.failed += 1
         _sample(report.failed_ids, outcome.record_id)
-    elif outcome.error_type == "Waiting":
+    elif outcome.wait_reason == "need":
         report.waiting += 1
-    elif outcome.error_type == OVER_BUDGET:
+    elif outcome.wait_reason == "budget":
         report.over_budget += 1
     else:
         report.deferred += 1

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from keepsake.owners.budgets import OVER_BUDGET
 from keepsake.owners.pacing import Pacing
 from keepsake.owners.usage import Billing
 from keepsake.pipeline.fingerprint import fingerprint
@@ -49,7 +48,7 @@ class WorkItem:
     def is_held(self, step: Step) -> bool:
         """Whether the step must not be made."""
         entry = self.entries.get(step.name)
-        return entry is not None and entry.held is not None
+        return entry is not None and entry.hold_reason is not None
 
     @property
     def is_suspect(self) -> bool:
@@ -153,15 +152,15 @@ class Staleness:
         if missing is None:
             return None
         need = needs.get(missing)
-        unpaid = need is not None and need.error_type == OVER_BUDGET
+        unpaid = need is not None and need.wait_reason == "budget"
         return Outcome(
             item.record_id,
             item.owner_id,
             step.name,
             "pending",
             due_at=need.due_at if need else None,
-            error_type=OVER_BUDGET if unpaid else "Waiting",
-            error_message=f"waits for {missing}",
+            wait_reason="budget" if unpaid else "need",
+            waits_for=missing,
         )
 
     def _crashed(self, step: Step, item: WorkItem) -> Outcome | None:
@@ -179,16 +178,13 @@ class Staleness:
         )
 
     def _over_budget(self, step: Step, item: WorkItem) -> Outcome | None:
-        pacing = item.pacing
-        if not self.is_paid(step) or not pacing.is_spent:
+        if not self.is_paid(step) or not item.pacing.is_spent:
             return None
         return Outcome(
             item.record_id,
             item.owner_id,
             step.name,
             "pending",
-            due_at=pacing.limits.renews_at,
-            error_type=OVER_BUDGET,
-            error_message=f"the owner's budget of USD {pacing.budget:.2f} for this month is spent:"
-            " it goes on next month, or when the budget is raised with `keepsake owner --budget`",
+            due_at=item.pacing.limits.renews_at,
+            wait_reason="budget",
         )

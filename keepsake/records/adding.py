@@ -95,7 +95,7 @@ async def add_records(
             ORDER BY at
             ON CONFLICT (line, owner_id, external_id) DO NOTHING RETURNING id, external_id
         ), opened AS (
-            INSERT INTO ledger (record_id, step, line, held, due_at)
+            INSERT INTO ledger (record_id, step, line, hold_reason, due_at)
             SELECT id, name, line, CASE WHEN name = ANY(%(off)s) THEN 'off' END,
                    CASE WHEN name <> ALL(%(scheduled)s) AND name <> ALL(%(off)s) THEN now() END
             FROM added, steps WHERE line = %(line)s

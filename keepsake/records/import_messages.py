@@ -53,7 +53,7 @@ async def complete_batches(connection: AsyncConnection) -> list[CompleteBatch]:
             WHERE b.taken_in_at IS NOT NULL AND b.completed_at IS NULL AND b.added > 0
               AND NOT EXISTS (SELECT FROM records r JOIN ledger l ON l.record_id = r.id
                               WHERE r.batch_id = b.id AND l.due_at IS NOT NULL
-                                AND (l.error_type IS DISTINCT FROM 'OverBudget'
+                                AND (l.wait_reason IS DISTINCT FROM 'budget'
                                      OR l.due_at <= now()))
             ORDER BY b.id
             """

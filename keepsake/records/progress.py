@@ -80,9 +80,9 @@ _PROGRESS = """
             count(*) FILTER (WHERE status = 'succeeded' AND due_at IS NULL) AS done,
             count(*) FILTER (WHERE status = 'failed') AS failed,
             count(*) FILTER (WHERE status = 'pending' AND due_at IS NULL
-                             AND held IS NULL) AS waiting,
-            count(*) FILTER (WHERE status = 'pending' AND held = 'tier') AS beyond_tier,
-            count(*) FILTER (WHERE status = 'pending' AND held = 'off') AS switched_off,
+                             AND hold_reason IS NULL) AS waiting,
+            count(*) FILTER (WHERE status = 'pending' AND hold_reason = 'tier') AS beyond_tier,
+            count(*) FILTER (WHERE status = 'pending' AND hold_reason = 'off') AS switched_off,
             count(*) FILTER (WHERE status IN ('pending', 'succeeded') AND unpaid)
                 AS over_budget,
             count(*) FILTER (WHERE lately) AS finished,
@@ -93,7 +93,7 @@ _PROGRESS = """
         CROSS JOIN LATERAL (
             SELECT status IN ('succeeded', 'failed')
                    AND finished_at > now() - %(looks_back)s AS lately,
-                   due_at > now() AND error_type IS NOT DISTINCT FROM 'OverBudget'
+                   due_at > now() AND wait_reason IS NOT DISTINCT FROM 'budget'
                    AS unpaid) AS of
         WHERE (%(line)s::text IS NULL OR l.line = %(line)s)
           AND (%(owner)s::bigint IS NULL OR r.owner_id = %(owner)s)

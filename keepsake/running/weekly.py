@@ -148,7 +148,7 @@ def look_at_week(connection: Connection, owner: Owner, week: date) -> Week:
                    SELECT FROM ledger l WHERE l.record_id = r.id
                      AND l.step IN ('activities', 'letters') AND l.finished_at > made.made_at))),
                count(*) FILTER (WHERE EXISTS (
-                   SELECT FROM ledger l WHERE l.record_id = r.id AND l.held IS NULL
+                   SELECT FROM ledger l WHERE l.record_id = r.id AND l.hold_reason IS NULL
                      AND l.step IN ('activities', 'letters') AND l.due_at IS NOT NULL))
         FROM bounds JOIN records r
           ON r.recorded_at >= bounds.first AND r.recorded_at < bounds.last

@@ -23,9 +23,9 @@ State = Literal["failed", "due", "held"]
 MOST = 1001  # records of one page, and one more to see whether there is a next
 
 _STATES = {
-    "failed": SQL("l.status = 'failed' AND l.held IS NULL"),
+    "failed": SQL("l.status = 'failed' AND l.hold_reason IS NULL"),
     "due": SQL("l.due_at IS NOT NULL"),
-    "held": SQL("l.held IS NOT NULL"),
+    "held": SQL("l.hold_reason IS NOT NULL"),
 }
 
 
@@ -128,7 +128,7 @@ def _page(conditions: Sequence[SQL | Composed]) -> Composed:
             SELECT status FROM record_status WHERE record_id = r.id OFFSET 0) AS s ON true
         LEFT JOIN LATERAL (
             SELECT step, error_message FROM ledger
-            WHERE record_id = r.id AND status = 'failed' AND held IS NULL
+            WHERE record_id = r.id AND status = 'failed' AND hold_reason IS NULL
             ORDER BY finished_at LIMIT 1) AS failed ON true
         ORDER BY r.id DESC
         """

@@ -13,7 +13,7 @@ from keepsake.changes.edits import Edit, edits
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.family.views import Kept, kept
-from keepsake.pipeline.ledger.rows import HOLDS
+from keepsake.pipeline.ledger.rows import HOLD_REASONS, waiting_text
 from keepsake.pipeline.ledger.states import record_steps
 from keepsake.records.progress import RecordHead, record_head
 from keepsake.running.views import KeptActivity, kept_activity
@@ -127,8 +127,8 @@ def _unmade(connection: Connection, record_id: int) -> Iterator[Unmade]:
                 yield Unmade(row["step"], "to be made again", _open(row))
             elif not row["made"]:
                 yield Unmade(row["step"], "nothing to make", row["nothing_reason"] or "")
-        elif row["held"]:
-            yield Unmade(row["step"], "held", HOLDS[row["held"]])
+        elif row["hold_reason"]:
+            yield Unmade(row["step"], "held", HOLD_REASONS[row["hold_reason"]])
         elif row["status"] == "failed":
             yield Unmade(row["step"], "failed", error)
         else:
@@ -139,7 +139,7 @@ def _open(row: Mapping[str, Any]) -> str:
     """What a step that is still to be made waits for."""
     if row["status"] == "running":
         return "being made"
-    error = row["error_message"] or ""
+    why = waiting_text(row["wait_reason"], row["waits_for"]) or row["error_message"]
     if row["due_at"] is None:
-        return error or "left to its schedule, or to a backfill"
-    return error or "due: `keepsake up` makes it"
+        return why or "left to its schedule, or to a backfill"
+    return why or "due: `keepsake up` makes it"

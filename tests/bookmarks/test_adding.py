@@ -83,11 +83,11 @@ def test_every_step_is_due_and_one_that_is_switched_off_is_held(shelf: Shelf) ->
     ledger = shelf.ledger(shelf.add(PAGE))
     assert set(ledger) == {*STEPS, "media"}
     assert {step for step, row in ledger.items() if row["due_at"]} == {*STEPS} - {"media"}
-    assert ledger["media"]["held"] == "off"  # there is no Cobalt server
+    assert ledger["media"]["hold_reason"] == "off"  # there is no Cobalt server
 
 
 def test_summaries_and_keywords_can_be_switched_off(shelf: Shelf) -> None:
     with shelf.under(AI_SUMMARIES="false") as silent:
         ledger = silent.ledger(silent.add(PAGE))
-    held = {step for step, row in ledger.items() if row["held"] == "off"}
+    held = {step for step, row in ledger.items() if row["hold_reason"] == "off"}
     assert held == {"summaries", "keywords", "media"}

@@ -79,7 +79,9 @@ def test_a_part_of_the_steps_can_be_chosen(location: Location) -> None:
         "quotes",
     }
     assert metadata(location.run("podcasts")) == {}  # it waits for the story
-    assert location.house.error(record_id, "podcasts") == ("Waiting", "waits for stories")
+    podcast = location.house.ledger(record_id)["podcasts"]
+    assert (podcast["wait_reason"], podcast["waits_for"]) == ("need", "stories")
+    assert podcast["error_type"] is None
 
 
 def test_a_range_of_days_is_one_run(location: Location) -> None:

@@ -128,9 +128,12 @@ async def test_what_waited_outside_a_run_is_woken_by_it(world: World) -> None:
     waiting = await world.run("tell", "tag", mode="due")
     assert waiting.steps["tell"].waiting == 1
     assert world.rows("x")["tell"]["due_at"] is None
-    assert world.rows("x")["tell"]["error_message"] == "waits for hear"
+    assert world.rows("x")["tell"]["wait_reason"] == "need"
+    assert world.rows("x")["tell"]["waits_for"] == "hear"
+    assert world.rows("x")["tell"]["error_type"] is None
     await world.run("hear", mode="due", mark_due=("tell",))
     assert world.rows("x")["tell"]["due"]
+    assert world.rows("x")["tell"]["wait_reason"] is None
     assert world.rows("x")["tag"]["due_at"] is None  # left to a schedule
 
 

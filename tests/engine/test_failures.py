@@ -70,7 +70,8 @@ async def test_a_permanent_failure_is_its_steps_own(world: World) -> None:
         "PermanentError",
         "no words in 3 s of audio",
     )
-    assert world.rows("bad")["bind"]["error_message"] == "waits for tell"
+    bind = world.rows("bad")["bind"]
+    assert (bind["wait_reason"], bind["waits_for"]) == ("need", "tell")
     assert (report.steps["tell"].failed, report.steps["bind"].waiting) == (1, 1)
 
 

@@ -26,12 +26,12 @@ def set_rows(world: World, rows: str) -> None:
     }
     for step, letter in zip(STEPS, rows, strict=True):
         status, due_at = states[letter]
-        error = "Waiting" if letter == "w" else None
+        reason = "need" if letter == "w" else None
         output = "coalesce(output_fingerprint, 'some')" if letter == "s" else "NULL"
         world.db.execute(
-            f"UPDATE ledger SET status = %s, due_at = {due_at}, error_type = %s,"
+            f"UPDATE ledger SET status = %s, due_at = {due_at}, wait_reason = %s,"
             f" output_fingerprint = {output} WHERE step = %s",
-            (status, error, step),
+            (status, reason, step),
         )
 
 
@@ -121,7 +121,7 @@ def test_a_retry_of_one_record_or_step_leaves_the_others(world: World) -> None:
 def test_a_retry_leaves_what_waits_for_a_schedule(world: World) -> None:
     world.add("x")
     set_rows(world, "fwww")
-    world.db.execute("UPDATE ledger SET error_type = NULL WHERE step = 'bind'")
+    world.db.execute("UPDATE ledger SET wait_reason = NULL WHERE step = 'bind'")
     repair.retry(world.db)
     assert world.rows("x")["tell"]["due"]
     assert world.rows("x")["bind"]["due_at"] is None

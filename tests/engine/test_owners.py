@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from keepsake.owners import budgets, owners, pacing, usage
+from keepsake.owners import budgets, pacing, usage
 from keepsake.owners.pacing import OwnerLimits
 from keepsake.owners.usage import Amounts, Billing
 from keepsake.pipeline.ledger import due, repair
@@ -227,8 +227,8 @@ async def test_a_spent_budget_puts_off_paid_steps_of_that_owner_alone(
     assert report.steps["hear"].over_budget == 1
     assert report.steps["hear"].down is None
     row = world.rows("b")["hear"]
-    assert (row["status"], row["error_type"], row["attempts"]) == ("pending", "OverBudget", 0)
-    assert "USD 0.01" in row["error_message"]
+    assert (row["status"], row["wait_reason"], row["attempts"]) == ("pending", "budget", 0)
+    assert (row["waits_for"], row["error_type"], row["error_message"]) == (None, None, None)
     assert row["due_at"] > datetime.now(UTC)
     assert (row["due_at"].day, row["due_at"].hour) == (1, 0)
 
@@ -279,7 +279,7 @@ async def test_a_raised_budget_makes_due_what_was_put_off(world: World) -> None:
     await world.run(mode="due")
     assert not world.rows("a")["tell"]["due"]
     world.db.execute("UPDATE owners SET monthly_budget = 5 WHERE id = 1")
-    on_connection(world.db, budgets.release_budget, 1)
+    on_connection(world.db, budgets.release_over_budget, 1)
     await world.run(mode="due")
     assert world.record_status("a") == "COMPLETED"
 
@@ -295,7 +295,7 @@ async def test_a_budget_that_is_raised_during_a_run_loses_nothing_to_the_next_mo
     async def hear(source: Source) -> None:
         usage.record("big")
         if world.stage.count("hear") == 1:  # now it is spent, and the others' page is read already
-            on_connection(world.db, owners.set_budget, 1, Decimal(5))
+            on_connection(world.db, budgets.set_budget, 1, Decimal(5))
 
     set_limits(world, batch=1, pause=0.001)  # so that no more are under way
     await world.run("hear", mode="due")
@@ -350,8 +350,8 @@ async def test_what_waits_for_an_unpaid_step_counts_as_over_budget_too(world: Wo
     world.add("a")
     report = await world.run(mode="due")
     rows = world.rows("a")
-    assert {row["error_type"] for row in rows.values()} == {"OverBudget"}
-    assert rows["bind"]["error_message"] == "waits for tell"
+    assert {row["wait_reason"] for row in rows.values()} == {"budget"}
+    assert rows["bind"]["waits_for"] == "tell"
     assert rows["bind"]["due_at"] == rows["hear"]["due_at"]
     assert report.steps["bind"].over_budget == 1
 
@@ -362,7 +362,7 @@ async def test_what_waits_for_an_unpaid_step_counts_as_over_budget_too(world: Wo
 @pytest.mark.parametrize("order", [{"mode": "due"}, {"mode": "all"}, {"redo": True}])
 async def test_what_is_held_is_made_by_nobody(world: World, order: dict[str, Any]) -> None:
     world.add("a")
-    world.db.execute("UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'tag'")
+    world.db.execute("UPDATE ledger SET hold_reason = 'tier', due_at = NULL WHERE step = 'tag'")
     report = await world.run(**order)
     assert sorted(step for step, _ in world.calls) == ["hear", "tell"]
     assert (report.steps["tag"].held, report.steps["bind"].waiting) == (1, 1)
@@ -372,7 +372,8 @@ async def test_what_is_held_is_made_by_nobody(world: World, order: dict[str, Any
 def test_what_is_held_is_neither_retried_nor_made_anew(world: World) -> None:
     world.add("a")
     world.db.execute(
-        "UPDATE ledger SET held = 'tier', due_at = NULL, status = 'failed' WHERE step = 'tag'"
+        "UPDATE ledger SET hold_reason = 'tier', due_at = NULL, status = 'failed'"
+        " WHERE step = 'tag'"
     )
     repair.retry(world.db)
     assert not repair.redo(world.db, 1, "tag")
@@ -387,7 +388,7 @@ async def test_what_comes_to_be_held_during_a_run_stays_held_unless_it_is_made(
     @world.stage.act("tag")
     async def tag(source: Source) -> None:
         world.db.execute(
-            "UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'tag'"
+            "UPDATE ledger SET hold_reason = 'tier', due_at = NULL WHERE step = 'tag'"
             " AND record_id IN (SELECT id FROM records WHERE external_id = %s)",
             (source.text,),
         )
@@ -395,10 +396,10 @@ async def test_what_comes_to_be_held_during_a_run_stays_held_unless_it_is_made(
             raise ValueError("no")
 
     await world.run("hear", "tag")
-    assert (world.rows("made")["tag"]["status"], world.rows("made")["tag"]["held"]) == (
+    assert (world.rows("made")["tag"]["status"], world.rows("made")["tag"]["hold_reason"]) == (
         "succeeded", None,
     )  # fmt: skip
-    assert world.rows("not made")["tag"]["held"] == "tier"
+    assert world.rows("not made")["tag"]["hold_reason"] == "tier"
 
 
 def test_a_step_that_is_switched_off_is_held_and_released_when_it_is_on_again(
@@ -406,10 +407,13 @@ def test_a_step_that_is_switched_off_is_held_and_released_when_it_is_on_again(
 ) -> None:
     world.add("a")
     repair.hold_switched_off(world.db, {"tag"})
-    assert (world.rows("a")["tag"]["held"], world.rows("a")["tag"]["due_at"]) == ("off", None)
+    assert (world.rows("a")["tag"]["hold_reason"], world.rows("a")["tag"]["due_at"]) == (
+        "off",
+        None,
+    )
     repair.hold_switched_off(world.db, set())
     row = world.rows("a")["tag"]
-    assert (row["held"], row["due"]) == (None, True)
+    assert (row["hold_reason"], row["due"]) == (None, True)
 
 
 @pytest.mark.parametrize("status", ["failed", "running"])
@@ -432,21 +436,21 @@ def test_what_had_failed_or_was_in_the_hands_of_a_dead_run_is_switched_off_too(
 def test_what_waits_for_what_failed_is_switched_off_too(world: World) -> None:
     world.add("a")
     world.db.execute("UPDATE ledger SET status = 'failed', due_at = NULL WHERE step = 'hear'")
-    world.db.execute("UPDATE ledger SET due_at = NULL, error_type = 'Waiting' WHERE step = 'tag'")
+    world.db.execute("UPDATE ledger SET due_at = NULL, wait_reason = 'need' WHERE step = 'tag'")
     repair.hold_switched_off(world.db, {"tag"})
     assert repair.retry(world.db) == 1
     row = world.rows("a")["tag"]
-    assert (row["held"], row["due_at"]) == ("off", None)
+    assert (row["hold_reason"], row["due_at"]) == ("off", None)
     repair.hold_switched_off(world.db, set())
     assert world.rows("a")["tag"]["due"] is True
 
 
 def test_what_the_tier_holds_is_not_released_by_a_switch(world: World) -> None:
     world.add("a")
-    world.db.execute("UPDATE ledger SET held = 'tier', due_at = NULL WHERE step = 'tag'")
+    world.db.execute("UPDATE ledger SET hold_reason = 'tier', due_at = NULL WHERE step = 'tag'")
     repair.hold_switched_off(world.db, {"tag"})
     repair.hold_switched_off(world.db, set())
-    assert world.rows("a")["tag"]["held"] == "tier"
+    assert world.rows("a")["tag"]["hold_reason"] == "tier"
 
 
 def test_released_work_of_a_schedule_waits_for_it(world: World) -> None:
@@ -454,4 +458,4 @@ def test_released_work_of_a_schedule_waits_for_it(world: World) -> None:
     repair.hold_switched_off(world.db, {"tag"})
     repair.hold_switched_off(world.db, set(), later={"tag"})
     row = world.rows("a")["tag"]
-    assert (row["held"], row["due_at"]) == (None, None)
+    assert (row["hold_reason"], row["due_at"]) == (None, None)

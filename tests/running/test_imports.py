@@ -444,7 +444,7 @@ def test_what_lies_beyond_the_tier_is_held_from_the_beginning(
     )
     held = journal.rows(
         "SELECT r.recorded_at FROM ledger l JOIN records r ON r.id = record_id"
-        " WHERE step = 'letters' AND held = 'tier' ORDER BY 1"
+        " WHERE step = 'letters' AND hold_reason = 'tier' ORDER BY 1"
     )
     assert [row["recorded_at"] for row in held] == days(5)
     assert journal.rows("SELECT FROM ledger WHERE step = 'activities' AND due_at IS NULL") == []

@@ -6,6 +6,7 @@ edit, tags by hand, a budget, deliveries, an import and a response that was not 
 
 import gzip
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ NEW_STEPS = {
     ("family", "value_tags"): "tags",
     ("bookmarks", "bookmark_passages"): "bookmark_embeddings",
 }
+WAIT_REASONS = {"OverBudget": "budget", "Waiting": "need"}
 # The tables whose rows a migration writes itself.
 OWN_OF_THE_SCHEMA = {"migrations", "steps"}
 # The models that made the results.
@@ -124,7 +126,23 @@ def renamed(table: str, row: dict[str, Any]) -> dict[str, Any]:
         row = {**row, "completed_at": row["told_at"]}
         del row["told_at"], row["told"]  # now of the outbox
     step = NEW_STEPS.get((row.get("line", "family"), row.get("step", "")))
-    return {**row, "step": step} if step else row
+    row = {**row, "step": step} if step else row
+    return waiting(row) if table == "ledger" else row
+
+
+def waiting(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the ledger with what it waits for in columns of its own, not among errors."""
+    row = {"wait_reason": None, "waits_for": None, "hold_reason": row["held"], **row}
+    del row["held"]
+    if reason := WAIT_REASONS.get(row["error_type"]):
+        need = re.fullmatch("waits for (.+)", row["error_message"])
+        return row | {
+            "wait_reason": reason,
+            "waits_for": need and {"passages": "embeddings"}.get(need[1], need[1]),
+            "error_type": None,
+            "error_message": None,
+        }
+    return row
 
 
 def in_order(rows: list[dict[str, Any]]) -> list[str]:
@@ -194,3 +212,12 @@ async def test_a_backfill_finds_every_result_up_to_date(
 
 def test_the_dump_is_of_an_earlier_version(before: Rows) -> None:
     assert len(before["migrations"]) == 14 < len(migrations())
+
+
+def test_what_waited_says_so_and_has_no_error(upgraded: str) -> None:
+    with connect(upgraded) as connection:
+        rows = connection.execute(
+            "SELECT wait_reason, waits_for, error_type, error_message FROM ledger"
+            " WHERE wait_reason IS NOT NULL ORDER BY 1"
+        ).fetchall()
+    assert rows == [("budget", None, None, None), ("need", "transcripts", None, None)]

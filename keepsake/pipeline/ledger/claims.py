@@ -38,8 +38,8 @@ async def entries(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, 
         await cursor.execute(
             """
             SELECT record_id, step, status, coalesce(due_at <= now(), false) AS due, attempts,
-                   deferrals, crashes, held, input_fingerprint, output_fingerprint, nothing_reason,
-                   asked
+                   deferrals, crashes, hold_reason, input_fingerprint, output_fingerprint,
+                   nothing_reason, asked
             FROM ledger WHERE record_id = ANY(%s)
             """,
             (list(ids),),
@@ -65,7 +65,7 @@ async def mark_running(
             crashes = CASE WHEN l.status = 'running' THEN l.crashes + 1 ELSE 0 END
         FROM unnest(%s::bigint[], %s::text[]) AS t(record_id, step)
         WHERE l.record_id = t.record_id AND l.step = t.step AND l.status <> 'succeeded'
-          AND l.held IS NULL
+          AND l.hold_reason IS NULL
         """,
         (run_id, list(ids), list(steps)),
     )

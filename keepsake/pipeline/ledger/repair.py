@@ -12,20 +12,21 @@ _RETRY = """
           AND (%(step)s::text IS NULL OR step = %(step)s)
     )
     UPDATE ledger l
-    SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0
+    SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0,
+        wait_reason = NULL, waits_for = NULL
     FROM failed
-    WHERE l.record_id = failed.record_id AND l.held IS NULL
+    WHERE l.record_id = failed.record_id AND l.hold_reason IS NULL
       AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
-           OR l.status = 'pending' AND l.due_at IS NULL AND l.error_type = 'Waiting')
+           OR l.status = 'pending' AND l.due_at IS NULL AND l.wait_reason = 'need')
     RETURNING l.record_id
 """
 
 # In the order in which runs write them, so that we and a run never wait for each other.
 _LOCK_STEPS = "SELECT FROM ledger WHERE record_id = %s AND step = ANY(%s) ORDER BY step FOR UPDATE"
 _REDO = (
-    "UPDATE ledger SET due_at = now(), asked = asked + 1,"
+    "UPDATE ledger SET due_at = now(), asked = asked + 1, wait_reason = NULL, waits_for = NULL,"
     " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
-    " WHERE record_id = %s AND step = ANY(%s) AND held IS NULL"
+    " WHERE record_id = %s AND step = ANY(%s) AND hold_reason IS NULL"
 )
 
 
@@ -82,19 +83,20 @@ def hold_switched_off(
     """
     with connection.transaction():
         connection.execute(
-            "UPDATE ledger SET held = 'off', due_at = NULL,"
+            "UPDATE ledger SET hold_reason = 'off', due_at = NULL,"
             " status = CASE status WHEN 'running' THEN 'pending' ELSE status END"
-            " WHERE step = ANY(%s) AND held IS NULL AND (due_at IS NOT NULL OR status = 'failed')",
+            " WHERE step = ANY(%s) AND hold_reason IS NULL"
+            " AND (due_at IS NOT NULL OR status = 'failed')",
             (list(off),),
         )
         connection.execute(
-            "UPDATE ledger l SET held = 'off' FROM ledger f WHERE f.status = 'failed'"
+            "UPDATE ledger l SET hold_reason = 'off' FROM ledger f WHERE f.status = 'failed'"
             " AND l.record_id = f.record_id AND l.step = ANY(%s) AND l.status = 'pending'"
-            " AND l.held IS NULL AND l.due_at IS NULL",
+            " AND l.hold_reason IS NULL AND l.due_at IS NULL",
             (list(off),),
         )
         connection.execute(
-            "UPDATE ledger SET held = NULL, due_at = CASE WHEN status = 'pending'"
-            " AND step <> ALL(%s) THEN now() END WHERE held = 'off' AND step <> ALL(%s)",
+            "UPDATE ledger SET hold_reason = NULL, due_at = CASE WHEN status = 'pending'"
+            " AND step <> ALL(%s) THEN now() END WHERE hold_reason = 'off' AND step <> ALL(%s)",
             (list(later), list(off)),
         )

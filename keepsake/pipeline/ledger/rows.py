@@ -7,9 +7,10 @@ from typing import Any, Literal
 from keepsake.owners.usage import Usage
 
 Status = Literal["pending", "running", "succeeded", "failed"]
+WaitReason = Literal["need", "budget"]
 
 CRASHES_ALLOWED = 3
-HOLDS = {"tier": "beyond the tier", "off": "switched off"}  # what `held` means
+HOLD_REASONS = {"tier": "beyond the tier", "off": "switched off"}  # what `hold_reason` means
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Entry:
     attempts: int
     deferrals: int
     crashes: int
-    held: str | None
+    hold_reason: str | None
     input_fingerprint: str | None
     output_fingerprint: str | None
     nothing_reason: str | None
@@ -42,6 +43,7 @@ class Entry:
 class Outcome:
     """How one step of one record ended in this run: the row to write, and the result if any.
 
+    `wait_reason` says why it was not made, `waits_for` which need has no result, if that is it.
     `asked` is that of the entry the run began with: asked for again since then, the row stays due.
     """
 
@@ -58,6 +60,19 @@ class Outcome:
     nothing_reason: str | None = None
     usage: Usage | None = None
     seconds: float | None = None
+    wait_reason: WaitReason | None = None
+    waits_for: str | None = None
     error_type: str | None = None
     error_message: str | None = None
     asked: int = 0
+
+
+def waiting_text(wait_reason: str | None, waits_for: str | None) -> str:
+    """What a step waits for, as people read it; empty if it does not wait."""
+    texts = [f"waits for {waits_for}"] if waits_for else []
+    if wait_reason == "budget":
+        texts.append(
+            "the owner's budget for this month is spent: it goes on next month, or when the budget "
+            "is raised with `keepsake owner --budget`"
+        )
+    return "; ".join(texts)

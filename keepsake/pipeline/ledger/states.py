@@ -18,9 +18,10 @@ def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """
-            SELECT step, status, due_at, held, attempts, models, calls, tokens_in, tokens_out, cost,
-                   seconds, error_type, error_message, nothing_reason, run_id, started_at,
-                   finished_at, output_fingerprint IS NOT NULL AS made
+            SELECT step, status, due_at, hold_reason, wait_reason, waits_for, attempts, models,
+                   calls, tokens_in, tokens_out, cost, seconds, error_type, error_message,
+                   nothing_reason, run_id, started_at, finished_at,
+                   output_fingerprint IS NOT NULL AS made
             FROM ledger WHERE record_id = %s ORDER BY started_at NULLS LAST, step
             """,
             (record_id,),
@@ -68,11 +69,11 @@ def step_states(
         """
         SELECT l.step, count(*) FILTER (WHERE status = 'succeeded'),
                count(*) FILTER (WHERE status = 'succeeded' AND output_fingerprint IS NULL),
-               count(*) FILTER (WHERE status = 'failed' AND held IS NULL),
-               count(*) FILTER (WHERE status IN ('pending', 'running') AND held IS NULL),
-               count(*) FILTER (WHERE status <> 'succeeded' AND held IS NOT NULL),
+               count(*) FILTER (WHERE status = 'failed' AND hold_reason IS NULL),
+               count(*) FILTER (WHERE status IN ('pending', 'running') AND hold_reason IS NULL),
+               count(*) FILTER (WHERE status <> 'succeeded' AND hold_reason IS NOT NULL),
                (array_agg(record_id ORDER BY record_id)
-                   FILTER (WHERE status = 'failed' AND held IS NULL))[1:%(sample)s],
+                   FILTER (WHERE status = 'failed' AND hold_reason IS NULL))[1:%(sample)s],
                md5(string_agg(record_id || ':' || coalesce(output_fingerprint, ''), ' '
                    ORDER BY record_id) FILTER (WHERE status = 'succeeded'))
         FROM records r JOIN ledger l ON l.record_id = r.id

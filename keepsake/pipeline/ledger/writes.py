@@ -6,7 +6,7 @@ Every function is called in the transaction that stores the results.
 from collections.abc import Sequence
 
 from keepsake.database import AsyncConnection
-from keepsake.owners.budgets import OVER_BUDGET, release_raised
+from keepsake.owners.budgets import release_raised
 from keepsake.owners.usage import Usage
 from keepsake.pipeline.ledger.rows import Outcome
 
@@ -27,31 +27,33 @@ async def write(
         """
         INSERT INTO ledger AS l (record_id, step, line, status, due_at, attempts, deferrals,
             input_fingerprint, output_fingerprint, nothing_reason, models, calls, tokens_in,
-            tokens_out, audio_seconds, characters, cost, seconds, error_type, error_message, run_id,
-            started_at, finished_at, asked)
+            tokens_out, audio_seconds, characters, cost, seconds, wait_reason, waits_for,
+            error_type, error_message, run_id, started_at, finished_at, asked)
         SELECT record_id, step, %(line)s, status, due_at, attempts, deferrals, input_fingerprint,
             output_fingerprint, nothing_reason, string_to_array(models, E'\\x1f'), calls,
-            tokens_in, tokens_out, audio_seconds, characters, cost, seconds, error_type,
-            error_message, %(run_id)s, now() - make_interval(secs => coalesce(seconds, 0)), now(),
-            asked
+            tokens_in, tokens_out, audio_seconds, characters, cost, seconds, wait_reason,
+            waits_for, error_type, error_message, %(run_id)s,
+            now() - make_interval(secs => coalesce(seconds, 0)), now(), asked
         FROM unnest(%(record_ids)s::bigint[], %(steps)s::text[], %(statuses)s::text[],
             %(due)s::timestamptz[], %(attempts)s::smallint[], %(deferrals)s::smallint[],
             %(inputs)s::text[], %(outputs)s::text[], %(nothing)s::text[], %(models)s::text[],
             %(calls)s::integer[], %(tokens_in)s::bigint[], %(tokens_out)s::bigint[],
             %(audio_seconds)s::real[], %(characters)s::integer[], %(costs)s::numeric[],
-            %(seconds)s::real[], %(error_types)s::text[], %(error_messages)s::text[],
-            %(asked)s::integer[])
+            %(seconds)s::real[], %(wait_reasons)s::text[], %(waits_for)s::text[],
+            %(error_types)s::text[], %(error_messages)s::text[], %(asked)s::integer[])
             AS t(record_id, step, status, due_at, attempts, deferrals, input_fingerprint,
                  output_fingerprint, nothing_reason, models, calls, tokens_in, tokens_out,
-                 audio_seconds, characters, cost, seconds, error_type, error_message, asked)
+                 audio_seconds, characters, cost, seconds, wait_reason, waits_for,
+                 error_type, error_message, asked)
         ON CONFLICT (record_id, step) DO UPDATE SET
             status = CASE WHEN excluded.status = 'failed' AND l.asked <> excluded.asked
-                               AND l.held IS NULL
+                               AND l.hold_reason IS NULL
                           THEN 'pending' ELSE excluded.status END,
             deferrals = excluded.deferrals,
-            held = CASE WHEN excluded.status <> 'succeeded' THEN l.held END,
-            due_at = CASE WHEN l.held IS NOT NULL AND excluded.status <> 'succeeded' THEN NULL
-                          WHEN l.held IS NULL AND l.asked <> excluded.asked
+            hold_reason = CASE WHEN excluded.status <> 'succeeded' THEN l.hold_reason END,
+            due_at = CASE WHEN l.hold_reason IS NOT NULL AND excluded.status <> 'succeeded'
+                          THEN NULL
+                          WHEN l.hold_reason IS NULL AND l.asked <> excluded.asked
                           THEN coalesce(l.due_at, now())
                           ELSE excluded.due_at END,
             attempts = l.attempts + excluded.attempts, crashes = 0,
@@ -63,6 +65,7 @@ async def write(
             audio_seconds = l.audio_seconds + excluded.audio_seconds,
             characters = l.characters + excluded.characters, cost = l.cost + excluded.cost,
             seconds = excluded.seconds,
+            wait_reason = excluded.wait_reason, waits_for = excluded.waits_for,
             error_type = excluded.error_type, error_message = excluded.error_message,
             run_id = excluded.run_id, started_at = coalesce(l.started_at, excluded.started_at),
             finished_at = excluded.finished_at
@@ -87,13 +90,15 @@ async def write(
             "characters": [u.characters for u in usages],
             "costs": [u.cost for u in usages],
             "seconds": [o.seconds for o in outcomes],
+            "wait_reasons": [o.wait_reason for o in outcomes],
+            "waits_for": [o.waits_for for o in outcomes],
             "error_types": [o.error_type for o in outcomes],
             "error_messages": [o.error_message for o in outcomes],
             "asked": [o.asked for o in outcomes],
         },
     )
     await _book(connection, line, outcomes)
-    put_off = [o.record_id for o in outcomes if o.error_type == OVER_BUDGET]
+    put_off = [o.record_id for o in outcomes if o.wait_reason == "budget"]
     if put_off:
         await release_raised(connection, put_off)
 
@@ -140,9 +145,9 @@ async def mark_due(
     """Make due what waited for a step that has now succeeded."""
     await connection.execute(
         """
-        UPDATE ledger SET due_at = now()
+        UPDATE ledger SET due_at = now(), wait_reason = NULL, waits_for = NULL
         WHERE record_id = ANY(%s) AND step = ANY(%s) AND status = 'pending' AND due_at IS NULL
-          AND held IS NULL
+          AND hold_reason IS NULL
         """,
         (list(record_ids), list(steps)),
     )
