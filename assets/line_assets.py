@@ -56,11 +56,11 @@ class StepAsset:
     table: str | None = None  # of its rows, if not one of the step's name
     checks: Sequence[ContentCheck] = ()
 
-    def spec(self, line: str, came_in: str, settings: Settings) -> dg.AssetSpec:
-        """Its spec. A step without needs is made from what came in."""
+    def spec(self, line: str, source: str, settings: Settings) -> dg.AssetSpec:
+        """Its spec. A step without needs is made from the source."""
         return dg.AssetSpec(
             self.step.name,
-            deps=self.step.needs or [came_in],
+            deps=self.step.needs or [source],
             description=self.description,
             skippable=True,
             group_name=line,
@@ -118,7 +118,7 @@ class LineConfig(dg.Config):
 def line_multi_asset(
     line: Line,
     *,
-    came_in: str,
+    source: str,
     assets: Sequence[StepAsset],
     partitions: dg.TimeWindowPartitionsDefinition,
     settings: Settings,
@@ -127,7 +127,7 @@ def line_multi_asset(
 
     Args:
         line: its steps.
-        came_in: the asset of its records.
+        source: the asset of its records.
         assets: how each step appears.
         partitions: days, weeks or months of its records.
         settings: what serves the assets, for people to read. A run has its own, as a resource.
@@ -136,7 +136,7 @@ def line_multi_asset(
 
     @dg.multi_asset(
         name=op_name(line),
-        specs=[asset.spec(line.name, came_in, settings) for asset in assets],
+        specs=[asset.spec(line.name, source, settings) for asset in assets],
         check_specs=[*_record_checks(line, partitions), *_content_checks(assets, partitions)],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -152,7 +152,7 @@ def line_multi_asset(
     ) -> Iterator[Told]:
         days = _partitions(line, context, partitions)
         spec = _run_spec(line, config, days, context, settings)
-        teller = _Teller(line, came_in, checks, context)
+        teller = _Teller(line, source, checks, context)
         report = Report({})
         with _frozen_heap():
             if spec.steps:
@@ -365,7 +365,7 @@ class _Teller:
     """
 
     line: Line
-    came_in: str
+    source: str
     checks: Mapping[tuple[str, str], ContentCheck]
     context: dg.AssetExecutionContext
     told: set[datetime] = field(default_factory=set)
@@ -410,7 +410,7 @@ class _Teller:
                     step.name,
                     partition=partition.key,
                     metadata=_metadata(step, state, report),
-                    tags=_versions(step, self.came_in, states),
+                    tags=_versions(step, self.source, states),
                 )
             elif report.failed and state.all_failed:
                 ids = ", ".join(map(str, state.failed_ids[:5]))
@@ -427,10 +427,10 @@ def _state(states: Mapping[str, StepState], step: str) -> StepState:
     return states.get(step, StepState())
 
 
-def _versions(step: Step, came_in: str, states: Mapping[str, StepState]) -> dict[str, str]:
+def _versions(step: Step, source: str, states: Mapping[str, StepState]) -> dict[str, str]:
     """Tags by which Dagster tells whether a partition is made from what its needs hold now.
 
-    The version of a partition's data is a hash of all its results. What came in has no version in
+    The version of a partition's data is a hash of all its results. The source has no version in
     Dagster, which calls that INITIAL: the ledger knows which records have changed.
     """
     needs = {need: _state(states, need).output or "none" for need in step.needs}
@@ -439,7 +439,7 @@ def _versions(step: Step, came_in: str, states: Mapping[str, StepState]) -> dict
         "dagster/data_version": _state(states, step.name).output or "none",
         **{
             f"dagster/input_data_version/{name}": version
-            for name, version in (needs or {came_in: "INITIAL"}).items()
+            for name, version in (needs or {source: "INITIAL"}).items()
         },
     }
 

@@ -1,4 +1,4 @@
-"""What came in to a line: the asset that its steps are made from.
+"""The source of a line: the asset that its steps are made from.
 
 Records are added through the command line, never made by Dagster. The asset has no partitions: in
 Dagster a day without records would be one that is missing, and whatever is made from it would count
@@ -15,7 +15,7 @@ from keepsake.records.progress import totals
 from resources.database import DatabaseResource
 
 
-def came_in_asset(
+def source_asset(
     name: str,
     *,
     line: str,
@@ -39,7 +39,7 @@ def came_in_asset(
             )
         ],
     )
-    def came_in(database: DatabaseResource) -> dg.ObserveResult:
+    def source(database: DatabaseResource) -> dg.ObserveResult:
         with database.connect() as connection:
             found = totals(connection, line)
         metadata: dict[str, Any] = {
@@ -50,5 +50,5 @@ def came_in_asset(
             metadata |= {"oldest": str(found.oldest), "newest": str(found.newest)}
         return dg.ObserveResult(metadata=metadata)
 
-    observed: dg.AssetsDefinition = came_in
+    observed: dg.AssetsDefinition = source
     return observed

@@ -11,4 +11,4 @@ from sensors.line_sensor import line_sensor
 def new_bookmarks(calendar: Calendar) -> dg.SensorDefinition:
     """Runs for the days that have due bookmarks."""
     days = calendar.days(BOOKMARKS.name)
-    return line_sensor(BOOKMARKS, job_name=bookmarks_job.name, came_in="bookmarks", partitions=days)
+    return line_sensor(BOOKMARKS, job_name=bookmarks_job.name, source="bookmarks", partitions=days)

@@ -11,4 +11,4 @@ from sensors.line_sensor import line_sensor
 def new_responses(calendar: Calendar) -> dg.SensorDefinition:
     """Runs for the days that have due responses."""
     days = calendar.days(FAMILY.name)
-    return line_sensor(FAMILY, job_name=family_job.name, came_in="responses", partitions=days)
+    return line_sensor(FAMILY, job_name=family_job.name, source="responses", partitions=days)

@@ -74,14 +74,14 @@ class Wanted:
 
 
 def line_sensor(
-    line: Line, *, job_name: str, came_in: str, partitions: dg.TimeWindowPartitionsDefinition
+    line: Line, *, job_name: str, source: str, partitions: dg.TimeWindowPartitionsDefinition
 ) -> dg.SensorDefinition:
     """The sensor of a line.
 
     Args:
         line: whose records it looks for.
         job_name: the job that materialises its multi-asset.
-        came_in: the asset of its records; what the sensor sees is an observation of it.
+        source: the asset of its records; what the sensor sees is an observation of it.
         partitions: of both: days, weeks or months.
     """
 
@@ -108,7 +108,7 @@ def line_sensor(
             return _tell_empty(context, database, line, partitions)
         return dg.SensorResult(
             run_requests=[_request(line, run, steps, settings) for run in runs],
-            asset_events=[_observation(came_in, w) for run in runs for w in run.windows],
+            asset_events=[_observation(source, w) for run in runs for w in run.windows],
         )
 
     return sensor
@@ -149,10 +149,10 @@ def _request(line: Line, run: Wanted, steps: Sequence[str], settings: Settings) 
     )
 
 
-def _observation(came_in: str, window: DueWindow) -> dg.AssetObservation:
-    """What the sensor saw, on the asset of what came in: lineage then begins with a fact."""
+def _observation(source: str, window: DueWindow) -> dg.AssetObservation:
+    """What the sensor saw, on the source: lineage then begins with a fact."""
     return dg.AssetObservation(
-        came_in, partition=window.start.isoformat(), metadata={"due records": window.records}
+        source, partition=window.start.isoformat(), metadata={"due records": window.records}
     )
 
 

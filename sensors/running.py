@@ -12,5 +12,5 @@ def new_activities(calendar: Calendar) -> dg.SensorDefinition:
     """Runs for the months that have due activities."""
     months = calendar.months(RUNNING.name)
     return line_sensor(
-        RUNNING, job_name=running_job.name, came_in="activity_files", partitions=months
+        RUNNING, job_name=running_job.name, source="activity_files", partitions=months
     )

@@ -1,5 +1,7 @@
 """The worked examples of the documentation, run as they stand on their pages."""
 
+import asyncio
+import io
 import json
 import os
 import re
@@ -14,10 +16,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from rich.console import Console
 
 from assets.line_assets import StepAsset
 from assets.partitions import read_calendar
 from definitions import build_defs
+from keepsake import lines
+from keepsake.cli.reading import show_document
+from keepsake.clients.objects import open_objects
 from keepsake.database import Pool, connect, open_pool
 from keepsake.family.line import FAMILY
 from keepsake.family.response import NewResponse, add_family, add_member, add_response
@@ -25,7 +31,10 @@ from keepsake.owners.owners import add_owner
 from keepsake.pipeline.run import run_line
 from keepsake.pipeline.spec import RunSpec
 from keepsake.pipeline.window import Window
+from keepsake.search.listing import list_records
+from keepsake.search.search import search_once
 from keepsake.settings import Settings, load_settings
+from keepsake.show import Document, read_document
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -42,8 +51,11 @@ RECIPES = dict(
         (
             "keepsake.recipes.recipe",
             "keepsake.recipes.steps.ingredients",
+            "keepsake.recipes.steps.recipe_embeddings",
             "keepsake.recipes.line",
+            "keepsake.recipes.module",
             "assets.recipes.ingredients",
+            "assets.recipes.recipe_embeddings",
             "assets.recipes.line",
             "sensors.recipes",
             "schedules.recipes",
@@ -60,8 +72,8 @@ FILES = {
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
-class NamesPeople(OpenAI):
-    """Names two people, one of whom nobody spoke of."""
+class Models(OpenAI):
+    """Embeds, and names two people, one of whom nobody spoke of."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,12 +85,15 @@ def settings(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Settings]:
     """Settings of a house whose chat model names people."""
-    with serving(NamesPeople()) as address:
+    with serving(Models()) as address:
         for name, value in {
             "KEEPSAKE_HOME": str(tmp_path),
             "DATABASE_URL": database_url,
             "CHAT_BASE_URL": f"{address}/v1",
             "CHAT_MODEL": "some-model",
+            "EMBEDDINGS_BASE_URL": f"{address}/v1",
+            "EMBEDDINGS_MODEL": "another-model",
+            "EMBEDDINGS_DIMENSIONS": "4",
         }.items():
             monkeypatch.setenv(name, value)
         yield load_settings()
@@ -159,32 +174,95 @@ def test_the_step_extends_the_line_as_it_is() -> None:
 # -- a line -------------------------------------------------------------------------------------
 
 
-def test_a_line_of_a_few_files_carries_what_comes_in(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+TEXT = "Soda bread\n\n- 500 g flour\n- 400 ml buttermilk\n\nBake for an hour."
+
+
+@pytest.fixture
+def recipes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the files of the page define, with the line migrated and registered."""
     migrate(settings, LINE_PAGE)
     made: dict[str, Any] = {}
     for name, source in RECIPES.items():
         made |= module(name, source, monkeypatch)
+    monkeypatch.setattr(lines, "LINES", (*lines.LINES, made["MODULE"]))
+    return made
+
+
+def test_a_line_of_a_few_files_carries_what_comes_in(
+    settings: Settings, recipes: dict[str, Any]
+) -> None:
     with connect(settings.database_url) as connection:
         cook = add_owner(connection, "Ada")
-        text = "Soda bread\n\n- 500 g flour\n- 400 ml buttermilk\n\nBake for an hour."
     added, again = (
-        in_pool(settings.database_url, lambda pool: made["add_recipe"](pool, settings, cook, text))
+        in_pool(
+            settings.database_url, lambda pool: recipes["add_recipe"](pool, settings, cook, TEXT)
+        )
         for _ in range(2)
     )
-    with dg.DagsterInstance.ephemeral() as instance:
-        defs = definitions(made, settings)
-        for request in asked_for(
-            instance, defs.resolve_sensor_def("new_recipes_records"), settings
-        ):
-            run(instance, defs, request)
+    run_what_is_due(recipes, settings)
     with connect(settings.database_url) as connection:
-        found = connection.execute("SELECT * FROM ingredients ORDER BY position").fetchall()
+        found = connection.execute(
+            "SELECT record_id, position, ingredient FROM ingredients ORDER BY position"
+        ).fetchall()
         status = connection.execute("SELECT status FROM record_status").fetchall()
     assert (added.new, again) == (True, replace(added, new=False))
     assert found == [(added.record_id, 0, "500 g flour"), (added.record_id, 1, "400 ml buttermilk")]
     assert status == [("COMPLETED",)]
+
+
+def test_a_record_of_a_new_line_is_listed_and_shown_with_its_title(
+    settings: Settings, recipes: dict[str, Any]
+) -> None:
+    with connect(settings.database_url) as connection:
+        cook = add_owner(connection, "Ada")
+        recipes["add_recipe"](connection, settings, cook, "Rye bread\n\n- 300 g rye flour")
+        record_id = recipes["add_recipe"](connection, settings, cook, TEXT).record_id
+        (listed,) = list_records(connection, words="soda")
+        document = read_document(connection, open_objects(settings), record_id)
+    assert (listed.id, listed.line, listed.title) == (record_id, "recipes", "Soda bread")
+    assert document.title == "Soda bread"
+    assert "Soda bread" in console_output(document)
+
+
+async def test_a_search_finds_a_record_of_a_new_line_by_words_before_it_has_passages(
+    settings: Settings, recipes: dict[str, Any]
+) -> None:
+    with connect(settings.database_url) as connection:
+        cook = add_owner(connection, "Ada")
+        record_id = recipes["add_recipe"](connection, settings, cook, TEXT).record_id
+        answer = await search_once(settings.database_url, settings, "buttermilk", owner_id=cook.id)
+    assert [(hit.record_id, hit.title) for hit in answer.hits] == [(record_id, "Soda bread")]
+    assert answer.hits[0].similarity is None
+    assert answer.processing == 1
+
+
+async def test_a_search_finds_a_record_of_a_new_line_by_meaning(
+    settings: Settings, recipes: dict[str, Any]
+) -> None:
+    with connect(settings.database_url) as connection:
+        cook = add_owner(connection, "Ada")
+        record_id = recipes["add_recipe"](connection, settings, cook, TEXT).record_id
+    await asyncio.to_thread(run_what_is_due, recipes, settings)
+    with connect(settings.database_url) as connection:
+        answer = await search_once(
+            settings.database_url, settings, "something sour", owner_id=cook.id
+        )
+    assert [(hit.record_id, hit.title) for hit in answer.hits] == [(record_id, "Soda bread")]
+    assert answer.hits[0].similarity is not None
+    assert answer.processing == 0
+
+
+async def test_a_search_finds_a_record_of_a_line_without_embeddings_by_words(
+    settings: Settings, recipes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = replace(recipes["MODULE"], embeddings=None)
+    monkeypatch.setattr(lines, "LINES", (*lines.LINES[:-1], without))
+    with connect(settings.database_url) as connection:
+        cook = add_owner(connection, "Ada")
+        record_id = recipes["add_recipe"](connection, settings, cook, TEXT).record_id
+        connection.execute("DELETE FROM ledger WHERE step = 'recipe_embeddings'")
+        answer = await search_once(settings.database_url, settings, "buttermilk", owner_id=cook.id)
+    assert [(hit.record_id, hit.title) for hit in answer.hits] == [(record_id, "Soda bread")]
 
 
 def test_tiers_and_switched_off_steps_work_for_a_new_line_without_its_own_code(
@@ -213,6 +291,8 @@ def test_tiers_and_switched_off_steps_work_for_a_new_line_without_its_own_code(
     assert held == [
         ("Soda bread", "ingredients", "tier"),
         ("Rye bread", "ingredients", None),
+        ("Soda bread", "recipe_embeddings", "tier"),
+        ("Rye bread", "recipe_embeddings", None),
         ("Soda bread", "summaries", "off"),
         ("Rye bread", "summaries", "off"),
     ]
@@ -228,6 +308,23 @@ def definitions(made: dict[str, Any], settings: Settings) -> dg.Definitions:
         schedules=[made["close_the_recipes_day"](calendar)],
     )
     return dg.Definitions.merge(build_defs(settings), line)
+
+
+def console_output(document: Document) -> str:
+    """What `keepsake show` prints."""
+    out = Console(file=io.StringIO())
+    show_document(out, document)
+    return str(out.file.getvalue())  # type: ignore[attr-defined]
+
+
+def run_what_is_due(made: dict[str, Any], settings: Settings) -> None:
+    """One tick of the sensor, and the runs that it asks for."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        defs = definitions(made, settings)
+        for request in asked_for(
+            instance, defs.resolve_sensor_def("new_recipes_records"), settings
+        ):
+            run(instance, defs, request)
 
 
 def asked_for(

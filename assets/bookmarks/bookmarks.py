@@ -1,10 +1,10 @@
-"""What came in: bookmarks, saved one by one or imported, by the day on which they were saved.
+"""Source: bookmarks, saved one by one or imported, by the day on which they were saved.
 
 They are added through the command line, never made by Dagster; observing this asset counts
 them.
 """
 
-from assets.sources import came_in_asset
+from assets.sources import source_asset
 from keepsake.bookmarks.bookmark import LINE
 
 COLUMNS = (
@@ -16,4 +16,4 @@ COLUMNS = (
     ("folder", "text", "where it was filed in the program it was imported from"),
 )
 
-bookmarks = came_in_asset("bookmarks", line=LINE, description=__doc__, columns=COLUMNS)
+bookmarks = source_asset("bookmarks", line=LINE, description=__doc__, columns=COLUMNS)

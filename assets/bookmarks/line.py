@@ -18,7 +18,7 @@ def bookmarks_line(settings: Settings, calendar: Calendar) -> dg.AssetsDefinitio
     """The steps of the bookmarks line, by day."""
     return line_multi_asset(
         BOOKMARKS,
-        came_in="bookmarks",
+        source="bookmarks",
         assets=(PAGES, SUMMARIES, KEYWORDS, BOOKMARK_EMBEDDINGS, MEDIA),
         partitions=calendar.days(LINE),
         settings=settings,

@@ -20,7 +20,7 @@ def family_line(settings: Settings, calendar: Calendar) -> dg.AssetsDefinition:
     """The steps of the family line, by day."""
     return line_multi_asset(
         FAMILY,
-        came_in="responses",
+        source="responses",
         assets=(TRANSCRIPTS, EMBEDDINGS, TAGS, WISDOM, STORIES, QUOTES, PODCASTS),
         partitions=calendar.days(LINE),
         settings=settings,

@@ -1,10 +1,10 @@
-"""What came in: responses, spoken and written, by the day on which they were recorded.
+"""Source: responses, spoken and written, by the day on which they were recorded.
 
 They are added through the command line or the API, never made by Dagster; observing this asset
 counts them.
 """
 
-from assets.sources import came_in_asset
+from assets.sources import source_asset
 from keepsake.family.response import LINE
 
 COLUMNS = (
@@ -17,4 +17,4 @@ COLUMNS = (
     ("audio_name", "text", "the name that the file came with"),
 )
 
-responses = came_in_asset("responses", line=LINE, description=__doc__, columns=COLUMNS)
+responses = source_asset("responses", line=LINE, description=__doc__, columns=COLUMNS)

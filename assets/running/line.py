@@ -7,15 +7,15 @@ from assets.partitions import Calendar
 from assets.running.activities import ACTIVITIES
 from assets.running.coaching_insights import COACHING_INSIGHTS
 from assets.running.letters import LETTERS
-from assets.sources import came_in_asset
+from assets.sources import source_asset
 from keepsake.running.activity import LINE
 from keepsake.running.line import RUNNING
 from keepsake.settings import Settings
 
-activity_files = came_in_asset(
+activity_files = source_asset(
     "activity_files",
     line=LINE,
-    description="What came in: activity files, by the time that they start at.",
+    description="Source: activity files, by the time that they start at.",
     columns=(
         ("record_id", "bigint", "the activity"),
         ("file_key", "text", "the object of the file, as it came"),
@@ -33,7 +33,7 @@ def running_line(settings: Settings, calendar: Calendar) -> dg.AssetsDefinition:
     """The steps of the running line, by month."""
     return line_multi_asset(
         RUNNING,
-        came_in="activity_files",
+        source="activity_files",
         assets=(ACTIVITIES, LETTERS, COACHING_INSIGHTS),
         partitions=calendar.months(LINE),
         settings=settings,

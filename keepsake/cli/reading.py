@@ -25,7 +25,9 @@ def show_document(out: "Console", document: "Document") -> None:
         case KeptActivity() as made:
             _show_activity(out, made, document)
         case _:
-            out.print(f"Record {document.record.id} of {document.record.owner}", style="bold")
+            record = document.record
+            out.print(document.title or f"Record {record.id} of {record.owner}", style="bold")
+            out.print(f"{record.owner}, {when(record.recorded_at)}")
     if document.edits:
         _heading(out, "Changed by hand")
     for edit in document.edits:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from psycopg.sql import SQL
+
 from keepsake.bookmarks.views import KeptBookmark, kept_bookmark
 from keepsake.changes.edits import Edit, edits
 from keepsake.clients.objects import ObjectStore
@@ -17,6 +19,7 @@ from keepsake.pipeline.ledger.rows import HOLD_REASONS, waiting_text
 from keepsake.pipeline.ledger.states import record_steps
 from keepsake.records.progress import RecordHead, record_head
 from keepsake.running.views import KeptActivity, kept_activity
+from keepsake.search.about import about
 
 Made = Kept | KeptBookmark | KeptActivity
 Why = Literal["failed", "nothing to make", "held", "not made yet", "to be made again"]
@@ -56,9 +59,19 @@ class Unmade:
 
 @dataclass(frozen=True)
 class Document:
-    """One record in full. `made` is None in a line that is shown with its steps alone."""
+    """One record in full.
+
+    Attributes:
+        record: its head.
+        title: its title, or what it came as; None: it has neither.
+        made: what its line reads of it; None in a line that is shown with its steps alone.
+        files: its objects.
+        unmade: steps without a result, or with one that is to be replaced.
+        edits: what people changed, the newest first.
+    """
 
     record: RecordHead
+    title: str | None
     made: Made | None
     files: tuple[File, ...]
     unmade: tuple[Unmade, ...]
@@ -81,6 +94,7 @@ def read_document(connection: Connection, objects: ObjectStore, record_id: int) 
     made = read(connection, record_id) if read else None
     return Document(
         record=record,
+        title=_title(connection, record_id),
         made=made,
         files=tuple(
             File(kind, key, objects.url(key), objects.link(key)) for kind, key in _keys(made)
@@ -95,6 +109,16 @@ _LINES: Mapping[str, Callable[[Connection, int], Made]] = {
     "bookmarks": kept_bookmark,
     "running": kept_activity,
 }
+
+
+def _title(connection: Connection, record_id: int) -> str | None:
+    row = connection.execute(
+        SQL(
+            "SELECT coalesce(about.title, about.came_as) FROM records r {about} WHERE r.id = %s"
+        ).format(about=about()),
+        (record_id,),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _keys(made: Made | None) -> Iterator[tuple[str, str]]:

@@ -79,6 +79,8 @@ def _title(document: Document) -> str:
             return bookmark.title or bookmark.url or f"Record {document.record.id}"
         case KeptActivity() as activity:
             return activity.title or activity.file_name
+        case None if document.title:
+            return document.title
     return f"Record {document.record.id}"
 
 
