@@ -27,10 +27,11 @@ from keepsake.clients.objects import open_objects
 from keepsake.database import Pool, connect, open_pool
 from keepsake.family.line import FAMILY
 from keepsake.family.response import NewResponse, add_family, add_member, add_response
-from keepsake.owners.owners import add_owner
+from keepsake.owners.owners import Owner, add_owner
 from keepsake.pipeline.run import run_line
 from keepsake.pipeline.spec import RunSpec
 from keepsake.pipeline.window import Window
+from keepsake.records.adding import Added
 from keepsake.search.listing import list_records
 from keepsake.search.search import search_once
 from keepsake.settings import Settings, load_settings
@@ -188,17 +189,20 @@ def recipes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
     return made
 
 
+def add_one(recipes: dict[str, Any], settings: Settings, cook: Owner, text: str) -> Added:
+    """Add a recipe as the line does."""
+    added: Added = in_pool(
+        settings.database_url, lambda pool: recipes["add_recipe"](pool, settings, cook, text)
+    )
+    return added
+
+
 def test_a_line_of_a_few_files_carries_what_comes_in(
     settings: Settings, recipes: dict[str, Any]
 ) -> None:
     with connect(settings.database_url) as connection:
         cook = add_owner(connection, "Ada")
-    added, again = (
-        in_pool(
-            settings.database_url, lambda pool: recipes["add_recipe"](pool, settings, cook, TEXT)
-        )
-        for _ in range(2)
-    )
+    added, again = (add_one(recipes, settings, cook, TEXT) for _ in range(2))
     run_what_is_due(recipes, settings)
     with connect(settings.database_url) as connection:
         found = connection.execute(
@@ -215,8 +219,8 @@ def test_a_record_of_a_new_line_is_listed_and_shown_with_its_title(
 ) -> None:
     with connect(settings.database_url) as connection:
         cook = add_owner(connection, "Ada")
-        recipes["add_recipe"](connection, settings, cook, "Rye bread\n\n- 300 g rye flour")
-        record_id = recipes["add_recipe"](connection, settings, cook, TEXT).record_id
+        add_one(recipes, settings, cook, "Rye bread\n\n- 300 g rye flour")
+        record_id = add_one(recipes, settings, cook, TEXT).record_id
         (listed,) = list_records(connection, words="soda")
         document = read_document(connection, open_objects(settings), record_id)
     assert (listed.id, listed.line, listed.title) == (record_id, "recipes", "Soda bread")
@@ -229,7 +233,7 @@ async def test_a_search_finds_a_record_of_a_new_line_by_words_before_it_has_pass
 ) -> None:
     with connect(settings.database_url) as connection:
         cook = add_owner(connection, "Ada")
-        record_id = recipes["add_recipe"](connection, settings, cook, TEXT).record_id
+        record_id = add_one(recipes, settings, cook, TEXT).record_id
         answer = await search_once(settings.database_url, settings, "buttermilk", owner_id=cook.id)
     assert [(hit.record_id, hit.title) for hit in answer.hits] == [(record_id, "Soda bread")]
     assert answer.hits[0].similarity is None
@@ -241,7 +245,7 @@ async def test_a_search_finds_a_record_of_a_new_line_by_meaning(
 ) -> None:
     with connect(settings.database_url) as connection:
         cook = add_owner(connection, "Ada")
-        record_id = recipes["add_recipe"](connection, settings, cook, TEXT).record_id
+        record_id = add_one(recipes, settings, cook, TEXT).record_id
     await asyncio.to_thread(run_what_is_due, recipes, settings)
     with connect(settings.database_url) as connection:
         answer = await search_once(
@@ -259,7 +263,7 @@ async def test_a_search_finds_a_record_of_a_line_without_embeddings_by_words(
     monkeypatch.setattr(lines, "LINES", (*lines.LINES[:-1], without))
     with connect(settings.database_url) as connection:
         cook = add_owner(connection, "Ada")
-        record_id = recipes["add_recipe"](connection, settings, cook, TEXT).record_id
+        record_id = add_one(recipes, settings, cook, TEXT).record_id
         connection.execute("DELETE FROM ledger WHERE step = 'recipe_embeddings'")
         answer = await search_once(settings.database_url, settings, "buttermilk", owner_id=cook.id)
     assert [(hit.record_id, hit.title) for hit in answer.hits] == [(record_id, "Soda bread")]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg.rows import class_row
 
-from keepsake.database import AsyncConnection, Connection
+from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 from keepsake.owners.tiers import check_tier
 from keepsake.records import adding as records
