@@ -33,6 +33,7 @@ from schedules.family import (
     interview_prompts_job,
     weekly_interview_prompts,
 )
+from schedules.history import delete_old_attempts_job, nightly_attempts
 from schedules.running import close_the_month
 from schedules.weekly_prompts import send_interview_prompts, send_interview_prompts_job
 from sensors.batches import imports_done
@@ -74,6 +75,7 @@ def build_defs(
             running_job,
             weekly_digests_job,
             trends_job,
+            delete_old_attempts_job,
         ],
         sensors=[
             new_responses(calendar),
@@ -92,6 +94,7 @@ def build_defs(
             close_the_month(calendar),
             nightly_digests(calendar),
             nightly_trends(calendar),
+            nightly_attempts,
         ],
         resources={**resources, **(resource_overrides or {})},
         # One process a run: the line overlaps its own work, and a process a step costs seconds.

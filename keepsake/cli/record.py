@@ -19,6 +19,7 @@ def show_record(record_id: int, *, json: bool) -> None:
     Raises:
         InvalidInput: there is no such record.
     """
+    from keepsake.pipeline.ledger.attempts import timeline
     from keepsake.pipeline.ledger.states import record_steps
     from keepsake.records.progress import record_head
     from keepsake.settings import load_settings
@@ -26,13 +27,18 @@ def show_record(record_id: int, *, json: bool) -> None:
     with open_database(load_settings()) as connection:
         record = record_head(connection, record_id)
         steps = record_steps(connection, record_id)
+        attempts = timeline(connection, record_id)
     if json:
-        print_json({"record": record, "steps": steps})
+        print_json({"record": record, "steps": steps, "attempts": attempts})
         return
     out = console()
     _show_head(out, record)
     rows = [_step_row(step) for step in steps]
     print_table("Steps", rows, filled(rows))
+    if attempts:
+        out.print()
+        tried = [_attempt_row(attempt) for attempt in attempts]
+        print_table("Attempts", tried, filled(tried))
     out.print(f"\nWhat was made of it: keepsake show {record.id}")
 
 
@@ -57,6 +63,24 @@ def _step_row(step: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": None if seconds is None else round(seconds, 1),
         "model": ", ".join(step["models"]),
         "remark": _remark(step),
+    }
+
+
+def _attempt_row(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    from keepsake.owners.costs import usd
+
+    cost = attempt["cost"]
+    return {
+        "began (UTC)": f"{attempt['started_at']:%Y-%m-%d %H:%M:%S}",
+        "step": attempt["step"],
+        "try": attempt["attempt"],
+        "outcome": attempt["outcome"],
+        "error": attempt["error_type"] or "",
+        "seconds": round(attempt["seconds"], 1),
+        "tokens": attempt["tokens_in"] + attempt["tokens_out"],
+        "USD": usd(cost or Decimal(), cost) if attempt["calls"] else "",
+        "model": ", ".join(attempt["models"]),
+        "run": attempt["run_id"][:8],
     }
 
 

@@ -6,15 +6,17 @@ The only place that retries; when is decided in `retry.py`.
 import logging
 import time
 import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
 from keepsake.database import Pool
-from keepsake.errors import EndpointDown, StepError
-from keepsake.owners.usage import Billing, metered
+from keepsake.errors import EndpointDown, RetryableError, StepError
+from keepsake.owners.usage import Billing, Usage, metered
 from keepsake.pipeline.fingerprint import fingerprint
-from keepsake.pipeline.ledger.rows import Outcome
+from keepsake.pipeline.ledger.rows import Attempt, AttemptOutcome, Outcome
 from keepsake.pipeline.limits import InFlight, current_in_flight
 from keepsake.pipeline.line import Line, Step
 from keepsake.pipeline.loading import stored_results
@@ -22,6 +24,35 @@ from keepsake.pipeline.retry import RetryPolicy
 from keepsake.pipeline.staleness import Staleness, WorkItem
 
 log = logging.getLogger(__name__)
+
+
+_OUTCOMES: Mapping[str, AttemptOutcome] = {
+    "succeeded": "succeeded",
+    "pending": "deferred",
+    "failed": "failed",
+}
+
+
+class _Clock:
+    """When an attempt began."""
+
+    def __init__(self) -> None:
+        self._started_at = datetime.now(UTC)
+        self._started = time.monotonic()
+
+    def attempt(
+        self, number: int, outcome: AttemptOutcome, error: Exception | None, usage: Usage
+    ) -> Attempt:
+        """The attempt, which is over now."""
+        return Attempt(
+            number,
+            self._started_at,
+            time.monotonic() - self._started,
+            outcome,
+            error_type=None if error is None else type(error).__name__,
+            retryable=None if error is None else _may_pass(error),
+            usage=usage,
+        )
 
 
 class Maker:
@@ -54,31 +85,44 @@ class Maker:
 
     async def _attempt(self, step: Step, item: WorkItem) -> Outcome:
         started = time.monotonic()
+        usage = Usage()
+        history: list[Attempt] = []
         attempts = 0
-        with metered(self._billing.price) as usage:
-            while True:
-                try:
-                    ending = await self._made(step, item)
-                except Exception as caught:
-                    error = _blamed(caught)
-                    attempts += not isinstance(error, EndpointDown)
-                    delay = self._retry.delay(error, attempts)
-                    if delay is not None:
-                        await self._retry.sleep(delay)
-                        continue
-                    _log_bug(step, item, error)
-                    ending = self._given_up(step, item, error)
-                else:
-                    attempts += 1
-                return Outcome(
-                    item.record_id,
-                    item.owner_id,
-                    step.name,
-                    attempts=attempts,
-                    usage=usage,
-                    seconds=time.monotonic() - started,
-                    **ending,
-                )
+        while True:
+            clock = _Clock()
+            with metered(self._billing.price) as used:
+                ending, error = await self._one_attempt(step, item)
+            usage.merge(used)
+            attempts += not isinstance(error, EndpointDown)
+            delay = None if error is None else self._retry.delay(error, attempts)
+            if delay is None:
+                break
+            history.append(clock.attempt(len(history) + 1, "retried", error, used))
+            await self._retry.sleep(delay)
+        if error is not None:
+            _log_bug(step, item, error)
+            ending = self._given_up(step, item, error)
+        outcome = _OUTCOMES[ending["status"]]
+        history.append(clock.attempt(len(history) + 1, outcome, error, used))
+        return Outcome(
+            item.record_id,
+            item.owner_id,
+            step.name,
+            attempts=attempts,
+            history=history,
+            usage=usage,
+            seconds=time.monotonic() - started,
+            **ending,
+        )
+
+    async def _one_attempt(
+        self, step: Step, item: WorkItem
+    ) -> tuple[dict[str, Any], Exception | None]:
+        """What the attempt made, or the error that it raised."""
+        try:
+            return await self._made(step, item), None
+        except Exception as error:
+            return {}, _blamed(error)
 
     async def _made(self, step: Step, item: WorkItem) -> dict[str, Any]:
         inputs = [await self._input(need, item) for need in step.needs]
@@ -111,6 +155,10 @@ class Maker:
         if due_at is None:
             return {**ending, "status": "failed"}
         return {**ending, "status": "pending", "due_at": due_at, "deferrals": deferrals + 1}
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, RetryableError | EndpointDown)
 
 
 def _blamed(error: Exception) -> Exception:

@@ -15,6 +15,7 @@ import psycopg
 
 from keepsake.database import AsyncConnection, Pool
 from keepsake.pipeline.ledger import writes
+from keepsake.pipeline.ledger.attempts import add_attempts
 from keepsake.pipeline.ledger.rows import Outcome
 from keepsake.pipeline.line import Line, Made
 from keepsake.pipeline.spec import DEFAULT_CONFIG, EngineConfig, RunSpec
@@ -131,6 +132,9 @@ class Writer:
             return found.rowcount == 1
 
     async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
+        run_id = self.spec.run_id
+        # If the answer to a COMMIT was lost, this is a repetition: what counts already is left out.
+        outcomes = await add_attempts(connection, outcomes, run_id=run_id)
         for step in self.line.steps:
             made = [
                 Made(o.record_id, o.owner_id, o.result)
@@ -147,7 +151,7 @@ class Writer:
             ]
             if waiting:
                 await writes.mark_due(connection, [each.record_id for each in made], waiting)
-        await writes.write(connection, self.line.name, outcomes, run_id=self.spec.run_id)
+        await writes.write(connection, self.line.name, outcomes, run_id=run_id)
 
 
 def _unstorable(outcome: Outcome) -> Outcome:

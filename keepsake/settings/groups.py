@@ -349,6 +349,9 @@ class StepSettings(MediaSettings):
     max_records_per_run: int = Field(
         500, gt=0, description="Most records in one run that a sensor asked for."
     )
+    attempts_kept_days: int = Field(
+        90, ge=1, description="Days for which each attempt at a step is kept."
+    )
 
     @property
     def scheduled_steps(self) -> frozenset[str]:

@@ -120,6 +120,7 @@ def test_what_starts_by_itself() -> None:
         "close_the_running_month": ("0 1 * * *", "UTC"),
         "nightly_digests": ("30 4 * * *", "UTC"),
         "nightly_trends": ("45 4 * * *", "UTC"),
+        "delete_old_attempts": ("15 3 * * *", "UTC"),
     }
     assert {schedule.default_status for schedule in schedules} == {running}
 
@@ -135,6 +136,7 @@ def test_what_can_be_started() -> None:
         "running_line",
         "running_digests",
         "running_trends",
+        "delete_old_attempts",
     }
 
 

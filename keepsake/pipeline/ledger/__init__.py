@@ -10,6 +10,7 @@ rows of the ledger is here, by what it is for. What a step stores is in the step
 | `claims.py` | records taken by a run: locks, rows marked as running, rows put back |
 | `due.py` | what is to be done: records of a window, windows of a line |
 | `writes.py` | what became of a step: its row, what it cost, what becomes due by it |
+| `attempts.py` | the history: a row for each attempt at a step |
 | `repair.py` | what people ask for: retry, redo, steps switched off and on |
 | `states.py` | how far a record, or a step of a window, is |
 """

@@ -1,5 +1,6 @@
 """Rows of the ledger as a run reads and writes them. No SQL."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from keepsake.owners.usage import Usage
 
 Status = Literal["pending", "running", "succeeded", "failed"]
 WaitReason = Literal["need", "budget"]
+AttemptOutcome = Literal["succeeded", "retried", "deferred", "failed"]
 
 CRASHES_ALLOWED = 3
 HOLD_REASONS = {"tier": "beyond the tier", "off": "switched off"}  # what `hold_reason` means
@@ -40,10 +42,34 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One attempt at a step.
+
+    Attributes:
+        number: in its run, from 1.
+        started_at: when it began.
+        seconds: how long it took.
+        outcome: what followed: `retried` means that the same run tried again.
+        error_type: name of the error's type; None if it succeeded.
+        retryable: whether the error may pass by itself; None if it succeeded.
+        usage: the model calls in it.
+    """
+
+    number: int
+    started_at: datetime
+    seconds: float
+    outcome: AttemptOutcome
+    error_type: str | None
+    retryable: bool | None
+    usage: Usage
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one step of one record ended in this run: the row to write, and the result if any.
 
     `wait_reason` says why it was not made, `waits_for` which need has no result, if that is it.
+    `attempts` counts those that are held against the step, `history` has all of them.
     `asked` is that of the entry the run began with: asked for again since then, the row stays due.
     """
 
@@ -65,6 +91,7 @@ class Outcome:
     error_type: str | None = None
     error_message: str | None = None
     asked: int = 0
+    history: Sequence[Attempt] = ()
 
 
 def waiting_text(wait_reason: str | None, waits_for: str | None) -> str:
