@@ -5,17 +5,14 @@ raises. What is sent, and when, is not decided here.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from keepsake.errors import SettingsError
 from keepsake.settings import DeliverySettings
 from keepsake.text.counted import counted
-
-if TYPE_CHECKING:
-    from apprise import AppriseConfig
 
 # What it logs below this level quotes messages and addresses.
 logging.getLogger("apprise").setLevel(logging.WARNING)
@@ -116,21 +113,21 @@ class _Counter(logging.Handler):
         self.count += 1
 
 
+@dataclass(frozen=True)
 class Addresses:
-    """Where the messages of each owner go: all of NOTIFY_URLS, and NOTIFY_CONFIG's with its tag."""
+    """Where messages go, as apprise URLs.
 
-    def __init__(self, urls: Sequence[str], config: "AppriseConfig | None") -> None:
-        self._urls = list(urls)
-        self._config = config
+    Attributes:
+        common: those of NOTIFY_URLS, which get the messages of every owner.
+        tagged: those of NOTIFY_CONFIG, by tag: the short name of an owner.
+    """
+
+    common: Sequence[str]
+    tagged: Mapping[str, Sequence[str]]
 
     def of(self, owner_slug: str) -> list[str]:
-        """The addresses of an owner, as apprise URLs."""
-        if self._config is None:
-            return self._urls
-        from apprise import Apprise
-
-        tagged = Apprise(services=[self._config]).find(tag=owner_slug, match_always=False)
-        return [*self._urls, *(str(target.url(privacy=False)) for target in tagged)]  # type: ignore[no-untyped-call]
+        """The addresses of an owner."""
+        return [*self.common, *self.tagged.get(owner_slug, ())]
 
 
 def read_addresses(settings: DeliverySettings) -> Addresses:
@@ -141,10 +138,16 @@ def read_addresses(settings: DeliverySettings) -> Addresses:
     """
     urls = settings.notify_urls.get_secret_value().split()
     if not settings.notify_config:
-        return Addresses(urls, None)
-    from apprise import AppriseConfig
+        return Addresses(urls, {})
+    from apprise import Apprise, AppriseConfig
 
     config = AppriseConfig(paths=settings.notify_config)
     if not config.services():
         raise SettingsError("NOTIFY_CONFIG: no address could be read from this file")
-    return Addresses(urls, config)
+    tagged: dict[str, list[str]] = {}
+    # Not `find(tag=slug)`: it looks through the whole file, and for `all` it finds all of it.
+    for target in Apprise(services=[config]).find():
+        url = str(target.url(privacy=False))  # type: ignore[no-untyped-call]
+        for tag in target.tags:
+            tagged.setdefault(str(tag), []).append(url)
+    return Addresses(urls, tagged)

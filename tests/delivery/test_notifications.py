@@ -81,6 +81,20 @@ def test_family_gets_the_common_addresses_and_its_own(tmp_path: Path) -> None:
     assert [url.partition("?")[0].rstrip("/") for url in urls[1:]] == ["json://host.test/ours"]
 
 
+def test_no_name_of_an_owner_stands_for_all_addresses(tmp_path: Path) -> None:
+    config = tmp_path / "apprise.yml"
+    config.write_text(
+        "urls:\n  - json://host.test/ours:\n      tag: garcia\n  - json://host.test/none\n"
+        "  - json://host.test/both:\n      tag: garcia, smith\n"
+    )
+    addresses = read_addresses(Settings.model_validate({"notify_config": str(config)}))
+    paths = {
+        name: [url.partition("?")[0].rstrip("/").rsplit("/", 1)[1] for url in addresses.of(name)]
+        for name in ("all", "always", "garcia", "smith")
+    }
+    assert paths == {"all": [], "always": [], "garcia": ["ours", "both"], "smith": ["both"]}
+
+
 def test_unreadable_configuration_names_the_variable(tmp_path: Path) -> None:
     settings = Settings.model_validate({"notify_config": str(tmp_path / "none.yml")})
     with pytest.raises(SettingsError, match="NOTIFY_CONFIG"):
