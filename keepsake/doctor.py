@@ -87,12 +87,12 @@ def examine() -> list[Check]:
 
 
 def _names() -> list[Check]:
-    """A failed check if a name is set that looks like a setting's and is none."""
+    """A failed check if a name is set that is almost a setting's."""
     from keepsake.settings.misspelt import misspelt
 
     try:
         found = misspelt()
-    except SettingsError:  # of `.env`, which has been told
+    except SettingsError:  # of `.env`, which the check of the settings reports
         return []
     fix = "correct the name, or take it away; docs/settings.md lists all"
     return [Check("names", False, "; ".join(map(str, found)), fix)] if found else []
@@ -313,7 +313,7 @@ async def _transcription(transcription: "Transcription", spoken: "asyncio.Task[b
 
 
 def _languages(transcription: "Transcription") -> str:
-    """What the model understands, as far as its capabilities tell."""
+    """What the model understands, as far as its capabilities say."""
     can = transcription.capabilities
     if can.languages:
         return f"only {', '.join(can.languages)}"

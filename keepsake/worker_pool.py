@@ -140,14 +140,14 @@ def _prepare(memory_mb: int) -> None:
 
     # Each thread of it would reserve addresses that are never used.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    # Libraries log what they read. Nothing of that is to be kept.
+    # Libraries log what they read. Nothing of that may be stored.
     logging.disable(logging.CRITICAL)
     limit = _addresses() + memory_mb * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _addresses() -> int:
-    """Bytes of addresses in use; 0 where it cannot be told."""
+    """Bytes of addresses in use; 0 where it is not known."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except OSError:
@@ -156,7 +156,7 @@ def _addresses() -> int:
 
 
 def _call(function: Callable[..., T], args: tuple[Any, ...], named: dict[str, Any]) -> T:
-    """Call a function, and raise only what can travel and tells nothing of what was read."""
+    """Call a function, and raise only what can travel and holds nothing of what was read."""
     try:
         return function(*args, **named)
     except (KeepsakeError, MemoryError):

@@ -44,7 +44,7 @@ class Questions(BaseModel):
 
 
 @dataclass(frozen=True)
-class Told:
+class Background:
     """What a family has told and been asked so far."""
 
     family_id: int
@@ -73,19 +73,21 @@ async def write_prompts(pool: Pool, models: "Models", week: date) -> Written:
     """
     async with pool.connection() as connection:
         families = await _families_without(connection, week)
-    questions = await asyncio.gather(*(_ask(told, models) for told in families))
-    found = [(told.family_id, new) for told, new in zip(families, questions, strict=True) if new]
+    questions = await asyncio.gather(*(_ask(family, models) for family in families))
+    found = [
+        (family.family_id, new) for family, new in zip(families, questions, strict=True) if new
+    ]
     async with pool.connection() as connection:
         await _store(connection, found, week, models.chat.model)
     with_some = {family_id for family_id, _ in found}
     return Written(
         families=len(families),
         questions=sum(len(new) for _, new in found),
-        failed=[told.family_id for told in families if told.family_id not in with_some],
+        failed=[family.family_id for family in families if family.family_id not in with_some],
     )
 
 
-async def _families_without(connection: AsyncConnection, week: date) -> list[Told]:
+async def _families_without(connection: AsyncConnection, week: date) -> list[Background]:
     """Families that have a story and no questions of this week yet."""
     found = await connection.execute(
         """
@@ -104,33 +106,34 @@ async def _families_without(connection: AsyncConnection, week: date) -> list[Tol
         """,
         {"week": week, "most": REMEMBERED},
     )
-    return [Told(row[0], row[1], *map(tuple, row[2:])) async for row in found]
+    return [Background(row[0], row[1], *map(tuple, row[2:])) async for row in found]
 
 
-async def _ask(told: Told, clients: "Models") -> list[str]:
+async def _ask(family: Background, clients: "Models") -> list[str]:
     """New questions for a family; none where the model gave none that can be used."""
     new: list[str] = []
     # The embedded model, whose answers are held to a schema, writes English only.
-    language = "en" if clients.chat.enforces_schema else told.language
+    language = "en" if clients.chat.enforces_schema else family.language
     for _ in range(ATTEMPTS):
         try:
             answer = await clients.chat.ask(
-                Questions, system=SYSTEM, user=_prompt(told, new, language)
+                Questions, system=SYSTEM, user=_prompt(family, new, language)
             )
             offered = [" ".join(q.split()) for q in answer.questions if q.rstrip().endswith("?")]
-            new += await _unasked(offered, [*told.questions, *new], clients)
+            new += await _unasked(offered, [*family.questions, *new], clients)
         except StepError as error:
-            log.warning("no questions for family %s: %s", told.family_id, error)
+            log.warning("no questions for family %s: %s", family.family_id, error)
             break
         if len(new) >= EACH_WEEK:
             break
     return new[:EACH_WEEK]
 
 
-def _prompt(told: Told, new: Sequence[str], language: str) -> str:
-    asked = "\n".join(f"- {question}" for question in (*told.questions, *new)) or "- none"
+def _prompt(family: Background, new: Sequence[str], language: str) -> str:
+    asked = "\n".join(f"- {question}" for question in (*family.questions, *new)) or "- none"
     return (
-        f"<told>\nStories: {'; '.join(told.titles)}\nValues: {', '.join(told.values)}\n</told>\n"
+        f"<told>\nStories: {'; '.join(family.titles)}\n"
+        f"Values: {', '.join(family.values)}\n</told>\n"
         f"Asked before, so do not ask again:\n{asked}\n"
         f"Write {EACH_WEEK} new questions, in the language with the ISO 639 code {language}."
     )

@@ -15,8 +15,8 @@ import psutil
 from keepsake.errors import KeepsakeError
 from keepsake.local.processes import end, session
 
-_POLL = 0.1  # seconds between looks at a part that is starting
-_WATCH = 0.5  # seconds between looks at parts that run
+_POLL = 0.1  # seconds between checks of a part that is starting
+_WATCH = 0.5  # seconds between checks of parts that run
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds before a part that died is started again
 _STEADY = 60.0  # seconds of life after which the next pause is short again
 _TAIL = 80  # lines: a traceback's cause comes before what it led to
@@ -28,7 +28,7 @@ class PartFailed(KeepsakeError):
 
 @dataclass(frozen=True)
 class Part:
-    """What to run, and how to tell that it is ready.
+    """What to run, and how to know that it is ready.
 
     Attributes:
         name: as shown to people; its log is `<name>.log` with hyphens for blanks.
@@ -120,7 +120,7 @@ class Parts:
         """From now on start again what dies, from a thread of its own.
 
         Args:
-            also: called at every look.
+            also: called at every check.
         """
         self._watcher = threading.Thread(target=self._watch, args=[also], name="keepsake-up")
         self._watcher.start()
@@ -164,8 +164,8 @@ class Parts:
                 for running in self._running:
                     if running.process.poll() is not None:
                         self._revive(running)
-            except Exception as error:  # whatever it is (a full disk), the next look may succeed
-                self._say(f"A part could not be looked after ({error}); trying again.")
+            except Exception as error:  # whatever it is (a full disk), the next check may succeed
+                self._say(f"A part could not be checked ({error}); trying again.")
 
     def _revive(self, running: _Running) -> None:
         now = time.monotonic()

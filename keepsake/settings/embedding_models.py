@@ -1,7 +1,7 @@
 """What is known of each embeddings model: its prefixes, its length, and what its cosines mean.
 
 A cosine of 0.5 is nearness with one model and distance with another, so every bound on a cosine
-belongs to the model and stands here. How to call a model is `keepsake/clients/embeddings.py`'s
+belongs to the model and is here. How to call a model is `keepsake/clients/embeddings.py`'s
 business.
 
 `relevant` is the least cosine, rounded up, that four in five of 60 queries which nothing answers

@@ -1,4 +1,4 @@
-"""Names that look like a setting's but are none: what they say is read by nobody."""
+"""Names that are almost a setting's: their values are not used."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -33,7 +33,7 @@ def misspelt() -> list[Misspelt]:
     known = {name.upper() for name in Settings.model_fields} | {ENV_FILE}
     file = env_file()
     found = list(_unknown(dot_env(file), str(file), known))
-    # The environment is everybody's: there only names that begin as ours do are looked at.
+    # Other programs use the environment too: check only names that begin like a setting's.
     begin = {name.partition("_")[0] for name in known}
     ours = [name for name in os.environ if name.upper().partition("_")[0] in begin]
     return found + list(_unknown(ours, "the environment", known))

@@ -1,4 +1,4 @@
-"""Run the local model server until it is told to stop."""
+"""Run the local model server until it is stopped."""
 
 import argparse
 

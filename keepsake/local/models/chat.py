@@ -10,7 +10,9 @@ from keepsake.settings import LOCAL_MODELS
 
 AT_ONCE = 2  # answers generated side by side
 _CONTEXT = 4096  # tokens of prompt and answer together
-_BATCH = 256  # tokens of a prompt that are read before the next look at whether someone still waits
+_BATCH = (
+    256  # tokens of a prompt that are read before the next check whether the client still waits
+)
 
 
 class Chat:
@@ -28,7 +30,9 @@ class Chat:
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = compute_threads()
         parameters.sampling.temp = 0.0  # the same words get the same answer, unless asked otherwise
         parameters.cache_ram_mib = 0  # prompts differ: keeping them would only take memory
-        parameters.endpoint_slots = False  # its own HTTP port tells no one what is being answered
+        parameters.endpoint_slots = (
+            False  # its own HTTP port does not report what is being answered
+        )
         parameters.verbosity = -1
         self._server = xllamacpp.Server(parameters)
 

@@ -42,7 +42,7 @@ class Worker(Generic[Model]):
     async def run(self, request: Request, work: Callable[[Model, Event], Answer]) -> Answer:
         """Call `work` with the model, in a thread, as soon as one more may run.
 
-        The second argument of `work` is set when the client has gone. Work that looks at it can
+        The second argument of `work` is set when the client has gone. Work that checks it can
         stop early; a request that still waits is dropped.
 
         Raises:
