@@ -5,11 +5,13 @@ Not one partition a record: a record is a row. See `docs/architecture.md`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from keepsake.pipeline.ledger.due import Unit
+from keepsake.pipeline.line import Line
+from keepsake.pipeline.window import Window
 from keepsake.records.first_days import FIRST_OWNER, read_first_days
 from keepsake.settings import Settings
 
@@ -93,3 +95,28 @@ def _weeks_from(start: date) -> dg.WeeklyPartitionsDefinition:
 
 def _months_from(start: date) -> dg.MonthlyPartitionsDefinition:
     return dg.MonthlyPartitionsDefinition(start.isoformat(), timezone="UTC", end_offset=1)
+
+
+@dataclass(frozen=True)
+class RunPartition:
+    """A partition of a run: its key, and its records."""
+
+    key: str
+    window: Window
+
+
+def run_partitions(
+    line: Line, context: dg.AssetExecutionContext, definition: dg.TimeWindowPartitionsDefinition
+) -> dict[datetime, RunPartition]:
+    """The partitions of the run by their first moments, in order."""
+    windows = {key: definition.time_window_for_partition_key(key) for key in context.partition_keys}
+    return {
+        start: RunPartition(key, Window(line.name, start, end))
+        for start, end, key in sorted(
+            (_utc(window.start), _utc(window.end), key) for key, window in windows.items()
+        )
+    }
+
+
+def _utc(moment: datetime) -> datetime:
+    return datetime.fromtimestamp(moment.timestamp(), UTC)

@@ -1,6 +1,6 @@
 """How passages appear in Dagster, in every line that has them."""
 
-from assets.line_assets import ContentCheck
+from assets.checks import ContentCheck
 from keepsake.steps.passages import vectors_of_the_declared_size
 
 COLUMNS = (

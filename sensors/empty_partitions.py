@@ -1,4 +1,4 @@
-"""Days on which nothing came in: told to Dagster as made, with nothing in them.
+"""Days without records: reported to Dagster as made, with nothing in them.
 
 Dagster cannot know that a partition has no records, and counts it as missing until it is
 materialised. A run would cost a process, for a fact that the database has already. So a line's

@@ -105,7 +105,7 @@ def line_sensor(
             context.instance, database, line, job_name, steps, partitions, settings
         )
         if not runs:
-            return _tell_empty(context, database, line, partitions)
+            return _report_empty(context, database, line, partitions)
         return dg.SensorResult(
             run_requests=[_request(line, run, steps, settings) for run in runs],
             asset_events=[_observation(source, w) for run in runs for w in run.windows],
@@ -114,13 +114,13 @@ def line_sensor(
     return sensor
 
 
-def _tell_empty(
+def _report_empty(
     context: dg.SensorEvaluationContext,
     database: DatabaseResource,
     line: Line,
     partitions: dg.TimeWindowPartitionsDefinition,
 ) -> dg.SensorResult | dg.SkipReason:
-    """Tell of partitions without records. The cursor says which have been gone through."""
+    """Report partitions without records. The cursor says which have been gone through."""
     over = closed(partitions)
     through = f"{over[0]} to {over[-1]}" if over else "none"
     if context.cursor == through:
@@ -128,11 +128,11 @@ def _tell_empty(
     with database.connect() as connection:
         events = empty_partitions(context.instance, connection, line, partitions)
     if events:
-        told = len({event.partition for event in events})
-        reason = f"nothing is due; {told} partitions without records are told"
+        count = len({event.partition for event in events})
+        reason = f"nothing is due; {count} partitions without records are reported"
         return dg.SensorResult(asset_events=events, skip_reason=reason)
     context.update_cursor(through)
-    return dg.SkipReason("nothing is due, and every partition without records is told")
+    return dg.SkipReason("nothing is due, and every partition without records is reported")
 
 
 def _request(line: Line, run: Wanted, steps: Sequence[str], settings: Settings) -> dg.RunRequest:

@@ -1,6 +1,7 @@
 """A few keywords of the page, from its owner's own tags where they fit."""
 
-from assets.line_assets import ContentCheck, StepAsset
+from assets.checks import ContentCheck
+from assets.line_assets import StepAsset
 from keepsake.bookmarks.steps import keywords
 
 KEYWORDS = StepAsset(

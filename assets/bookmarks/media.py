@@ -1,6 +1,7 @@
 """The film, sound and pictures that a bookmark shows, kept as files."""
 
-from assets.line_assets import ContentCheck, StepAsset
+from assets.checks import ContentCheck
+from assets.line_assets import StepAsset
 from keepsake.bookmarks.steps import media
 
 MEDIA = StepAsset(

@@ -1,6 +1,7 @@
 """A podcast episode of a story: a spoken introduction, the original recording, a closing."""
 
-from assets.line_assets import ContentCheck, StepAsset
+from assets.checks import ContentCheck
+from assets.line_assets import StepAsset
 from keepsake.family.steps import podcasts
 
 PODCASTS = StepAsset(

@@ -1,6 +1,7 @@
 """Quotes worth keeping, word for word, with the time they are said and the speaker's own voice."""
 
-from assets.line_assets import ContentCheck, StepAsset
+from assets.checks import ContentCheck
+from assets.line_assets import StepAsset
 from keepsake.family.steps import quotes
 
 QUOTES = StepAsset(

@@ -1,6 +1,7 @@
 """The values that a response shows, from its family's own vocabulary."""
 
-from assets.line_assets import ContentCheck, StepAsset
+from assets.checks import ContentCheck
+from assets.line_assets import StepAsset
 from keepsake.family.steps import tags
 
 TAGS = StepAsset(

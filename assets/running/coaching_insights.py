@@ -1,6 +1,7 @@
 """What a coach says after each activity: about the heart rate, the pacing, and what to do next."""
 
-from assets.line_assets import ContentCheck, StepAsset
+from assets.checks import ContentCheck
+from assets.line_assets import StepAsset
 from keepsake.running.steps import coaching_insights
 
 COACHING_INSIGHTS = StepAsset(

@@ -1,6 +1,7 @@
 """A short poetic letter to the runner about each activity, in plain text."""
 
-from assets.line_assets import ContentCheck, StepAsset
+from assets.checks import ContentCheck
+from assets.line_assets import StepAsset
 from keepsake.running.steps import letters
 
 LETTERS = StepAsset(

@@ -11,7 +11,8 @@ import dagster as dg
 import psycopg
 import pytest
 
-from assets.line_assets import Complete, Told, told_as_they_complete
+from assets.events import Complete, Event
+from assets.run_loop import events_as_they_complete
 from definitions import build_defs
 from keepsake.pipeline.reports import OnPartition, Report
 from tests.doubles.server import error
@@ -257,7 +258,7 @@ def test_what_waits_outside_a_run_is_woken_unless_a_schedule_has_it(
 # -- while a run works ----------------------------------------------------------------------------
 
 
-def test_a_day_is_told_while_the_run_works_on_another() -> None:
+def test_a_day_is_reported_while_the_run_works_on_another() -> None:
     seen: list[datetime] = []
     told = asyncio.Event()
 
@@ -267,19 +268,19 @@ def test_a_day_is_told_while_the_run_works_on_another() -> None:
         on_partition(NOON - timedelta(days=1), {})
         return Report({})
 
-    def tell(complete: Complete) -> Iterator[Told]:
+    def report(complete: Complete) -> Iterator[Event]:
         for start in complete:
             seen.append(start)
             yield dg.AssetMaterialization("transcripts", partition=f"{start:%Y-%m-%d}")
 
-    for event in told_as_they_complete(carry, tell):
+    for event in events_as_they_complete(carry, report):
         assert isinstance(event, dg.AssetMaterialization)
         if event.partition == "2026-05-04":
             told.set()
     assert seen == [NOON, NOON - timedelta(days=1)]
 
 
-def test_a_run_that_is_cancelled_while_a_day_is_told_puts_back_what_is_unfinished() -> None:
+def test_a_run_that_is_cancelled_while_a_day_is_reported_puts_back_what_is_unfinished() -> None:
     """The event loop rests then. Leaving the generator runs it until the clean-up is done."""
     put_back = False
 
@@ -294,7 +295,7 @@ def test_a_run_that_is_cancelled_while_a_day_is_told_puts_back_what_is_unfinishe
             raise
         raise AssertionError
 
-    events = told_as_they_complete(carry, lambda complete: iter([dg.Output(None)]))
+    events = events_as_they_complete(carry, lambda complete: iter([dg.Output(None)]))
     next(events)
     events.close()
     assert put_back
@@ -327,7 +328,7 @@ def test_a_run_that_is_cancelled_in_the_middle_of_a_task_puts_back_and_is_cancel
     before = signal.signal(signal.SIGINT, raise_interrupted)
     try:
         with pytest.raises(Interrupted):
-            list(told_as_they_complete(carry, lambda complete: iter([])))
+            list(events_as_they_complete(carry, lambda complete: iter([])))
         assert signal.getsignal(signal.SIGINT) is raise_interrupted
     finally:
         signal.signal(signal.SIGINT, before)
@@ -339,7 +340,7 @@ def test_an_error_of_the_work_is_the_error_of_the_run() -> None:
         raise psycopg.OperationalError("gone")
 
     with pytest.raises(psycopg.OperationalError, match="gone"):
-        list(told_as_they_complete(carry, lambda complete: iter([])))
+        list(events_as_they_complete(carry, lambda complete: iter([])))
 
 
 # -- an endpoint that is down ---------------------------------------------------------------------
