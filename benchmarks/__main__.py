@@ -18,6 +18,7 @@ NAMES = (
     "latency",
     "local_models",
     "search",
+    "search_speed",
     "long_recordings",
 )
 

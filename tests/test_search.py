@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier
 from keepsake.database import Connection, connect, open_pool
 from keepsake.family import response as family
 from keepsake.search.hits import Hit
-from keepsake.search.index import ensure_vector_index, index_name
+from keepsake.search.index import EXACT_UP_TO, ensure_vector_index, index_name
 from keepsake.search.passages import search_passages
 from keepsake.search.words import records_processing, search_unembedded
 from tests.given import given_record
@@ -32,13 +32,20 @@ Found = TypeVar("Found")
 
 
 def run(
-    db: Connection, search: Callable[..., Awaitable[Found]], *given: Any, **named: Any
+    db: Connection,
+    of_owner: int,
+    search: Callable[..., Awaitable[Found]],
+    *given: Any,
+    **named: Any,
 ) -> Found:
-    """What a search finds, in a transaction of its own on the database of `db`."""
+    """What a search finds, in a transaction of this owner on the database of `db`."""
 
     async def found() -> Found:
         async with open_pool(db.info.dsn, size=1) as pool, pool.connection() as connection:
             async with connection.transaction():
+                await connection.execute(
+                    "SELECT set_config('keepsake.owner_id', %s, true)", (str(of_owner),)
+                )
                 result = await search(connection, *given, **named)
             await connection.execute("SELECT pg_stat_force_next_flush()")  # for `scans`
             return result
@@ -82,10 +89,12 @@ class House:
         *,
         model: str = MODEL,
         floor: float | None = None,
+        exact_up_to: int = EXACT_UP_TO,
     ) -> list[Hit]:
         return run(
-            self.db, search_passages, HalfVector(list(vector)), query=query,
+            self.db, self.family.id, search_passages, HalfVector(list(vector)), query=query,
             owner_id=self.family.id, model=model, dimensions=len(vector), floor=floor,
+            exact_up_to=exact_up_to,
         )  # fmt: skip
 
     def add(self, text: str) -> int:
@@ -191,15 +200,17 @@ class TestBeforePassagesAreMade:
     def test_it_counts_as_being_processed(self, db: Connection, marlows: House) -> None:
         record_id = marlows.add("We sailed north.")
         House(db, "The Others").add("We sailed north.")
-        assert run(db, records_processing, marlows.family.id) == 1
+        assert run(db, marlows.family.id, records_processing, marlows.family.id) == 1
         db.execute("UPDATE ledger SET due_at = NULL WHERE record_id = %s", (record_id,))
-        assert run(db, records_processing, marlows.family.id) == 0
+        assert run(db, marlows.family.id, records_processing, marlows.family.id) == 0
 
     def test_its_words_are_found(self, db: Connection, marlows: House) -> None:
         marlows.add("We baked bread.")
         record_id = marlows.add("We waited. " * 100 + "Then we sailed north.")
         House(db, "The Others").add("We sailed north.")
-        (hit,) = run(db, search_unembedded, "sailed north", owner_id=marlows.family.id)
+        (hit,) = run(
+            db, marlows.family.id, search_unembedded, "sailed north", owner_id=marlows.family.id
+        )
         assert (hit.record_id, hit.by, hit.similarity) == (record_id, "Rose", None)
         assert hit.text.endswith("Then we sailed north.")
         assert len(hit.text) < 600
@@ -212,7 +223,10 @@ class TestBeforePassagesAreMade:
         db.execute(
             "UPDATE responses SET text = NULL, audio_key = 'a' WHERE record_id = %s", (record_id,)
         )
-        assert run(db, search_unembedded, "sailed", owner_id=marlows.family.id) == []
+        assert (
+            run(db, marlows.family.id, search_unembedded, "sailed", owner_id=marlows.family.id)
+            == []
+        )
 
 
 class TestTheVectorIndex:
@@ -246,10 +260,12 @@ class TestTheVectorIndex:
         db.execute("ANALYZE passages")
         assert scans(db, name) == 0
         marlows.search(np.ones(32).tolist())
+        assert scans(db, name) == 0
+        marlows.search(np.ones(32).tolist(), exact_up_to=3999)
         assert scans(db, name) == 1
 
     def test_gives_a_small_family_all_its_passages(self, db: Connection, marlows: House) -> None:
-        crowd(House(db, "The Crowd"), 4000)
+        crowd(House(db, "The Crowd"), 60)  # the index looks at 40 at first
         mine = {marlows.say(f"Passage {i}", (np.ones(32) * -i).tolist()) for i in range(1, 5)}
         ensure_vector_index(db, MODEL, 32)
         db.execute("ANALYZE passages")
@@ -257,7 +273,8 @@ class TestTheVectorIndex:
         db.execute(
             SQL("ALTER DATABASE {} SET enable_sort = off").format(Identifier(db.info.dbname))
         )
-        assert {hit.record_id for hit in marlows.search(np.ones(32).tolist())} == mine
+        found = marlows.search(np.ones(32).tolist(), exact_up_to=0)
+        assert {hit.record_id for hit in found} == mine
         assert scans(db, index_name(MODEL, 32)) == 1
 
 

@@ -39,9 +39,7 @@ def kept(db: Connection, owner_id: int, name: str, *texts: str, model: str, leng
 
 def found(db: Connection, owner_id: int, query: str, *, limit: int = 5) -> list[Hit]:
     """What is found of all models but the one in force."""
-    return run(
-        db, search_other_models, query, owner_id=owner_id, model="new", dimensions=4, limit=limit
-    )
+    return run(db, owner_id, search_other_models, query, model="new", dimensions=4, limit=limit)
 
 
 def test_passages_of_other_models_are_found_by_their_words(db: Connection) -> None:

@@ -16,6 +16,7 @@ from keepsake.database import AsyncConnection
 from keepsake.text.spans import passages
 
 SNIPPET_WORDS = 80
+MOST_MATCHES = 2_000  # passages with the words that one search ranks; of more, those found first
 RANK_CONSTANT = 60  # of reciprocal rank fusion: how slowly a lower rank loses weight
 # "Was" says nothing of what a German searches for, nor "what" in English: they are not marked.
 STOP_WORDS_OF = [

@@ -8,7 +8,12 @@ from hashlib import sha256
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection, Connection
+
+# One look at a passage takes 3 to 5 us. The index takes 20 ms for an owner with half of 100,000
+# passages, and 90 ms for one with a tenth (`python -m benchmarks search_speed`).
+EXACT_UP_TO = 20_000
+LEAST_SHARE = 20
 
 
 def ensure_vector_index(connection: Connection, model: str, dimensions: int) -> str:
@@ -55,6 +60,33 @@ def same_model(model: str, dimensions: int) -> Composed:
 def distance(dimensions: int) -> Composed:
     """The cosine distance, 0 to 2, of a passage of this length to the parameter `vector`."""
     return SQL("({} <=> %(vector)s::halfvec({}))").format(_vectors(dimensions), Literal(dimensions))
+
+
+async def has_many(
+    connection: AsyncConnection, owner_id: int, model: str, dimensions: int, *, exact_up_to: int
+) -> bool:
+    """Whether the vector index finds an owner's nearest passages sooner than a look at each does.
+
+    That is, more than `exact_up_to` passages, and a twentieth of all. The index gives the nearest
+    of all owners, of which the owner's are taken: the smaller the share, the more it has to read.
+    The count ends at that bound.
+    """
+    cursor = await connection.execute(
+        "WITH many AS (SELECT greatest(%(most)s, reltuples / %(share)s)::bigint AS most"
+        "              FROM pg_class WHERE oid = 'passages'::regclass)"
+        " SELECT count(*) > (SELECT most FROM many) FROM ("
+        "    SELECT FROM passages WHERE owner_id = %(owner)s AND model = %(model)s"
+        "    AND dimensions = %(dimensions)s LIMIT 1 + (SELECT most FROM many)) AS counted",
+        {
+            "owner": owner_id,
+            "model": model,
+            "dimensions": dimensions,
+            "most": exact_up_to,
+            "share": LEAST_SHARE,
+        },
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 def _vectors(dimensions: int) -> Composed:

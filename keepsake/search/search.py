@@ -12,7 +12,6 @@ from psycopg.sql import SQL
 
 from keepsake.database import AsyncConnection, Pool, open_pool
 from keepsake.search.hits import Hit
-from keepsake.search.index import same_model
 from keepsake.search.passages import search_passages
 from keepsake.search.words import records_processing, search_other_models, search_unembedded
 
@@ -65,6 +64,9 @@ async def search(
     (vector,) = await embeddings.embed([query])
     model, dimensions = embeddings.model, embeddings.dimensions
     async with pool.connection() as connection, connection.transaction():
+        await connection.execute(
+            "SELECT set_config('keepsake.owner_id', %s, true)", (str(owner_id),)
+        )
         hits = await search_passages(
             connection,
             HalfVector(vector),
@@ -80,12 +82,7 @@ async def search(
         anything, of_other_models = await _kept(connection, owner_id, model, dimensions)
         if of_other_models:
             by_words += await search_other_models(
-                connection,
-                query,
-                owner_id=owner_id,
-                model=model,
-                dimensions=dimensions,
-                limit=limit,
+                connection, query, model=model, dimensions=dimensions, limit=limit
             )
         processing = await records_processing(connection, owner_id)
     hits += [hit for hit in by_words if hit.record_id not in found]
@@ -120,12 +117,13 @@ async def _kept(
     connection: AsyncConnection, owner_id: int, model: str, dimensions: int
 ) -> tuple[bool, bool]:
     """Whether the owner has passages of this model, and of another."""
+    # Each is one look into the index on these columns, however many passages there are.
+    passages = SQL("EXISTS (SELECT FROM passages WHERE owner_id = %(owner)s AND {})")
+    this_one = SQL("(model, dimensions) {} (%(model)s, %(dimensions)s)")
+    same, before, after = (passages.format(this_one.format(SQL(sign))) for sign in "=<>")
     cursor = await connection.execute(
-        SQL(
-            "SELECT EXISTS (SELECT FROM passages WHERE owner_id = %(owner)s AND {same}),"
-            " EXISTS (SELECT FROM passages WHERE owner_id = %(owner)s AND NOT ({same}))"
-        ).format(same=same_model(model, dimensions)),
-        {"owner": owner_id},
+        SQL("SELECT {}, {} OR {}").format(same, before, after),
+        {"owner": owner_id, "model": model, "dimensions": dimensions},
     )
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101  # two values, whatever there is

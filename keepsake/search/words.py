@@ -8,8 +8,7 @@ from psycopg.sql import SQL
 from keepsake import lines
 from keepsake.database import AsyncConnection
 from keepsake.search.about import about, text
-from keepsake.search.hits import RANK_CONSTANT, Hit, cut_and_mark, fetch_hits, mark
-from keepsake.search.index import same_model
+from keepsake.search.hits import MOST_MATCHES, RANK_CONSTANT, Hit, cut_and_mark, fetch_hits, mark
 
 MOST_RECORDS = 100  # without passages, whose text one search reads: the newest
 MOST_CHARS = 200_000  # of each of them
@@ -86,12 +85,11 @@ async def search_other_models(
     connection: AsyncConnection,
     query: str,
     *,
-    owner_id: int,
     model: str,
     dimensions: int,
     limit: int = 5,
 ) -> list[Hit]:
-    """Records of an owner with passages of another model than this one, by their words.
+    """Records of the transaction's owner with passages of other models than this one, by words.
 
     Their vectors cannot be compared, but their words can: after a change of model, what was
     embedded before is still found.
@@ -99,23 +97,30 @@ async def search_other_models(
     statement = SQL(
         """
         WITH matching AS (
-            SELECT DISTINCT ON (record_id) record_id, text, starts_at, ends_at,
-                   ts_rank_cd(search, wanted) AS fit
-            FROM passages, websearch_to_tsquery('simple', %(query)s) AS wanted
-            WHERE NOT ({same_model}) AND owner_id = %(owner)s AND search @@ wanted
+            SELECT DISTINCT ON (record_id) record_id, position, fit
+            FROM passages_with_words(websearch_to_tsquery('simple', %(query)s),
+                                     %(model)s, %(dimensions)s, false, %(matches)s)
             ORDER BY record_id, fit DESC, position
         ), p AS (
-            SELECT *, row_number() OVER (ORDER BY fit DESC, record_id) AS rank FROM matching
-            ORDER BY rank LIMIT %(limit)s
+            SELECT record_id, position, row_number() OVER (ORDER BY fit DESC, record_id) AS rank
+            FROM matching ORDER BY rank LIMIT %(limit)s
         )
         SELECT p.record_id, r.line, about.title, about.by, about.url, r.recorded_at,
-               p.text, p.starts_at, p.ends_at,
+               passages.text, passages.starts_at, passages.ends_at,
                (1.0 / (%(constant)s + p.rank))::float8 AS score, NULL::float8 AS similarity
         FROM p
+        JOIN passages USING (record_id, position)
         JOIN records r ON r.id = p.record_id
         {about}
         ORDER BY p.rank
         """
-    ).format(same_model=same_model(model, dimensions), about=about())
-    parameters = {"owner": owner_id, "query": query, "limit": limit, "constant": RANK_CONSTANT}
+    ).format(about=about())
+    parameters = {
+        "model": model,
+        "dimensions": dimensions,
+        "matches": MOST_MATCHES,
+        "query": query,
+        "limit": limit,
+        "constant": RANK_CONSTANT,
+    }
     return await mark(connection, query, await fetch_hits(connection, statement, parameters))
