@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from benchmarks.results import Figure
 from benchmarks.site import serving
 from keepsake.audio.encode import flac
-from keepsake.audio.listening import listen, open_recording
 from keepsake.audio.media import open_source
 from keepsake.clients.models import open_models
 from keepsake.demo.make_recordings import VOICES, bent, speak
 from keepsake.demo.memories import DATA, MEMORIES
+from keepsake.family.listening import listen, open_recording
 from keepsake.local.models.whisper import load
 from keepsake.local.ports import free_port
 from keepsake.settings import LOCAL_MODELS, Settings

@@ -4,7 +4,7 @@ import asyncio
 
 import dagster as dg
 
-from keepsake.records.import_messages import enqueue_import_messages
+from keepsake.import_messages import enqueue_import_messages
 from resources.database import DatabaseResource
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from keepsake import import_messages
 from keepsake.database import Connection, Pool, connect, open_pool
 from keepsake.delivery.outbox import ATTEMPTS, Result, deliver
+from keepsake.import_messages import enqueue_import_messages
 from keepsake.owners.owners import add_owner
-from keepsake.records import import_messages
 from keepsake.records.batches import batches, finish_batch, start_batch
-from keepsake.records.import_messages import enqueue_import_messages
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from sensors.batches import imports_done
@@ -221,7 +221,7 @@ async def test_a_message_that_could_not_be_written_is_not_lost(
     take_in(db)
     done(db)
     with monkeypatch.context() as broken:
-        broken.setattr("keepsake.records.import_messages.batch_progress", lambda *_: 1 / 0)
+        broken.setattr("keepsake.import_messages.batch_progress", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await notify_all(pool, settings)
     await notify_all(pool, settings)

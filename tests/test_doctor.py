@@ -13,7 +13,7 @@ from keepsake.doctor import Check, examine
 from keepsake.local.ports import free_port
 from keepsake.local.up import started
 from keepsake.owners.owners import add_owner
-from keepsake.pipeline.prepare import prepare
+from keepsake.prepare import prepare
 from keepsake.settings import load_settings
 from tests.doubles.cobalt import KEY, Cobalt
 from tests.doubles.server import serving

@@ -9,15 +9,9 @@ import pytest
 from keepsake.database import Connection, connect
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import add_owner
-from keepsake.records.adding import (
-    Added,
-    check_priority,
-    check_recorded_at,
-    check_time_zone,
-    clean_name,
-    slugify,
-)
+from keepsake.records.adding import Added, check_priority, check_recorded_at
 from keepsake.settings import StepSettings
+from keepsake.text.names import check_time_zone, clean_name, slugify
 from tests.given import given_record
 
 

@@ -20,6 +20,7 @@ from keepsake.pipeline.ledger.repair import redo, redo_async
 from keepsake.records import adding as records
 from keepsake.records.adding import Added, NewRecord
 from keepsake.settings import Settings
+from keepsake.text.names import clean_name, printable
 
 LINE = "bookmarks"
 LONGEST_TITLE = 500  # characters
@@ -221,7 +222,7 @@ def clean_tag(tag: str) -> str:
     Raises:
         InvalidInput: it is empty or longer than 60 characters.
     """
-    cleaned = unicodedata.normalize("NFC", records.clean_name(tag).lstrip("#"))
+    cleaned = unicodedata.normalize("NFC", clean_name(tag).lstrip("#"))
     if not cleaned:
         raise InvalidInput("the tag is empty")
     if len(cleaned) > LONGEST_TAG:
@@ -232,7 +233,7 @@ def clean_tag(tag: str) -> str:
 def _platform(name: str | None) -> str | None:
     if name is None:
         return None
-    cleaned = records.clean_name(name).lower()
+    cleaned = clean_name(name).lower()
     if len(cleaned) > 40:
         raise InvalidInput(f"the platform has {len(cleaned)} characters; at most 40 are accepted")
     return cleaned
@@ -242,7 +243,7 @@ def clean_title(text: str | None) -> str | None:
     """A title on one line, without control characters, cut to 500 characters; None if empty."""
     if text is None:
         return None
-    plain = " ".join(records.printable(text, instead=" ").split())
+    plain = " ".join(printable(text, instead=" ").split())
     return unicodedata.normalize("NFC", plain)[:LONGEST_TITLE] or None
 
 

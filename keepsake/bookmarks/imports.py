@@ -26,6 +26,7 @@ from keepsake.owners.owners import Owner
 from keepsake.records import adding as records
 from keepsake.records.batches import finish_batch, start_batch
 from keepsake.settings import Settings
+from keepsake.text.names import printable
 
 AT_ONCE = 500
 LARGEST = 256 * 1024 * 1024  # bytes of a file
@@ -150,7 +151,7 @@ def _checked(entry: Entry, settings: Settings, moment: datetime) -> NewBookmark:
     Raises:
         InvalidInput: it has neither address nor text, or one that cannot be stored.
     """
-    address = records.printable(entry.url.strip())
+    address = printable(entry.url.strip())
     content = _content(entry.content, settings)
     if not address and not content:
         raise InvalidInput("it has neither an address nor a text")

@@ -16,9 +16,10 @@ from keepsake.errors import InvalidInput
 from keepsake.line_module import GivenField, MadeField
 from keepsake.lines import module_of
 from keepsake.pipeline.ledger.repair import redo
-from keepsake.records.adding import check_text, clean_name
+from keepsake.records.adding import check_text
 from keepsake.records.lookup import line_of
 from keepsake.settings import IntakeSettings
+from keepsake.text.names import clean_name
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,13 @@ def costs(
     from keepsake.owners.costs import costs as costs_by
     from keepsake.owners.costs import total, unpriced_models
     from keepsake.owners.owners import find_owner
+    from keepsake.records.lookup import check_line
     from keepsake.settings import load_settings
 
     only: dict[str, Any] = {"line": line, "since": _day(since)}
     with open_database(load_settings()) as connection:
+        if line is not None:
+            check_line(connection, line)
         only["owner_id"] = None if owner is None else find_owner(connection, owner).id
         rows = costs_by(connection, by, **only)
         unpriced = unpriced_models(connection, **only)

@@ -96,7 +96,8 @@ def _so_far(found: "Digest") -> str:
 
 def _print(found: "Digest", url: str) -> None:
     from keepsake.running.page import compared, day, grounds, km
-    from keepsake.running.wording import clock, span
+    from keepsake.running.wording import span
+    from keepsake.text.moments import clock
 
     out, total = console(), found.total
     until = f"{day(found.last_day)} {found.last_day.year}{_so_far(found)}"

@@ -6,8 +6,7 @@ from keepsake.bookmarks.views import KeptBookmark
 from keepsake.family.views import Kept
 from keepsake.running.remarks import remarks
 from keepsake.running.views import KeptActivity
-from keepsake.running.wording import clock
-from keepsake.show.page import day, when
+from keepsake.text.moments import clock, day, when
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 def up() -> None:
     """Start everything and stay until Ctrl-C: database, local models, Dagster."""
     from keepsake.local.up import run_forever
-    from keepsake.pipeline.prepare import prepare
+    from keepsake.prepare import prepare
     from keepsake.settings import load_settings
 
     settings = load_settings()
@@ -75,7 +75,7 @@ def doctor(json: Json = False) -> None:
 def migrate(json: Json = False) -> None:
     """Bring the schema up to date, and make the vector index of the model in force."""
     from keepsake.database import database_url
-    from keepsake.pipeline.prepare import prepare
+    from keepsake.prepare import prepare
     from keepsake.settings import load_settings
 
     settings = load_settings()

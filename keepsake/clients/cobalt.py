@@ -22,7 +22,6 @@ import httpx2
 from pydantic import BaseModel, Field, ValidationError
 
 from keepsake.clients.failures import in_words
-from keepsake.clients.retry_after import retry_after
 from keepsake.errors import (
     EndpointDown,
     PermanentError,
@@ -34,6 +33,7 @@ from keepsake.errors import (
 from keepsake.pipeline.limits import EndpointLimiter, FairSemaphore
 from keepsake.settings import MediaSettings
 from keepsake.web.answer import Downloaded, file_name
+from keepsake.web.retry_after import retry_after
 
 if TYPE_CHECKING:
     from keepsake.web.client import Web

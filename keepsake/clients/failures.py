@@ -10,7 +10,6 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from keepsake.clients.retry_after import retry_after
 from keepsake.errors import (
     EndpointDown,
     PermanentError,
@@ -20,6 +19,7 @@ from keepsake.errors import (
     Unreachable,
 )
 from keepsake.settings import Endpoint
+from keepsake.web.retry_after import retry_after
 
 if TYPE_CHECKING:
     from openai import APIStatusError

@@ -24,7 +24,7 @@ from keepsake.demo.watch import watch
 from keepsake.errors import SettingsError
 from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, AlreadyRunning, started
-from keepsake.pipeline.prepare import prepare
+from keepsake.prepare import prepare
 from keepsake.settings import ROLES, Settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keepsake.clients.heard import language_name
-from keepsake.running.wording import clock
+from keepsake.text.moments import clock
 
 # By kind: a sentence with the fields of the issue. A kind that has none is told by its name.
 REMARKS = {

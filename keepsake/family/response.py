@@ -24,6 +24,7 @@ from keepsake.records import adding as records
 from keepsake.records import uploads
 from keepsake.records.adding import Added, NewRecord
 from keepsake.settings import AudioSettings, ModelSettings, Settings
+from keepsake.text.names import clean_name
 
 LINE = "family"
 
@@ -131,7 +132,7 @@ def clean_value(value: str) -> str:
     Raises:
         InvalidInput: it is empty or longer.
     """
-    cleaned = records.clean_name(value).lower()
+    cleaned = clean_name(value).lower()
     if len(cleaned) > 40:
         raise InvalidInput(f"a value has at most 40 characters, this one {len(cleaned)}")
     return cleaned
@@ -143,7 +144,7 @@ def add_member(connection: Connection, family: Family, name: str) -> int:
     Raises:
         InvalidInput: the name is empty, or the family has a member of that name.
     """
-    name = records.clean_name(name)
+    name = clean_name(name)
     try:
         row = connection.execute(
             "INSERT INTO members (family_id, name) VALUES (%s, %s) RETURNING id", (family.id, name)

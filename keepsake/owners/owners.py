@@ -14,8 +14,8 @@ from psycopg.rows import class_row
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 from keepsake.owners.tiers import check_tier
-from keepsake.records import adding as records
 from keepsake.settings import IntakeSettings
+from keepsake.text.names import check_time_zone, clean_name, slugify
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def add_owner(
         InvalidInput: the name or the time zone is no good, the name is taken, or there is no such
             tier.
     """
-    name = records.clean_name(name)
-    slug = records.slugify(name)
-    records.check_time_zone(time_zone)
+    name = clean_name(name)
+    slug = slugify(name)
+    check_time_zone(time_zone)
     tiers = connection.execute("SELECT name FROM tiers ORDER BY name").fetchall()
     check_tier(tier, [row[0] for row in tiers])
     row = connection.execute(

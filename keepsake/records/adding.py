@@ -5,12 +5,10 @@ ledger row for each step of its line, which the owner's tier and the settings ma
 own tables are written by the lines (`keepsake/family/`).
 """
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput
@@ -19,7 +17,6 @@ from keepsake.settings import IntakeSettings, StepSettings
 
 PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}
 CLOCK_SKEW = timedelta(minutes=5)
-JOINERS = "\u200c\u200d"  # zero width, and not printable by Python's book
 
 
 @dataclass(frozen=True)
@@ -138,56 +135,6 @@ async def _has_tiered_steps(connection: AsyncConnection, line: str) -> bool:
         "SELECT EXISTS (SELECT FROM steps WHERE line = %s AND tiered)", (line,)
     )
     return await cursor.fetchone() == (True,)
-
-
-def clean_name(name: str) -> str:
-    """A name without control characters or needless space.
-
-    Raises:
-        InvalidInput: nothing is left, or it is longer than 200 characters.
-    """
-    cleaned = " ".join(printable(name).split())
-    if not cleaned.strip(JOINERS):
-        raise InvalidInput("the name is empty")
-    if len(cleaned) > 200:
-        raise InvalidInput(f"the name has {len(cleaned)} characters; at most 200 are allowed")
-    return cleaned
-
-
-def printable(text: str, *, instead: str = "") -> str:
-    """`text` with `instead` for every character that cannot be printed.
-
-    The joiners stay: they are part of how Persian and Indian words, and emoji of several signs, are
-    written.
-    """
-    return "".join(c if c.isprintable() or c in JOINERS else instead for c in text)
-
-
-def slugify(name: str) -> str:
-    """A name as it stands in addresses and settings: `Familie Müller` -> `familie-muller`.
-
-    Raises:
-        InvalidInput: it has no letter or digit that survives.
-    """
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = "-".join(re.findall(r"[a-z0-9]+", plain))
-    if not slug:
-        raise InvalidInput(f"{name!r} has no Latin letter or digit to make a short name from")
-    return slug
-
-
-def check_time_zone(name: str) -> ZoneInfo:
-    """The time zone of that IANA name.
-
-    Raises:
-        InvalidInput: there is none.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput(
-            f"{name!r} is no IANA time zone; write it like Europe/Berlin or America/New_York"
-        ) from None
 
 
 def check_recorded_at(moment: datetime, first_day: date) -> datetime:

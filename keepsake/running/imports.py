@@ -29,6 +29,7 @@ from keepsake.running.archives import Entry, entries, file_entry
 from keepsake.running.files import GZIP
 from keepsake.running.packed import examine
 from keepsake.settings import Settings
+from keepsake.text.names import clean_name
 from keepsake.worker_pool import WorkerFailed, WorkerPool, open_worker_pool
 
 IN_FLIGHT = 16  # files being looked at or waiting for it
@@ -153,7 +154,7 @@ async def add_activity(
     """
     entry = file_entry(path, most_bytes=_most_bytes(settings))
     if title is not None:
-        entry = replace(entry, title=records.clean_name(title))
+        entry = replace(entry, title=clean_name(title))
     imported = Imported()
     number = records.check_priority(priority)
     intake = _Intake(pool, objects, settings, owner, number, imported)
@@ -318,6 +319,6 @@ def _shown(name: str) -> str:
 def _title(text: str | None) -> str | None:
     """A title, or a sport, as it is kept: printable, of one line and at most 200 characters."""
     try:
-        return records.clean_name(text[:200]) if text else None
+        return clean_name(text[:200]) if text else None
     except InvalidInput:
         return None

@@ -16,7 +16,8 @@ from keepsake.running.digest import EFFICIENCY_DAYS, Digest
 from keepsake.running.facts import EFFORTS
 from keepsake.running.predictions import MARATHON_CAUTION, SOURCES, Prediction
 from keepsake.running.trends import Comparison, rests_on
-from keepsake.running.wording import clock, ordinal
+from keepsake.running.wording import ordinal
+from keepsake.text.moments import clock
 from keepsake.text.templates import environment
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from keepsake.running.facts import EFFORTS, Facts, Split
+from keepsake.text.moments import clock
 
 WHOLE = 990.0  # metres of a split that may be called a kilometre
 NOTABLE_PAUSE = 30.0  # seconds
@@ -54,13 +55,6 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
     return " ".join(f"{value} {unit}" for value, unit in parts if value) or "0 s"
-
-
-def clock(seconds: float) -> str:
-    """`4:51`, `1:02:13`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def ordinal(number: int) -> str:

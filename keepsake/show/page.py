@@ -7,7 +7,6 @@ anything; what is too large for that is linked. No script, and a policy that let
 import base64
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,8 +17,8 @@ from keepsake.family.remarks import remark
 from keepsake.family.views import Kept
 from keepsake.running.remarks import remarks
 from keepsake.running.views import KeptActivity
-from keepsake.running.wording import clock
 from keepsake.show.document import Document, File
+from keepsake.text.moments import clock, day, when
 from keepsake.text.templates import environment
 
 if TYPE_CHECKING:
@@ -115,16 +114,6 @@ async def _played(document: Document, objects: ObjectStore) -> AsyncIterator[tup
         except MissingObject:
             played = Played("", "", "", missing=True)
         yield file, played
-
-
-def day(moment: date) -> str:
-    """A day as people write it: `4 May 2026`."""
-    return f"{moment.day} {moment:%B %Y}"
-
-
-def when(moment: datetime) -> str:
-    """A moment as people write it: `4 May 2026, 12:30 UTC`."""
-    return f"{day(moment)}, {moment:%H:%M} UTC"
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keepsake.bookmarks.tags import Tags
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool
 from keepsake.pipeline.limits import FairSemaphore
 from keepsake.settings import Settings
+from keepsake.steps.owner_tags import Tags
 from keepsake.worker_pool import WorkerPool, open_worker_pool
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from pathlib import Path
 import httpcore2
 from httpx2 import URL, Response
 
-from keepsake.clients.retry_after import retry_after
 from keepsake.errors import PermanentError, RateLimited, RetryableError
-from keepsake.records.adding import printable
+from keepsake.text.names import printable
+from keepsake.web.retry_after import retry_after
 
 PIECE = 1 << 16  # bytes that are unpacked at a time: what a bomb can take before it is noticed
 LONGEST_NAME = 150

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from keepsake.running.facts import Facts, Split
-from keepsake.running.wording import Fact, clock, duration, part_of_day, span, told
+from keepsake.running.wording import Fact, duration, part_of_day, span, told
+from keepsake.text.moments import clock
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RUN = Facts(

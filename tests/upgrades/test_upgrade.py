@@ -24,12 +24,12 @@ from keepsake.delivery.outbox import deliver
 from keepsake.family.daily_quote import enqueue_quotes
 from keepsake.family.line import FAMILY
 from keepsake.family.weekly_prompts import enqueue_prompts
+from keepsake.import_messages import enqueue_import_messages
 from keepsake.local.postgres import binaries
 from keepsake.pipeline.line import Line
 from keepsake.pipeline.run import run_line
 from keepsake.pipeline.spec import RunSpec
 from keepsake.pipeline.window import Window
-from keepsake.records.import_messages import enqueue_import_messages
 from keepsake.running.line import RUNNING
 from keepsake.settings import Settings
 from tests.doubles.server import serving

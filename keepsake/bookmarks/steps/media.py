@@ -17,11 +17,11 @@ from keepsake.bookmarks.bookmark import Bookmark
 from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.line import Made, Step
 from keepsake.pipeline.window import Window
-from keepsake.records.adding import printable
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
 from keepsake.steps.rows import replace_rows
 from keepsake.steps.tools import Tools
+from keepsake.text.names import printable
 from keepsake.web.media import identify
 
 if TYPE_CHECKING:

@@ -119,7 +119,7 @@ async def _with_raw(connection: AsyncConnection, record_id: int) -> Transcript |
 
 
 async def _transcribe_file(path: Path, response: Response, tools: Tools) -> Transcript:
-    from keepsake.audio.listening import listen, open_recording
+    from keepsake.family.listening import listen, open_recording
 
     model = tools.models.transcription
     recording = open_recording(path, model, max_seconds=60 * tools.settings.max_audio_minutes)

@@ -8,13 +8,13 @@ import av
 import numpy as np
 import pytest
 
-from keepsake.audio import listening
 from keepsake.audio.recording import Recording
 from keepsake.clients.heard import read_heard
 from keepsake.clients.invented import sift
 from keepsake.clients.model_connection import HttpClients, ModelConnection
 from keepsake.clients.transcription import Transcription
 from keepsake.errors import PermanentError
+from keepsake.family import listening
 from keepsake.settings import Settings
 
 RATE = 16_000
