@@ -20,12 +20,12 @@ LOOK_SECONDS = 0.1
 
 def main() -> None:
     """Import what the command line names, and say what came of it."""
-    from keepsake.cli.shell import in_pool
     from keepsake.clients.objects import open_objects
     from keepsake.database import connect, database_url
     from keepsake.owners.owners import find_owner
     from keepsake.running.imports import import_activities
     from keepsake.settings import load_settings
+    from keepsake.terminal.shell import in_pool
 
     settings = load_settings()
     with connect(database_url(settings)) as connection, _watched() as memory:

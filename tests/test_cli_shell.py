@@ -15,9 +15,9 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from keepsake.cli import app
-from keepsake.cli.shell import Commands
 from keepsake.database import connect
 from keepsake.owners.owners import add_owner
+from keepsake.terminal.shell import Commands
 from keepsake.text.counted import counted
 
 COMMAND = [str(Path(sys.executable).with_name("keepsake"))]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keepsake.cli.tables import lay_out
+from keepsake.terminal.tables import lay_out
 
 STEPS = [
     {"line": "bookmarks", "step": "coaching_insights", "pending": 3, "being made": 0, "done": 12,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, console, in_pool, open_database, print_json, taking_in
+from keepsake.terminal.shell import Json, console, in_pool, open_database, print_json, taking_in
 
 if TYPE_CHECKING:
     from keepsake.running.imports import Imported

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, decoded, in_pool, moment, open_database, print_json
 from keepsake.errors import InvalidInput
+from keepsake.terminal.shell import Json, decoded, in_pool, moment, open_database, print_json
 
 app = typer.Typer(
     no_args_is_help=True, help="Add a response, a bookmark or an activity, and whose they are."

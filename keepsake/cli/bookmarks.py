@@ -5,8 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, decoded, in_pool, moment, open_database, print_json, taking_in
 from keepsake.errors import InvalidInput
+from keepsake.terminal.shell import (
+    Json,
+    decoded,
+    in_pool,
+    moment,
+    open_database,
+    print_json,
+    taking_in,
+)
 from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
@@ -110,9 +118,9 @@ def bookmarks(
     from rich.progress import Progress
 
     from keepsake.bookmarks.imports import import_bookmarks
-    from keepsake.cli.shell import console
     from keepsake.owners.owners import owner_or_default
     from keepsake.settings import load_settings
+    from keepsake.terminal.shell import console
 
     settings = load_settings()
     out = console()

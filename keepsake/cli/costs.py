@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keepsake.cli.shell import Json, console, filled, open_database, print_json, print_table
 from keepsake.errors import InvalidInput
+from keepsake.terminal.shell import Json, console, filled, open_database, print_json, print_table
 
 if TYPE_CHECKING:
     from keepsake.owners.costs import Cost

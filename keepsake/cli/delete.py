@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, console, open_database, print_json
 from keepsake.errors import InvalidInput, KeepsakeError
+from keepsake.terminal.shell import Json, console, open_database, print_json
 
 if TYPE_CHECKING:
     from keepsake.database import Connection

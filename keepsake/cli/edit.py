@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, decoded, filled, open_database, print_json, print_table
 from keepsake.errors import InvalidInput
+from keepsake.terminal.shell import Json, decoded, filled, open_database, print_json, print_table
 from keepsake.text.counted import counted
 
 Record = Annotated[int, typer.Argument(help="Id of the record: see `keepsake records`.")]

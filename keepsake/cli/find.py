@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, console, open_database, print_json
 from keepsake.errors import InvalidInput
+from keepsake.terminal.shell import Json, console, open_database, print_json
 from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _print(hit: "Hit", out: "Console", *, scores: bool) -> None:
 def _print_marked(hit: "Hit", out: "Console") -> None:
     from rich.text import Text
 
-    from keepsake.cli.tables import CONTROLS
+    from keepsake.terminal.tables import CONTROLS
 
     text = Text()
     end = 0

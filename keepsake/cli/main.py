@@ -21,7 +21,7 @@ from keepsake.cli import (
     show,
     status,
 )
-from keepsake.cli.shell import Commands
+from keepsake.terminal.shell import Commands
 
 
 def show_version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, filled, open_database, print_json, print_table
+from keepsake.terminal.shell import Json, filled, open_database, print_json, print_table
 
 
 def messages(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from keepsake.cli.shell import console, filled, open_database, print_json, print_table
+from keepsake.terminal.shell import console, filled, open_database, print_json, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console

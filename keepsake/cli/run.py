@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from keepsake.cli.shell import Json, console, database_in_reach, print_json
 from keepsake.errors import InvalidInput, KeepsakeError
+from keepsake.terminal.shell import Json, console, database_in_reach, print_json
 
 db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 

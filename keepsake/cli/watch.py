@@ -87,8 +87,8 @@ def row(step: "StepProgress", counts: Sequence[str]) -> Mapping[str, Any]:
 def _table(steps: "Sequence[StepProgress]", width: int) -> "Text":
     from rich.text import Text
 
-    from keepsake.cli.tables import lay_out
     from keepsake.records.progress import time_left
+    from keepsake.terminal.tables import lay_out
 
     rows = [row(step, columns(steps)) for step in steps]
     heading, *lines = lay_out(rows, list(rows[0]), width)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from keepsake.cli.shell import in_pool
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.demo import site
@@ -26,6 +25,7 @@ from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, AlreadyRunning, started
 from keepsake.prepare import prepare
 from keepsake.settings import ROLES, Settings
+from keepsake.terminal.shell import in_pool
 
 if TYPE_CHECKING:
     from rich.console import Console

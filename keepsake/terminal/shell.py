@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from keepsake.cli.tables import CONTROLS, lay_out
 from keepsake.errors import InvalidInput, KeepsakeError, SettingsError
+from keepsake.terminal.tables import CONTROLS, lay_out
 from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
