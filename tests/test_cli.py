@@ -208,6 +208,47 @@ class TestStatus:
     def test_says_how_to_read_what_was_made(self, record: int) -> None:
         assert f"keepsake show {record}" in keepsake("status", record).stdout
 
+    def test_a_record_shows_its_attempts_in_order_of_time(
+        self, record: int, database_url: str
+    ) -> None:
+        assert "Attempts" not in keepsake("status", record).stdout
+        with connect(database_url) as db:
+            db.execute(
+                "INSERT INTO step_attempts (record_id, owner_id, step, attempt, run_id, started_at,"
+                " seconds, outcome, error_type, retryable, models, calls, tokens_in, cost)"
+                " SELECT id, owner_id, 'stories', n, 'a-run', '2026-10-05T07:00:00Z'::timestamptz"
+                "   + n * interval '2 seconds', 1.5, CASE n WHEN 2 THEN 'succeeded' ELSE 'retried'"
+                "   END, CASE n WHEN 1 THEN 'RateLimited' END, n = 1, '{a-model}', 1, 40, 0.02"
+                " FROM records, generate_series(1, 2) n WHERE id = %s",
+                (record,),
+            )
+        attempts = answer("status", record)["attempts"]
+        assert [(a["outcome"], a["error_type"]) for a in attempts] == [
+            ("retried", "RateLimited"),
+            ("succeeded", None),
+        ]
+        shown = keepsake("status", record).stdout
+        assert shown.index("07:00:02") < shown.index("07:00:04")
+        assert "RateLimited" in shown
+
+    @pytest.mark.parametrize(
+        ("reason", "need", "text"),
+        [("need", "transcripts", "waits for transcripts"), ("budget", None, "budget")],
+    )
+    def test_a_step_that_waits_says_for_what(
+        self, record: int, database_url: str, reason: str, need: str | None, text: str
+    ) -> None:
+        with connect(database_url) as db:
+            db.execute(
+                "UPDATE ledger SET due_at = NULL, wait_reason = %s, waits_for = %s"
+                " WHERE step = 'stories'",
+                (reason, need),
+            )
+        [step] = [s for s in answer("status", record)["steps"] if s["step"] == "stories"]
+        assert (step["wait_reason"], step["waits_for"]) == (reason, need)
+        assert text in " ".join(keepsake("status", record).stdout.split())
+        assert text in " ".join(keepsake("show", record).stdout.split())
+
     def test_an_unknown_record_is_refused(self) -> None:
         result = keepsake("status", 7)
         assert result.exit_code == 2

@@ -352,7 +352,7 @@ def _require_health(response: httpx2.Response) -> None:
     """Raises what an HTTP status means that comes without an answer of Cobalt's."""
     status = response.status_code
     if status == 429:
-        raise RateLimited("Cobalt asks us to slow down (429)", retry_after=_patience(response))
+        raise RateLimited("Cobalt asks us to slow down (429)", retry_after=_retry_after(response))
     if status in _GATEWAY:
         raise Unreachable(f"Cobalt is not reached by what stands before it ({status})")
     if status >= 500:
@@ -366,7 +366,7 @@ def _require_service(answer: _Answer, response: httpx2.Response) -> None:
     code = answer.code
     if code.startswith(_TOO_FAST) or answer.status == "rate-limit":
         limit = answer.error.context.limit if answer.error and answer.error.context else None
-        wait = _patience(response) or limit
+        wait = _retry_after(response) or limit
         raise RateLimited(f"Cobalt asks us to slow down ({code})", retry_after=wait)
     if code.startswith("auth."):
         raise EndpointDown(f"Cobalt refuses our key ({code}): check COBALT_API_KEY", role="cobalt")
@@ -416,7 +416,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, port
 
 
-def _patience(response: httpx2.Response) -> float | None:
+def _retry_after(response: httpx2.Response) -> float | None:
     """Seconds until Cobalt takes the next request, if it says so."""
     reset = response.headers.get("ratelimit-reset", "")
     return float(reset) if reset.isdigit() else retry_after(response.headers)

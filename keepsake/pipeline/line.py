@@ -76,7 +76,7 @@ class Line:
         seen: set[str] = set()
         for step in self.steps:
             if missing := set(step.needs) - seen:
-                raise ValueError(f"step {step.name} stands before {sorted(missing)}")
+                raise ValueError(f"step {step.name} comes before {sorted(missing)}")
             seen.add(step.name)
 
     def step(self, name: str) -> Step:

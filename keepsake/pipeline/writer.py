@@ -76,12 +76,12 @@ class Writer:
             self.enough.clear()
             if not outcomes:
                 return
-            await self._write_patiently(outcomes)
+            await self._write_with_retries(outcomes)
             async with self.wrote:
                 self.unwritten.subtract(outcome.record_id for outcome in outcomes)
                 self.wrote.notify_all()
 
-    async def _write_patiently(self, outcomes: list[Outcome]) -> None:
+    async def _write_with_retries(self, outcomes: list[Outcome]) -> None:
         for pause in (*self.config.write_pauses, None):
             try:
                 await self._write(outcomes)

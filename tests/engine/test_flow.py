@@ -324,5 +324,5 @@ async def test_every_failure_is_logged_with_its_reason_up_to_a_number(
 
 
 def test_a_step_cannot_stand_before_one_it_needs() -> None:
-    with pytest.raises(ValueError, match=r"step tell stands before \['hear'\]"):
+    with pytest.raises(ValueError, match=r"step tell comes before \['hear'\]"):
         replace(TOY, steps=(TOY.step("tell"), TOY.step("hear")))

@@ -26,7 +26,7 @@ async def due_records(
     Each with the place of its partition in `starts`, their first moments in ascending order.
 
     Each owner's newest come first, so that however many records one owner has, and whenever they
-    came, the next of every other owner stands before the second of this one.
+    came, the next of every other owner comes before the second of this one.
     """
     # Of each owner only as many rows are looked up as a page holds, one by one: with an EXISTS, all
     # that is due in the line would be read for every page.

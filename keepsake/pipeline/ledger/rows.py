@@ -19,7 +19,7 @@ HOLD_REASONS = {"tier": "beyond the tier", "off": "switched off"}  # what `hold_
 class Entry:
     """What the ledger knows of one step of one record when a run looks at it.
 
-    `asked` counts how often somebody asked for it to be made anew.
+    `asked` counts how often people asked for it to be made again.
     """
 
     record_id: int
@@ -37,7 +37,7 @@ class Entry:
 
     @property
     def died(self) -> int:
-        """Runs that died while they held this row: we hold its lock, so nobody is running it."""
+        """Runs that died while they held this row: we hold its lock, so no other run has it."""
         return self.crashes + (self.status == "running")
 
 

@@ -30,14 +30,14 @@ def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class StepState:
-    """How one step of a window's records is, whoever made it so. Counts are records.
+    """How one step of the records of a window is. Counts are records.
 
     Attributes:
         succeeded: with a result, or with nothing to make.
         nothing: those of them with nothing to make.
         failed: for good, until someone retries them.
         open: to be made, now or later.
-        held: made by nobody.
+        held: with a hold reason, and without a result.
         failed_ids: some of the failed.
         output: a hash of all the results' output fingerprints; None if there are none.
     """
