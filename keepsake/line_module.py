@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typer import Typer
+
     from keepsake.database import Connection
     from keepsake.pipeline.line import Line
 
@@ -80,6 +82,8 @@ class LineModule:
             by the words of `text` alone.
         fields: what people may change by hand, by name: `title`, `transcript`.
         tags: where its tags are; None: its records take none.
+        add_commands: adds its commands to the groups `keepsake add`, `keepsake import` and to
+            `keepsake` itself. It is called by every command, so what it imports is light too.
     """
 
     name: str
@@ -91,3 +95,4 @@ class LineModule:
     embeddings: str | None = None
     fields: Mapping[str, MadeField | GivenField] = field(default_factory=dict)
     tags: Tags | None = None
+    add_commands: Callable[["Typer", "Typer", "Typer"], None] | None = None

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from keepsake.line_module import GivenField, LineModule, Tags
 
 if TYPE_CHECKING:
+    from typer import Typer
+
     from keepsake.database import Connection
     from keepsake.pipeline.line import Line
 
@@ -25,6 +27,13 @@ def _tag(connection: "Connection", record_id: int, tag: str) -> None:
     from keepsake.bookmarks import bookmark
 
     bookmark.tag(connection, record_id, tag)
+
+
+def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
+    from keepsake.bookmarks import commands
+
+    add.command()(commands.bookmark)
+    importing.command()(commands.bookmarks)
 
 
 MODULE = LineModule(
@@ -48,4 +57,5 @@ MODULE = LineModule(
     embeddings="bookmark_embeddings",
     fields={"title": GivenField("SELECT title FROM bookmarks WHERE record_id = r.id", _retitle)},
     tags=Tags("keywords", "keyword", add=_tag),
+    add_commands=_add_commands,
 )

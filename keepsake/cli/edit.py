@@ -1,4 +1,4 @@
-"""Changing records by hand: `keepsake tag`, `untag`, `edit`, and a family's `vocabulary`."""
+"""Changing records by hand: `keepsake tag`, `untag`, `edit`."""
 
 from functools import partial
 from typing import Annotated
@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from keepsake.errors import InvalidInput
-from keepsake.terminal.shell import Json, decoded, filled, open_database, print_json, print_table
-from keepsake.text.counted import counted
+from keepsake.terminal.shell import Json, decoded, open_database, print_json
 
 Record = Annotated[int, typer.Argument(help="Id of the record: see `keepsake records`.")]
 
@@ -95,37 +94,3 @@ def edit(
         )
     else:
         typer.echo("Nothing changed: it was so already.")
-
-
-def vocabulary(
-    family: Annotated[str, typer.Argument(help="Name, short name or id of the family.")],
-    add: Annotated[
-        list[str] | None, typer.Option(help="Add a value. Give it several times.")
-    ] = None,
-    remove: Annotated[
-        list[str] | None,
-        typer.Option(help="Take a value out, and off all records. Give it several times."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Show or change the values that a family tags by. `--remove` takes default values too."""
-    from keepsake.family.response import add_value, find_family, remove_value
-    from keepsake.family.response import vocabulary as values_of
-    from keepsake.settings import load_settings
-
-    with open_database(load_settings()) as connection, connection.transaction():
-        home = find_family(connection, family)
-        for value in add or ():
-            add_value(connection, home, value)
-        removed = {value: remove_value(connection, home, value) for value in remove or ()}
-        values = values_of(connection, home)
-    if json:
-        print_json(values)
-        return
-    for value, records in removed.items():
-        typer.echo(f"Took {value} out, and off {counted(records, 'record')}.")
-    rows = [
-        {"value": v.value, "records": v.records, "from": "a tag by hand" if v.by_tag else ""}
-        for v in values
-    ]
-    print_table(f"Values of {home.name}", rows, filled(rows) or ["value"])

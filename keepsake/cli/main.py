@@ -4,19 +4,15 @@ from typing import Annotated
 
 import typer
 
+from keepsake import lines
 from keepsake.cli import (
-    activities,
-    add,
-    bookmarks,
     costs,
     delete,
-    digest,
     edit,
     find,
-    importing,
+    groups,
     messages,
     owners,
-    prompts,
     run,
     show,
     status,
@@ -56,22 +52,15 @@ def options(version: Version = False) -> None:
     """What holds for the command as a whole; its help is above."""
 
 
-add.app.command("activity")(activities.activity)
-add.app.command("bookmark")(bookmarks.bookmark)
-add.app.command("owner")(owners.add)
-importing.app.command("bookmarks")(bookmarks.bookmarks)
-importing.app.command("activities")(activities.activities)
-
-app.add_typer(add.app, name="add", rich_help_panel="Records")
-app.add_typer(importing.app, name="import", rich_help_panel="Records")
+app.add_typer(groups.add, name="add", rich_help_panel="Records")
+app.add_typer(groups.importing, name="import", rich_help_panel="Records")
+groups.add.command("owner")(owners.add)
 app.command("status", rich_help_panel="Records")(status.status)
 app.command("records", rich_help_panel="Records")(show.records)
 app.command("show", rich_help_panel="Records")(show.show)
 app.command("batches", rich_help_panel="Records")(status.batches)
 app.command("messages", rich_help_panel="Owners")(messages.messages)
 app.command("search", rich_help_panel="Records")(find.search)
-app.command("prompts", rich_help_panel="Records")(prompts.prompts)
-app.command("digest", rich_help_panel="Records")(digest.digest)
 app.command("tag", rich_help_panel="Records")(edit.tag)
 app.command("delete", rich_help_panel="Records")(delete.delete)
 app.command("untag", rich_help_panel="Records")(edit.untag)
@@ -80,9 +69,12 @@ app.command("retry", rich_help_panel="Records")(status.retry)
 app.command("redo", rich_help_panel="Records")(status.redo)
 app.command("owners", rich_help_panel="Owners")(owners.owners)
 app.command("owner", rich_help_panel="Owners")(owners.owner)
-app.command("vocabulary", rich_help_panel="Owners")(edit.vocabulary)
 app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("demo", rich_help_panel="Running it")(run.demo)
 app.command("doctor", rich_help_panel="Running it")(run.doctor)
 app.add_typer(run.db, name="db", rich_help_panel="Running it")
+
+for module in lines.LINES:
+    if module.add_commands:
+        module.add_commands(groups.add, groups.importing, app)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from keepsake.line_module import LineModule, MadeField, Tags
 
 if TYPE_CHECKING:
+    from typer import Typer
+
     from keepsake.database import Connection
     from keepsake.pipeline.line import Line
 
@@ -26,6 +28,15 @@ def _untagged(connection: "Connection", record_id: int, values: Sequence[str]) -
     from keepsake.family.response import forget_unused
 
     return forget_unused(connection, record_id, values)
+
+
+def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
+    from keepsake.family import commands, prompts_command
+
+    for command in (commands.family, commands.member, commands.response):
+        add.command()(command)
+    main.command("prompts", rich_help_panel="Records")(prompts_command.prompts)
+    main.command("vocabulary", rich_help_panel="Owners")(commands.vocabulary)
 
 
 MODULE = LineModule(
@@ -60,4 +71,5 @@ MODULE = LineModule(
         ),
     },
     tags=Tags("tags", "value", add=_tag, removed=_untagged),
+    add_commands=_add_commands,
 )

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from keepsake.line_module import GivenField, LineModule
 
 if TYPE_CHECKING:
+    from typer import Typer
+
     from keepsake.database import Connection
     from keepsake.pipeline.line import Line
 
@@ -21,6 +23,14 @@ def _retitle(connection: "Connection", record_id: int, title: str | None) -> Non
     retitle(connection, record_id, title)
 
 
+def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
+    from keepsake.running import commands, digest_command
+
+    add.command()(commands.activity)
+    importing.command()(commands.activities)
+    main.command("digest", rich_help_panel="Records")(digest_command.digest)
+
+
 MODULE = LineModule(
     name="running",
     records="activities",
@@ -30,4 +40,5 @@ MODULE = LineModule(
     fields={
         "title": GivenField("SELECT title FROM activity_files WHERE record_id = r.id", _retitle)
     },
+    add_commands=_add_commands,
 )

@@ -1,4 +1,4 @@
-"""`keepsake add`: families, members and responses. Other lines' commands join in `main.py`."""
+"""`keepsake add family`, `add member`, `add response`, and a family's `vocabulary`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,21 @@ from typing import Annotated
 import typer
 
 from keepsake.errors import InvalidInput
-from keepsake.terminal.shell import Json, decoded, in_pool, moment, open_database, print_json
-
-app = typer.Typer(
-    no_args_is_help=True, help="Add a response, a bookmark or an activity, and whose they are."
+from keepsake.terminal.shell import (
+    Json,
+    decoded,
+    filled,
+    in_pool,
+    moment,
+    open_database,
+    print_json,
+    print_table,
 )
+from keepsake.text.counted import counted
 
 Family = Annotated[str, typer.Argument(help="Name, short name or id of the family.")]
 
 
-@app.command()
 def family(
     name: Annotated[str, typer.Argument(help="Its name, such as `Familie Müller`.")],
     time_zone: Annotated[
@@ -43,7 +48,6 @@ def family(
         typer.echo(f"Added {added.name}: address it as {added.slug}.")
 
 
-@app.command()
 def member(
     family: Family,
     name: Annotated[str, typer.Argument(help="The member's name, as it stands in stories.")],
@@ -62,7 +66,6 @@ def member(
         typer.echo(f"Added {name} to {home.name}.")
 
 
-@app.command()
 def response(
     family: Family,
     member: Annotated[str, typer.Argument(help="Name or id of the member who speaks.")],
@@ -130,3 +133,37 @@ def response(
         )
     else:
         typer.echo(f"Already there as record {added.record_id}; nothing was added.")
+
+
+def vocabulary(
+    family: Annotated[str, typer.Argument(help="Name, short name or id of the family.")],
+    add: Annotated[
+        list[str] | None, typer.Option(help="Add a value. Give it several times.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(help="Take a value out, and off all records. Give it several times."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show or change the values that a family tags by. `--remove` takes default values too."""
+    from keepsake.family.response import add_value, find_family, remove_value
+    from keepsake.family.response import vocabulary as values_of
+    from keepsake.settings import load_settings
+
+    with open_database(load_settings()) as connection, connection.transaction():
+        home = find_family(connection, family)
+        for value in add or ():
+            add_value(connection, home, value)
+        removed = {value: remove_value(connection, home, value) for value in remove or ()}
+        values = values_of(connection, home)
+    if json:
+        print_json(values)
+        return
+    for value, records in removed.items():
+        typer.echo(f"Took {value} out, and off {counted(records, 'record')}.")
+    rows = [
+        {"value": v.value, "records": v.records, "from": "a tag by hand" if v.by_tag else ""}
+        for v in values
+    ]
+    print_table(f"Values of {home.name}", rows, filled(rows) or ["value"])
