@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool
 
+from keepsake.access import API_ROLE, keep_owners_apart
 from keepsake.errors import KeepsakeError, SettingsError
 from keepsake.settings import DatabaseSettings
 
@@ -108,6 +109,22 @@ async def _take_vectors(connection: AsyncConnection) -> None:
         await register_vector_async(connection)
 
 
+@asynccontextmanager
+async def owner_transaction(pool: Pool, owner_id: int | None) -> AsyncIterator[AsyncConnection]:
+    """A transaction that sees and changes the rows of one owner only, and reads what all share.
+
+    None: of no owner. Rows of other owners are not there: to read, change and delete them finds
+    none, and to add one raises `psycopg.errors.InsufficientPrivilege`.
+    """
+    async with pool.connection() as connection, connection.transaction():
+        # Both end with the transaction.
+        await connection.execute(
+            "SELECT set_config('role', %s, true), set_config('keepsake.owner_id', %s, true)",
+            (API_ROLE, "" if owner_id is None else str(owner_id)),
+        )
+        yield connection
+
+
 async def hold_records(connection: AsyncConnection, record_ids: Sequence[int]) -> None:
     """Let nobody change these records by hand until our transaction ends.
 
@@ -152,6 +169,7 @@ def migrate(url: str, *, to: int | None = None) -> list[Migration]:
 
     Raises:
         DatabaseError: pgvector is missing or too old, or an applied migration was edited.
+        RoleError: we may not create or use the role that keeps owners apart.
     """
     with connect(url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
@@ -162,7 +180,10 @@ def migrate(url: str, *, to: int | None = None) -> list[Migration]:
                 "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT"
                 " NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
             )
-            return [m for m in pending(connection, to=to) if _apply(connection, m)]
+            applied = [m for m in pending(connection, to=to) if _apply(connection, m)]
+            if to is None:
+                keep_owners_apart(connection)
+            return applied
         finally:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
 

@@ -58,8 +58,8 @@ def take_in(db: Connection, records: int = 3, *, known: int = 0, refused: int = 
         " (line, owner_id, external_id, recorded_at, content_hash, batch_id)"
         " SELECT 'running', 1, %(batch)s || '/' || i, '2026-05-04', '', %(batch)s"
         " FROM generate_series(1, %(records)s) AS i RETURNING id)"
-        " INSERT INTO ledger (record_id, step, line, due_at)"
-        " SELECT id, name, line, now() FROM added, steps WHERE line = 'running'",
+        " INSERT INTO ledger (record_id, owner_id, step, line, due_at)"
+        " SELECT id, 1, name, line, now() FROM added, steps WHERE line = 'running'",
         {"batch": batch_id, "records": records},
     )
     on_connection(db, finish_batch, batch_id, added=records, known=known, refused=refused)

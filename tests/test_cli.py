@@ -278,13 +278,14 @@ class TestProgress:
                 " FROM batches, unnest(ARRAY['a', 'b']) AS given"
             )
             db.execute(
-                "INSERT INTO activity_files (record_id, file_key, file_name, format, sha256, title)"
-                " SELECT id, 'running/a.gpx', 'a.gpx', 'gpx', '', 'Lunch run' FROM records"
-                " WHERE line = 'running'"
+                "INSERT INTO activity_files (record_id, owner_id, file_key, file_name, format,"
+                " sha256, title) SELECT id, owner_id, 'running/a.gpx', 'a.gpx', 'gpx', '',"
+                " 'Lunch run' FROM records WHERE line = 'running'"
             )
             db.execute(
-                "INSERT INTO ledger (record_id, step, line, due_at) SELECT r.id, s.name, s.line,"
-                " now() FROM records r JOIN steps s USING (line) WHERE line = 'running'"
+                "INSERT INTO ledger (record_id, owner_id, step, line, due_at)"
+                " SELECT r.id, r.owner_id, s.name, s.line, now() FROM records r"
+                " JOIN steps s USING (line) WHERE line = 'running'"
             )
             on_connection(db, finish_batch, batch, added=2, known=0, refused=1)
         return batch
@@ -315,8 +316,9 @@ class TestProgress:
         with connect(database_url) as db:
             db.execute(
                 "WITH added AS (INSERT INTO records (line, owner_id, external_id, recorded_at,"
-                " content_hash) SELECT 'toy', id, 'a', '2026-05-04', '' FROM owners RETURNING id)"
-                " INSERT INTO ledger (record_id, step, line) SELECT id, 'hear', 'toy' FROM added"
+                " content_hash) SELECT 'toy', id, 'a', '2026-05-04', '' FROM owners"
+                " RETURNING id, owner_id) INSERT INTO ledger (record_id, owner_id, step, line)"
+                " SELECT id, owner_id, 'hear', 'toy' FROM added"
             )
             (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
         assert [step["step"] for step in answer("status", record)["steps"]] == ["hear"]
@@ -523,7 +525,11 @@ class TestByHand:
         self, record: int, database_url: str, tmp_path: Path
     ) -> None:
         with connect(database_url) as db:
-            db.execute("INSERT INTO stories VALUES (%s, 'Home', 'They sang.', '')", (record,))
+            db.execute(
+                "INSERT INTO stories (record_id, owner_id, title, summary, text)"
+                " SELECT id, owner_id, 'Home', 'They sang.', '' FROM records WHERE id = %s",
+                (record,),
+            )
             db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL")
         (tmp_path / "words.txt").write_text("We sang all the way home.\n")
         done = keepsake("edit", record, "--title", "Singing", "--transcript", "words.txt")
@@ -548,10 +554,11 @@ class TestByHand:
             db.execute(
                 "WITH r AS (INSERT INTO records (line, owner_id, external_id, recorded_at,"
                 " content_hash) SELECT 'running', id, 'a', '2026-05-04', '' FROM owners RETURNING"
-                " id), l AS (INSERT INTO ledger (record_id, step, line, status) SELECT id, name,"
-                " line, 'succeeded' FROM r, steps WHERE line = 'running') INSERT INTO"
-                " activity_files (record_id, file_key, file_name, format, sha256)"
-                " SELECT id, 'k', 'a.gpx', 'gpx', '' FROM r"
+                " id, owner_id), l AS (INSERT INTO ledger (record_id, owner_id, step, line, status)"
+                " SELECT id, owner_id, name, line, 'succeeded' FROM r, steps"
+                " WHERE line = 'running') INSERT INTO activity_files (record_id, owner_id,"
+                " file_key, file_name, format, sha256)"
+                " SELECT id, owner_id, 'k', 'a.gpx', 'gpx', '' FROM r"
             )
             (record,) = db.execute("SELECT max(id) FROM records").fetchone() or (0,)
         keepsake("edit", record, "--title", "Lunch run")
@@ -653,8 +660,8 @@ class TestPrompts:
         """A prompt of the Marlows' own."""
         with connect(database_url) as db:
             row = db.execute(
-                "INSERT INTO interview_prompts (family_id, question, question_key, week, source)"
-                " SELECT id, 'Who sang?', 'who sang', '2026-05-04', 'ai' FROM families"
+                "INSERT INTO interview_prompts (owner_id, question, question_key, week, source)"
+                " SELECT owner_id, 'Who sang?', 'who sang', '2026-05-04', 'ai' FROM families"
                 " RETURNING id"
             ).fetchone()
         assert row is not None
@@ -705,7 +712,7 @@ class TestSearch:
             answer = httpx.post(f"{models_url}/embeddings", json=body, timeout=60).json()
             db.execute(
                 "INSERT INTO passages (record_id, position, owner_id, text, model, dimensions,"
-                " embedding) SELECT record_id, 0, family_id, text, %s, 512, %s::text::halfvec"
+                " embedding) SELECT record_id, 0, owner_id, text, %s, 512, %s::text::halfvec"
                 " FROM responses",
                 (USE, str(answer["data"][0]["embedding"])),
             )

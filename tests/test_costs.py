@@ -93,8 +93,8 @@ def test_the_cost_of_a_record_is_that_of_its_steps(db: Connection) -> None:
             (name,),
         )
     db.cursor().executemany(
-        "INSERT INTO ledger (record_id, step, line, calls, cost, finished_at)"
-        " VALUES (%s, %s, 'running', %s, %s, '2026-10-02')",
+        "INSERT INTO ledger (record_id, owner_id, step, line, calls, cost, finished_at)"
+        " VALUES (%s, 1, %s, 'running', %s, %s, '2026-10-02')",
         [(1, "letters", 1, "0.5"), (1, "coaching_insights", 2, "0.25"), (1, "activities", 0, 0),
          (2, "letters", 1, None), (2, "activities", 0, 0)],
     )  # fmt: skip

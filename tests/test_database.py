@@ -28,6 +28,7 @@ from keepsake.pipeline.line import Made
 from keepsake.steps.rows import replace_rows
 
 NEWEST = len(migrations())
+WITH_OWNERS = 21  # the version from which on every row has an owner
 
 
 @pytest.fixture
@@ -77,8 +78,11 @@ def test_data_of_every_earlier_version_comes_along(
             " VALUES ('family', 1, 'a', now(), 'hash')"
         )
         connection.execute(
-            "INSERT INTO ledger (record_id, step, line, status, due_at)"
-            " VALUES (1, 'transcripts', 'family', 'succeeded', NULL)"
+            "INSERT INTO ledger (record_id, step, line, status, owner_id)"
+            " VALUES (1, 'transcripts', 'family', 'succeeded', 1)"
+            if version >= WITH_OWNERS
+            else "INSERT INTO ledger (record_id, step, line, status)"
+            " VALUES (1, 'transcripts', 'family', 'succeeded')"
         )
     assert numbers(migrate(empty_url)) == list(range(version + 1, NEWEST + 1))
     assert schema(empty_url) == schema(database_url)
@@ -203,17 +207,21 @@ async def test_a_pool_hands_out_no_connection_that_a_restart_broke(database_url:
 
 async def test_rows_are_replaced_as_a_whole(database_url: str) -> None:
     async with open_pool(database_url, size=1) as pool, pool.connection() as connection:
-        await connection.execute("CREATE TABLE lines (record_id bigint, position int, text text)")
+        await connection.execute(
+            "CREATE TABLE lines (record_id bigint, owner_id bigint, position int, text text)"
+        )
         for texts in (["one", "two", "three"], ["tab\there", None]):
-            made = [Made(1, 1, texts), Made(2, 1, [])]
+            made = [Made(1, 7, texts), Made(2, 8, [])]
             await replace_rows(connection, "lines", made, ("position", "text"), enumerate)
         cursor = await connection.execute("SELECT * FROM lines ORDER BY position")
-        assert await cursor.fetchall() == [(1, 0, "tab\there"), (1, 1, None)]
+        assert await cursor.fetchall() == [(1, 7, 0, "tab\there"), (1, 7, 1, None)]
 
 
 async def test_rows_with_vectors_are_replaced_too(database_url: str) -> None:
     async with open_pool(database_url, size=1) as pool, pool.connection() as connection:
-        await connection.execute("CREATE TABLE near (record_id bigint, at real, v halfvec(2))")
+        await connection.execute(
+            "CREATE TABLE near (record_id bigint, owner_id bigint, at real, v halfvec(2))"
+        )
         rows = [(None, HalfVector([0.5, -2.0])), (1.5, HalfVector([0.0, 3.0]))]
         await replace_rows(
             connection, "near", [Made(1, 1, rows)], ("at", "v"), list, types=("float4", "halfvec")

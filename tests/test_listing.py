@@ -24,15 +24,18 @@ def add(db: Connection, line: str, name: str, *, owner: int, at: str = "2026-05-
     (record_id,) = db.execute(
         "WITH r AS (INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash)"
         " VALUES (%(line)s, %(owner)s, %(name)s, %(at)s, '') RETURNING id), l AS (INSERT INTO"
-        " ledger (record_id, step, line, due_at) SELECT id, name, line, now() FROM r, steps"
+        " ledger (record_id, owner_id, step, line, due_at)"
+        " SELECT id, %(owner)s, name, line, now() FROM r, steps"
         " WHERE line = %(line)s) SELECT id FROM r",
         {"line": line, "owner": owner, "name": name, "at": at},
     ).fetchone() or (0,)
     if line == "bookmarks":
-        db.execute("INSERT INTO bookmarks (record_id, url) VALUES (%s, %s)", (record_id, name))
+        db.execute("INSERT INTO bookmarks (record_id, owner_id, url) VALUES (%s, %s, %s)",
+                   (record_id, owner, name))  # fmt: skip
     if line == "running":
-        db.execute("INSERT INTO activity_files (record_id, file_key, file_name, format, sha256)"
-                   " VALUES (%s, 'k', %s, 'gpx', '')", (record_id, name))  # fmt: skip
+        db.execute("INSERT INTO activity_files (record_id, owner_id, file_key, file_name, format,"
+                   " sha256) VALUES (%s, %s, 'k', %s, 'gpx', '')",
+                   (record_id, owner, name))  # fmt: skip
     return int(record_id)
 
 
@@ -170,7 +173,8 @@ def many(db: Connection) -> None:
         " FROM generate_series(1, 20000) AS n"
     )
     db.execute(
-        "INSERT INTO ledger (record_id, step, line, status, hold_reason) SELECT id, name, line,"
+        "INSERT INTO ledger (record_id, owner_id, step, line, status, hold_reason)"
+        " SELECT id, owner_id, name, line,"
         " CASE WHEN id % 5000 = 0 THEN 'failed' ELSE 'succeeded' END,"
         " CASE WHEN id % 3000 = 0 THEN 'off' END FROM records JOIN steps USING (line)"
     )

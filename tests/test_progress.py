@@ -32,8 +32,8 @@ def db(database_url: str) -> Iterator[Connection]:
             " FROM generate_series(1, 10) AS i"
         )
         connection.execute(
-            "INSERT INTO ledger (record_id, step, line, due_at)"
-            " SELECT id, 'tell', line, now() FROM records"
+            "INSERT INTO ledger (record_id, owner_id, step, line, due_at)"
+            " SELECT id, owner_id, 'tell', line, now() FROM records"
         )
         yield connection
 
@@ -103,8 +103,8 @@ def test_the_slowest_step_says_when_all_is_done(db: Connection) -> None:
     done = "status = 'succeeded', due_at = NULL, finished_at = now(), seconds = 10"
     change(db, done, 1, 2, 3, 4, 5)
     db.execute(
-        "INSERT INTO ledger (record_id, step, line, due_at)"
-        " SELECT record_id, 'sing', line, now() FROM ledger"
+        "INSERT INTO ledger (record_id, owner_id, step, line, due_at)"
+        " SELECT record_id, owner_id, 'sing', line, now() FROM ledger"
     )
     db.execute(f"UPDATE ledger SET {done} WHERE step = 'sing' AND record_id = 1".encode())
     steps = progress(db)
@@ -139,7 +139,8 @@ def test_the_status_of_a_record_follows_from_its_steps(
     db.execute("DELETE FROM records WHERE id > 1")
     db.execute("UPDATE ledger SET step = 'page'")
     db.execute(
-        "INSERT INTO ledger (record_id, step, line) SELECT record_id, 'summary', line FROM ledger"
+        "INSERT INTO ledger (record_id, owner_id, step, line)"
+        " SELECT record_id, owner_id, 'summary', line FROM ledger"
     )
     for step, change in (("page", page), ("summary", summary)):
         db.execute(f"UPDATE ledger SET {change} WHERE step = %s".encode(), (step,))
@@ -159,8 +160,9 @@ def test_ten_thousand_records_are_counted_fast_enough_to_watch(db: Connection) -
         " SELECT 'toy', 2, i, '2026-05-04', '' FROM generate_series(1, 10000) AS i"
     )
     db.execute(
-        "INSERT INTO ledger (record_id, step, line, due_at) SELECT r.id, step, line, now()"
-        " FROM records r, unnest(ARRAY['hear', 'say', 'sing']) AS step WHERE owner_id = 2"
+        "INSERT INTO ledger (record_id, owner_id, step, line, due_at)"
+        " SELECT r.id, owner_id, step, line, now() FROM records r,"
+        " unnest(ARRAY['hear', 'say', 'sing']) AS step WHERE owner_id = 2"
     )
     db.execute("SET statement_timeout = '1s'")
     assert [step.pending for step in progress(db, owner_id=2)] == [10_000] * 3

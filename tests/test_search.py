@@ -72,7 +72,7 @@ class House:
             recorded_at=datetime(2026, 11, 1, tzinfo=UTC),
         ).record_id
         self.db.execute(
-            "INSERT INTO responses (record_id, family_id, member_id, text) VALUES (%s, %s, %s, %s)",
+            "INSERT INTO responses (record_id, owner_id, member_id, text) VALUES (%s, %s, %s, %s)",
             (record_id, self.family.id, self.member, text),
         )
         self.db.execute(

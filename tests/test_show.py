@@ -45,8 +45,9 @@ def add(db: Connection, line: str) -> int:
     (record_id,) = db.execute(
         "WITH r AS (INSERT INTO records (line, owner_id, external_id, recorded_at, content_hash)"
         " VALUES (%(line)s, %(owner)s, 'a', '2026-05-04 12:30Z', '') RETURNING id), l AS (INSERT"
-        " INTO ledger (record_id, step, line, status, error_message) SELECT id, name, line,"
-        " 'failed', 'the model is gone' FROM r, steps WHERE line = %(line)s) SELECT id FROM r",
+        " INTO ledger (record_id, owner_id, step, line, status, error_message)"
+        " SELECT id, %(owner)s, name, line, 'failed', 'the model is gone' FROM r, steps"
+        " WHERE line = %(line)s) SELECT id FROM r",
         {"line": line, "owner": owner},
     ).fetchone() or (0,)
     return int(record_id)
@@ -57,19 +58,21 @@ def bookmark(db: Connection, tmp_path: Path) -> int:
     """A page in Hebrew, with marks and orders in its text, and a picture."""
     record_id = add(db, "bookmarks")
     db.execute(
-        "INSERT INTO bookmarks (record_id, url, title) VALUES (%s, %s, %s)",
+        "INSERT INTO bookmarks (record_id, owner_id, url, title) VALUES (%s, 1, %s, %s)",
         (record_id, "https://example.org/bread", "On <b>bread</b> & time"),
     )
     db.execute(
-        "INSERT INTO pages (record_id, url, site, author, published_on, language, text, words,"
-        " body_key) VALUES (%s, '', 'Example', 'Noa', '2019-05-20', 'he', %s, 2,"
+        "INSERT INTO pages (record_id, owner_id, url, site, author, published_on, language, text,"
+        " words, body_key) VALUES (%s, 1, '', 'Example', 'Noa', '2019-05-20', 'he', %s, 2,"
         " 'bookmarks/pages/ab')",
         (record_id, "לחם צריך זמן.\n\n<script>alert(1)</script><img src=x onerror=alert(2)>"),
     )
-    db.execute("INSERT INTO summaries VALUES (%s, 'Bread takes a day.')", (record_id,))
+    db.execute("INSERT INTO summaries VALUES (%s, 'Bread takes a day.', 1)", (record_id,))
     db.execute("INSERT INTO keywords VALUES (%s, 1, 'slow food', 'human')", (record_id,))
     db.execute(
-        "INSERT INTO media VALUES (%s, 0, 'image', 'media/a.png', 'a.png', 'image/png', 68, '')",
+        "INSERT INTO media (record_id, owner_id, position, kind, object_key, name, content_type,"
+        " size_bytes, sha256)"
+        " VALUES (%s, 1, 0, 'image', 'media/a.png', 'a.png', 'image/png', 68, '')",
         (record_id,),
     )
     picture = tmp_path / "home/objects/media/a.png"
@@ -91,8 +94,8 @@ PIXEL = bytes.fromhex(
 def activity(db: Connection) -> int:
     record_id = add(db, "running")
     db.execute(
-        "INSERT INTO activity_files (record_id, file_key, file_name, format, sha256, title)"
-        " VALUES (%s, 'running/a.gpx', 'a.gpx', 'gpx', '', 'Lunch run')",
+        "INSERT INTO activity_files (record_id, owner_id, file_key, file_name, format, sha256,"
+        " title) VALUES (%s, 1, 'running/a.gpx', 'a.gpx', 'gpx', '', 'Lunch run')",
         (record_id,),
     )
     db.execute(
@@ -102,8 +105,10 @@ def activity(db: Connection) -> int:
         ' \'[{"kind": "no_time", "count": 3}]\')',
         (record_id,),
     )
-    db.execute("INSERT INTO letters VALUES (%s, 'Dear Ada,\nwell run.')", (record_id,))
-    db.execute("INSERT INTO coaching_insights VALUES (%s, 'Even.', 'Calm.', 'Rest.')", (record_id,))
+    db.execute("INSERT INTO letters VALUES (%s, 'Dear Ada,\nwell run.', 1)", (record_id,))
+    db.execute(
+        "INSERT INTO coaching_insights VALUES (%s, 'Even.', 'Calm.', 'Rest.', 1)", (record_id,)
+    )
     return record_id
 
 

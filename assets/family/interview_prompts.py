@@ -19,7 +19,7 @@ from resources.models import ModelsResource
 
 COLUMNS = (
     ("id", "bigint", "the question"),
-    ("family_id", "bigint", "whom to ask"),
+    ("owner_id", "bigint", "whom to ask"),
     ("question", "text", "as it is asked"),
     ("question_key", "text", "without case and punctuation: no question comes twice"),
     ("topic", "text", "what it is about, where a person said so"),

@@ -9,7 +9,7 @@ from keepsake.family.response import LINE
 
 COLUMNS = (
     ("record_id", "bigint", "the response"),
-    ("family_id", "bigint", "whose it is"),
+    ("owner_id", "bigint", "whose it is"),
     ("member_id", "bigint", "who says it"),
     ("prompt_id", "bigint", "the question it answers, if it was asked one"),
     ("text", "text", "what was written, or"),

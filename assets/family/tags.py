@@ -9,7 +9,7 @@ TAGS = StepAsset(
     description=tags.__doc__ or "",
     columns=[
         ("record_id", "bigint", "the response"),
-        ("family_id", "bigint", "whose vocabulary"),
+        ("owner_id", "bigint", "whose vocabulary"),
         ("value", "text", "a value of the family's vocabulary"),
         ("source", "text", "`human` or `ai`"),
     ],

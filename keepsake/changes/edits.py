@@ -98,8 +98,9 @@ def _edit(connection: Connection, record_id: int, name: str, value: str | None) 
                 given = _first(connection, record_id, name) if value is None else value
                 field.store(connection, record_id, given)
         connection.execute(
-            "INSERT INTO edits (record_id, field, value, previous) VALUES (%s, %s, %s, %s)",
-            (record_id, name, value, previous),
+            "INSERT INTO edits (record_id, owner_id, field, value, previous)"
+            " SELECT id, owner_id, %s, %s, %s FROM records WHERE id = %s",
+            (name, value, previous, record_id),
         )
     return True
 

@@ -52,8 +52,9 @@ def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[s
             (record_id, found),
         )
         connection.cursor().executemany(
-            "INSERT INTO removed_tags (record_id, tag) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            [(record_id, value) for value in found],
+            "INSERT INTO removed_tags (record_id, owner_id, tag)"
+            " SELECT id, owner_id, %s FROM records WHERE id = %s ON CONFLICT DO NOTHING",
+            [(value, record_id) for value in found],
         )
         return tags_of.removed(connection, record_id, found)
 

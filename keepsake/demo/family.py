@@ -42,7 +42,7 @@ async def add_memories(connection: Connection, pool: Pool, settings: Settings) -
         home = family.find_family(connection, memories.FAMILY)
     except InvalidInput:
         home = family.add_family(connection, memories.FAMILY, time_zone=memories.TIME_ZONE)
-    known = connection.execute("SELECT name FROM members WHERE family_id = %s", (home.id,))
+    known = connection.execute("SELECT name FROM members WHERE owner_id = %s", (home.id,))
     for name in set(memories.MEMBERS) - {row[0] for row in known}:
         family.add_member(connection, home, name)
     objects = open_objects(settings)

@@ -39,7 +39,7 @@ async def families_due(connection: AsyncConnection, settings: DeliverySettings) 
         every="day",
         having=SQL(
             "EXISTS (SELECT FROM quotes q JOIN responses r USING (record_id)"
-            " WHERE r.family_id = f.id)"
+            " WHERE r.owner_id = f.owner_id)"
         ),
     )
 
@@ -57,14 +57,14 @@ async def enqueue_quotes(pool: Pool, settings: DeliverySettings) -> int:
 
 async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
     async with connection.transaction():
-        quote = await _choose(connection, family.family_id)
+        quote = await _choose(connection, family.owner_id)
         if quote is None:
             return False
         source = f", from “{quote.title}”" if quote.title else ""
         return await enqueue(
             connection,
             NewMessage(
-                family.family_id,
+                family.owner_id,
                 KIND,
                 family.key(KIND),
                 title=f"{family.name}: the quote of the day",
@@ -76,7 +76,7 @@ async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
         )
 
 
-async def _choose(connection: AsyncConnection, family_id: int) -> ChosenQuote | None:
+async def _choose(connection: AsyncConnection, owner_id: int) -> ChosenQuote | None:
     """A quote that was never sent, the newest first; else the one sent longest ago.
 
     Its record is not deleted until our transaction ends.
@@ -90,17 +90,17 @@ async def _choose(connection: AsyncConnection, family_id: int) -> ChosenQuote | 
             JOIN responses r ON r.record_id = q.record_id
             JOIN records rec ON rec.id = q.record_id
             JOIN members m ON m.id = r.member_id
-            JOIN owners o ON o.id = r.family_id
+            JOIN owners o ON o.id = r.owner_id
             LEFT JOIN stories s ON s.record_id = q.record_id
             LEFT JOIN LATERAL (
                 SELECT max(d.created_at) AS at FROM outbox d
-                WHERE d.owner_id = r.family_id AND d.kind = %s
+                WHERE d.owner_id = r.owner_id AND d.kind = %s
                   AND d.status IN ('sending', 'sent', 'unknown')
                   AND d.record_id = q.record_id AND d.position = q.position) last ON true
-            WHERE r.family_id = %s
+            WHERE r.owner_id = %s
             ORDER BY last.at NULLS FIRST, q.position, q.record_id DESC LIMIT 1
             FOR KEY SHARE OF rec
             """,
-            (KIND, family_id),
+            (KIND, owner_id),
         )
         return await cursor.fetchone()

@@ -47,7 +47,7 @@ class Questions(BaseModel):
 class Background:
     """What a family has told and been asked so far."""
 
-    family_id: int
+    owner_id: int
     language: str
     titles: tuple[str, ...]
     values: tuple[str, ...]
@@ -74,16 +74,14 @@ async def write_prompts(pool: Pool, models: "Models", week: date) -> Written:
     async with pool.connection() as connection:
         families = await _families_without(connection, week)
     questions = await asyncio.gather(*(_ask(family, models) for family in families))
-    found = [
-        (family.family_id, new) for family, new in zip(families, questions, strict=True) if new
-    ]
+    found = [(family.owner_id, new) for family, new in zip(families, questions, strict=True) if new]
     async with pool.connection() as connection:
         await _store(connection, found, week, models.chat.model)
-    with_some = {family_id for family_id, _ in found}
+    with_some = {owner_id for owner_id, _ in found}
     return Written(
         families=len(families),
         questions=sum(len(new) for _, new in found),
-        failed=[family.family_id for family in families if family.family_id not in with_some],
+        failed=[family.owner_id for family in families if family.owner_id not in with_some],
     )
 
 
@@ -91,18 +89,18 @@ async def _families_without(connection: AsyncConnection, week: date) -> list[Bac
     """Families that have a story and no questions of this week yet."""
     found = await connection.execute(
         """
-        SELECT f.id, f.language,
+        SELECT f.owner_id, f.language,
                ARRAY(SELECT s.title FROM stories s JOIN responses r USING (record_id)
-                     WHERE r.family_id = f.id ORDER BY s.record_id DESC LIMIT %(most)s),
-               ARRAY(SELECT value FROM tags t WHERE t.family_id = f.id
+                     WHERE r.owner_id = f.owner_id ORDER BY s.record_id DESC LIMIT %(most)s),
+               ARRAY(SELECT value FROM tags t WHERE t.owner_id = f.owner_id
                      GROUP BY value ORDER BY count(*) DESC LIMIT 8),
-               ARRAY(SELECT question FROM interview_prompts p WHERE p.family_id = f.id
+               ARRAY(SELECT question FROM interview_prompts p WHERE p.owner_id = f.owner_id
                      ORDER BY p.id DESC LIMIT %(most)s)
         FROM families f
         WHERE EXISTS (SELECT FROM stories JOIN responses r USING (record_id)
-                      WHERE r.family_id = f.id)
+                      WHERE r.owner_id = f.owner_id)
           AND NOT EXISTS (SELECT FROM interview_prompts p
-                          WHERE p.family_id = f.id AND p.week = %(week)s)
+                          WHERE p.owner_id = f.owner_id AND p.week = %(week)s)
         """,
         {"week": week, "most": REMEMBERED},
     )
@@ -122,7 +120,7 @@ async def _ask(family: Background, clients: "Models") -> list[str]:
             offered = [" ".join(q.split()) for q in answer.questions if q.rstrip().endswith("?")]
             new += await _unasked(offered, [*family.questions, *new], clients)
         except StepError as error:
-            log.warning("no questions for family %s: %s", family.family_id, error)
+            log.warning("no questions for family %s: %s", family.owner_id, error)
             break
         if len(new) >= EACH_WEEK:
             break
@@ -159,7 +157,7 @@ async def _store(
 ) -> None:
     async with connection.transaction(), connection.cursor() as cursor:
         await cursor.executemany(
-            "INSERT INTO interview_prompts (family_id, question, question_key, week, source, model)"
-            " VALUES (%s, %s, %s, %s, 'ai', %s) ON CONFLICT (family_id, question_key) DO NOTHING",
+            "INSERT INTO interview_prompts (owner_id, question, question_key, week, source, model)"
+            " VALUES (%s, %s, %s, %s, 'ai', %s) ON CONFLICT (owner_id, question_key) DO NOTHING",
             [(family, q, text_key(q), week, model) for family, new in found for q in new],
         )

@@ -22,14 +22,14 @@ class FamilyDue:
     """A family to enqueue a message for.
 
     Attributes:
-        family_id: of the family.
+        owner_id: of the family.
         slug: its short name.
         name: as it is written.
         starts_on: the day or the Monday that the message is for, in the family's time zone.
         until: when that day or week ends.
     """
 
-    family_id: int
+    owner_id: int
     slug: str
     name: str
     starts_on: date
@@ -64,18 +64,18 @@ async def families_due(
     """
     query = SQL(
         """
-        SELECT f.id AS family_id, o.slug, o.name, here.starts_on,
+        SELECT f.owner_id, o.slug, o.name, here.starts_on,
                (here.starts_on + ('1 ' || %(every)s)::interval) AT TIME ZONE o.time_zone AS until
         FROM families f
-        JOIN owners o ON o.id = f.id
+        JOIN owners o ON o.id = f.owner_id
         CROSS JOIN LATERAL (
             SELECT date_trunc(%(every)s, now() AT TIME ZONE o.time_zone)::date AS starts_on,
                    extract(hour FROM now() AT TIME ZONE o.time_zone) AS hour) AS here
         WHERE here.hour >= %(hour)s AND {having}
           AND NOT EXISTS (SELECT FROM outbox m
-                          WHERE m.owner_id = f.id AND m.channel = %(channel)s
+                          WHERE m.owner_id = f.owner_id AND m.channel = %(channel)s
                             AND m.idempotency_key = %(kind)s || '/' || here.starts_on)
-        ORDER BY f.id
+        ORDER BY f.owner_id
         """
     ).format(having=having)
     values = {"kind": kind, "every": every, "hour": settings.quote_hour, "channel": CHANNEL}

@@ -52,7 +52,7 @@ class Response:
     """What a member said or wrote: the source that every step of the line is made from."""
 
     record_id: int
-    family_id: int
+    owner_id: int
     family: str
     member: str
     language: str
@@ -97,13 +97,15 @@ def add_family(
         raise InvalidInput(f"{language!r} is no ISO 639 language code such as en or de")
     own = [clean_value(value) for value in values]
     with connection.transaction():
-        family_id = add_owner(connection, name, time_zone=time_zone).id
-        connection.execute("INSERT INTO families VALUES (%s, %s)", (family_id, language))
-        connection.cursor().executemany(
-            "INSERT INTO vocabulary (family_id, value) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            [(family_id, value) for value in (*DEFAULT_VALUES, *own)],
+        owner_id = add_owner(connection, name, time_zone=time_zone).id
+        connection.execute(
+            "INSERT INTO families (owner_id, language) VALUES (%s, %s)", (owner_id, language)
         )
-    return find_family(connection, str(family_id))
+        connection.cursor().executemany(
+            "INSERT INTO vocabulary (owner_id, value) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [(owner_id, value) for value in (*DEFAULT_VALUES, *own)],
+        )
+    return find_family(connection, str(owner_id))
 
 
 def find_family(connection: Connection, name: str) -> Family:
@@ -114,8 +116,8 @@ def find_family(connection: Connection, name: str) -> Family:
     """
     with connection.cursor(row_factory=class_row(Family)) as cursor:
         families = cursor.execute(
-            "SELECT f.id, o.slug, o.name, o.time_zone, f.language"
-            " FROM families f JOIN owners o USING (id) ORDER BY o.slug"
+            "SELECT f.owner_id AS id, o.slug, o.name, o.time_zone, f.language"
+            " FROM families f JOIN owners o ON o.id = f.owner_id ORDER BY o.slug"
         ).fetchall()
     for family in families:
         if name.casefold() in (str(family.id), family.slug, family.name.casefold()):
@@ -147,7 +149,7 @@ def add_member(connection: Connection, family: Family, name: str) -> int:
     name = clean_name(name)
     try:
         row = connection.execute(
-            "INSERT INTO members (family_id, name) VALUES (%s, %s) RETURNING id", (family.id, name)
+            "INSERT INTO members (owner_id, name) VALUES (%s, %s) RETURNING id", (family.id, name)
         ).fetchone()
     except UniqueViolation:
         raise InvalidInput(f"{family.name} already has a member named {name!r}") from None
@@ -163,13 +165,13 @@ def tag(connection: Connection, record_id: int, value: str) -> None:
     """
     value = clean_value(value)
     row = connection.execute(
-        "SELECT family_id FROM responses WHERE record_id = %s", (record_id,)
+        "SELECT owner_id FROM responses WHERE record_id = %s", (record_id,)
     ).fetchone()
     if row is None:
         raise InvalidInput(f"there is no response {record_id}")
     with connection.transaction():
         connection.execute(
-            "INSERT INTO vocabulary (family_id, value, by_tag) VALUES (%s, %s, true)"
+            "INSERT INTO vocabulary (owner_id, value, by_tag) VALUES (%s, %s, true)"
             " ON CONFLICT DO NOTHING",
             (row[0], value),
         )
@@ -177,7 +179,7 @@ def tag(connection: Connection, record_id: int, value: str) -> None:
             "DELETE FROM removed_tags WHERE record_id = %s AND tag = %s", (record_id, value)
         )
         connection.execute(
-            "INSERT INTO tags (record_id, family_id, value, source)"
+            "INSERT INTO tags (record_id, owner_id, value, source)"
             " VALUES (%s, %s, %s, 'human')"
             " ON CONFLICT (record_id, value) DO UPDATE SET source = 'human'",
             (record_id, row[0], value),
@@ -198,8 +200,8 @@ def vocabulary(connection: Connection, family: Family) -> list[Value]:
     with connection.cursor(row_factory=class_row(Value)) as cursor:
         return cursor.execute(
             "SELECT v.value, count(t.record_id) AS records, v.by_tag FROM vocabulary v"
-            " LEFT JOIN tags t USING (family_id, value)"
-            " WHERE family_id = %s GROUP BY v.family_id, v.value ORDER BY v.value",
+            " LEFT JOIN tags t USING (owner_id, value)"
+            " WHERE owner_id = %s GROUP BY v.owner_id, v.value ORDER BY v.value",
             (family.id,),
         ).fetchall()
 
@@ -211,8 +213,8 @@ def add_value(connection: Connection, family: Family, value: str) -> bool:
         InvalidInput: the value is no good.
     """
     row = connection.execute(
-        "INSERT INTO vocabulary AS v (family_id, value) VALUES (%s, %s)"
-        " ON CONFLICT (family_id, value) DO UPDATE SET by_tag = false"
+        "INSERT INTO vocabulary AS v (owner_id, value) VALUES (%s, %s)"
+        " ON CONFLICT (owner_id, value) DO UPDATE SET by_tag = false"
         " RETURNING xmax = 0",
         (family.id, clean_value(value)),
     ).fetchone()
@@ -228,17 +230,17 @@ def remove_value(connection: Connection, family: Family, value: str) -> int:
     value = clean_value(value)
     with connection.transaction():
         found = connection.execute(
-            "SELECT FROM vocabulary WHERE family_id = %s AND value = %s FOR UPDATE",
+            "SELECT FROM vocabulary WHERE owner_id = %s AND value = %s FOR UPDATE",
             (family.id, value),
         ).fetchone()
         if found is None:
             known = ", ".join(each.value for each in vocabulary(connection, family)) or "none"
             raise InvalidInput(f"{family.name} has no value {value!r} (known: {known})")
         removed = connection.execute(
-            "DELETE FROM tags WHERE family_id = %s AND value = %s", (family.id, value)
+            "DELETE FROM tags WHERE owner_id = %s AND value = %s", (family.id, value)
         ).rowcount
         connection.execute(
-            "DELETE FROM vocabulary WHERE family_id = %s AND value = %s", (family.id, value)
+            "DELETE FROM vocabulary WHERE owner_id = %s AND value = %s", (family.id, value)
         )
     return removed
 
@@ -248,22 +250,22 @@ def forget_unused(connection: Connection, record_id: int, values: Sequence[str])
 
     Call it in the transaction that took them off a record. Returns what left the vocabulary.
     """
-    (family_id,) = connection.execute(
-        "SELECT family_id FROM responses WHERE record_id = %s", (record_id,)
+    (owner_id,) = connection.execute(
+        "SELECT owner_id FROM responses WHERE record_id = %s", (record_id,)
     ).fetchone() or (None,)
     # Locked first, by itself: the next statement then sees the tags of those we have waited for.
     connection.execute(
-        "SELECT FROM vocabulary WHERE family_id = %s AND value = ANY(%s) ORDER BY value FOR UPDATE",
-        (family_id, list(values)),
+        "SELECT FROM vocabulary WHERE owner_id = %s AND value = ANY(%s) ORDER BY value FOR UPDATE",
+        (owner_id, list(values)),
     )
     rows = connection.execute(
         """
-        DELETE FROM vocabulary v WHERE family_id = %s AND value = ANY(%s) AND by_tag
+        DELETE FROM vocabulary v WHERE owner_id = %s AND value = ANY(%s) AND by_tag
             AND NOT EXISTS (SELECT FROM tags t
-                            WHERE t.family_id = v.family_id AND t.value = v.value)
+                            WHERE t.owner_id = v.owner_id AND t.value = v.value)
         RETURNING value
         """,
-        (family_id, list(values)),
+        (owner_id, list(values)),
     ).fetchall()
     return sorted(row[0] for row in rows)
 
@@ -335,13 +337,13 @@ async def _insert(
     if added.new:
         key, audio = next(iter(files.items()), (None, None))
         await connection.execute(
-            "INSERT INTO responses (record_id, family_id, member_id, prompt_id, text, audio_key,"
-            " audio_name) VALUES (%(record_id)s, %(family_id)s, %(member_id)s, %(prompt_id)s,"
+            "INSERT INTO responses (record_id, owner_id, member_id, prompt_id, text, audio_key,"
+            " audio_name) VALUES (%(record_id)s, %(owner_id)s, %(member_id)s, %(prompt_id)s,"
             " %(text)s, %(audio_key)s, %(audio_name)s)",
             {
                 **columns,
                 "record_id": added.record_id,
-                "family_id": family.id,
+                "owner_id": family.id,
                 "audio_key": key,
                 "audio_name": audio.name if audio else None,
             },
@@ -387,7 +389,7 @@ def _check_language(language: str, settings: ModelSettings) -> None:
 
 async def _find_member(connection: AsyncConnection, family: Family, name: str) -> tuple[int, str]:
     cursor = await connection.execute(
-        "SELECT id, name FROM members WHERE family_id = %s ORDER BY name", (family.id,)
+        "SELECT id, name FROM members WHERE owner_id = %s ORDER BY name", (family.id,)
     )
     members = await cursor.fetchall()
     for member_id, known in members:
@@ -406,7 +408,7 @@ async def _find_question(
     if prompt_id is None:
         return None
     cursor = await connection.execute(
-        "SELECT question FROM interview_prompts WHERE id = %s AND family_id = %s",
+        "SELECT question FROM interview_prompts WHERE id = %s AND owner_id = %s",
         (prompt_id, family.id),
     )
     row = await cursor.fetchone()
@@ -423,9 +425,9 @@ async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> d
     async with connection.cursor(row_factory=class_row(Response)) as cursor:
         await cursor.execute(
             """
-        SELECT r.record_id, r.family_id, o.name AS family, m.name AS member, f.language,
+        SELECT r.record_id, r.owner_id, o.name AS family, m.name AS member, f.language,
                recorded_at, p.question, r.text, r.audio_key, r.audio_name, content_hash,
-               ARRAY(SELECT value FROM vocabulary v WHERE v.family_id = r.family_id ORDER BY value)
+               ARRAY(SELECT value FROM vocabulary v WHERE v.owner_id = r.owner_id ORDER BY value)
                AS vocabulary,
                (SELECT value FROM edits e WHERE e.record_id = r.record_id AND e.field = 'title'
                 ORDER BY e.id DESC LIMIT 1) AS edited_title,
@@ -433,8 +435,8 @@ async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> d
                 AND e.field = 'transcript' ORDER BY e.id DESC LIMIT 1) AS edited_transcript
         FROM responses r
         JOIN records ON records.id = r.record_id
-        JOIN families f ON f.id = r.family_id
-        JOIN owners o ON o.id = r.family_id
+        JOIN families f ON f.owner_id = r.owner_id
+        JOIN owners o ON o.id = r.owner_id
         JOIN members m ON m.id = r.member_id
         LEFT JOIN interview_prompts p ON p.id = r.prompt_id
         WHERE r.record_id = ANY(%s)

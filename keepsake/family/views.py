@@ -143,7 +143,7 @@ def kept(connection: Connection, record_id: int) -> Kept:
             JOIN owners o ON o.id = r.owner_id
             LEFT JOIN record_status s ON s.record_id = r.id
             LEFT JOIN responses f ON f.record_id = r.id
-            LEFT JOIN families ON families.id = f.family_id
+            LEFT JOIN families ON families.owner_id = f.owner_id
             LEFT JOIN members m ON m.id = f.member_id
             LEFT JOIN interview_prompts q ON q.id = f.prompt_id
             WHERE r.id = %s

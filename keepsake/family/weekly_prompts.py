@@ -36,7 +36,7 @@ class InterviewPrompt:
 
 
 def interview_prompts(
-    connection: Connection, family_id: int, *, week: date | None = None
+    connection: Connection, owner_id: int, *, week: date | None = None
 ) -> list[InterviewPrompt]:
     """The prompts of a family, or those of one week, the newest week first."""
     with connection.cursor(row_factory=class_row(InterviewPrompt)) as cursor:
@@ -44,12 +44,12 @@ def interview_prompts(
             """
             SELECT id, week, question,
                    ARRAY(SELECT record_id FROM responses r WHERE r.prompt_id = p.id
-                           AND r.family_id = p.family_id ORDER BY record_id) AS answered_by
+                           AND r.owner_id = p.owner_id ORDER BY record_id) AS answered_by
             FROM interview_prompts p
-            WHERE family_id = %(family)s AND (%(week)s::date IS NULL OR week = %(week)s)
+            WHERE owner_id = %(family)s AND (%(week)s::date IS NULL OR week = %(week)s)
             ORDER BY week DESC NULLS LAST, id
             """,
-            {"family": family_id, "week": week},
+            {"family": owner_id, "week": week},
         ).fetchall()
 
 
@@ -62,7 +62,7 @@ async def families_due(connection: AsyncConnection, settings: DeliverySettings) 
         every="week",
         having=SQL(
             "EXISTS (SELECT FROM interview_prompts p"
-            " WHERE p.family_id = f.id AND p.week = here.starts_on)"
+            " WHERE p.owner_id = f.owner_id AND p.week = here.starts_on)"
         ),
     )
 
@@ -80,14 +80,14 @@ async def enqueue_prompts(pool: Pool, settings: DeliverySettings) -> int:
 
 async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
     cursor = await connection.execute(
-        "SELECT id, question FROM interview_prompts WHERE family_id = %s AND week = %s ORDER BY id",
-        (family.family_id, family.starts_on),
+        "SELECT id, question FROM interview_prompts WHERE owner_id = %s AND week = %s ORDER BY id",
+        (family.owner_id, family.starts_on),
     )
     prompts = await cursor.fetchall()
     return await enqueue(
         connection,
         NewMessage(
-            family.family_id,
+            family.owner_id,
             KIND,
             family.key(KIND),
             title=f"{family.name}: this week's questions",

@@ -28,10 +28,7 @@ _NAMES = {
 }
 _SPENDING = SQL("spending s JOIN owners o ON o.id = s.owner_id")
 # A record's rows know no day but that of the last attempt.
-_LEDGER = SQL(
-    "(SELECT l.*, r.owner_id, (l.finished_at AT TIME ZONE 'UTC')::date AS day"
-    " FROM ledger l JOIN records r ON r.id = l.record_id) AS s"
-)
+_LEDGER = SQL("(SELECT *, (finished_at AT TIME ZONE 'UTC')::date AS day FROM ledger) AS s")
 _FILTER = SQL(
     " WHERE s.calls > 0 AND (%(owner)s::bigint IS NULL OR s.owner_id = %(owner)s)"
     " AND (%(line)s::text IS NULL OR s.line = %(line)s)"

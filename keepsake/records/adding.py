@@ -92,8 +92,8 @@ async def add_records(
             ORDER BY at
             ON CONFLICT (line, owner_id, external_id) DO NOTHING RETURNING id, external_id
         ), opened AS (
-            INSERT INTO ledger (record_id, step, line, hold_reason, due_at)
-            SELECT id, name, line, CASE WHEN name = ANY(%(off)s) THEN 'off' END,
+            INSERT INTO ledger (record_id, owner_id, step, line, hold_reason, due_at)
+            SELECT id, %(owner)s, name, line, CASE WHEN name = ANY(%(off)s) THEN 'off' END,
                    CASE WHEN name <> ALL(%(scheduled)s) AND name <> ALL(%(off)s) THEN now() END
             FROM added, steps WHERE line = %(line)s
         )

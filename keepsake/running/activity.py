@@ -173,10 +173,10 @@ async def add(
     )
     ids = [record.record_id for record in added]
     await connection.cursor().executemany(
-        "INSERT INTO activity_files (record_id, file_key, file_name, format, sha256, title, sport,"
-        " part) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO activity_files (record_id, owner_id, file_key, file_name, format, sha256,"
+        " title, sport, part) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
-            (record_id, f.key, f.name, f.format, f.sha256, f.title, f.sport, f.part)
+            (record_id, owner_id, f.key, f.name, f.format, f.sha256, f.title, f.sport, f.part)
             for record_id, f in zip(ids, files, strict=True)
         ],
     )
@@ -195,8 +195,8 @@ async def analyze(connection: AsyncConnection) -> None:
 async def replace_file(connection: AsyncConnection, record_id: int, file: ActivityFile) -> None:
     """Give a record another file, and have made again what failed or was made of the one it had."""
     await connection.execute(
-        "INSERT INTO loose_objects (key, owner_id, record_id) SELECT file_key, owner_id, r.id"
-        " FROM activity_files JOIN records r ON r.id = record_id"
+        "INSERT INTO loose_objects (key, owner_id, record_id)"
+        " SELECT file_key, owner_id, record_id FROM activity_files"
         " WHERE record_id = %s AND file_key <> %s ON CONFLICT (key) DO NOTHING",
         (record_id, file.key),
     )

@@ -28,9 +28,10 @@ async def save_refusals(
         (step, [each.record_id for each in made]),
     )
     await connection.cursor().executemany(
-        "INSERT INTO refusals (record_id, step, offered, refused) VALUES (%s, %s, %s, %s)",
+        "INSERT INTO refusals (record_id, owner_id, step, offered, refused)"
+        " VALUES (%s, %s, %s, %s, %s)",
         [
-            (each.record_id, step, each.result.offered, each.result.refused)
+            (each.record_id, each.owner_id, step, each.result.offered, each.result.refused)
             for each in made
             if each.result.offered
         ],

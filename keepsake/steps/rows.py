@@ -27,9 +27,9 @@ async def replace_rows(
 
     Args:
         connection: in the transaction that writes the ledger.
-        table: whose rows begin with `record_id`.
+        table: with `record_id` and `owner_id`.
         made: the results.
-        columns: the other columns.
+        columns: its other columns.
         rows_of: the values of these columns, a row each; none for a result that has no row.
         types: of these columns. With them values are sent in binary, which is faster for vectors.
     """
@@ -38,17 +38,14 @@ async def replace_rows(
         sql.SQL("DELETE FROM {} WHERE record_id = ANY(%s)").format(name),
         ([each.record_id for each in made],),
     )
-    # Tables that have no owner yet get one from the next migration.
-    owned = table in ("activities", "passages")
-    own = ("owner_id",) if owned else ()
     copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(
         name,
-        sql.SQL(", ").join(map(sql.Identifier, ("record_id", *own, *columns))),
+        sql.SQL(", ").join(map(sql.Identifier, ("record_id", "owner_id", *columns))),
         sql.SQL("binary" if types else "text"),
     )
     async with connection.cursor() as cursor, cursor.copy(copy) as sink:
         if types:
-            sink.set_types(["int8", *("int8" for _ in own), *types])
+            sink.set_types(["int8", "int8", *types])
         for each in made:
             for row in rows_of(each.result):
-                await sink.write_row((*each[: 2 if owned else 1], *row))
+                await sink.write_row((each.record_id, each.owner_id, *row))

@@ -35,7 +35,9 @@ def with_story(house: House, *, ago: int = 0, podcast: str = "pending") -> int:
     """A response with a story, some days ago."""
     at = NOON - timedelta(days=ago)
     record_id = asyncio.run(house.add(text=f"We baked bread {ago}.", recorded_at=at))
-    house.change("INSERT INTO stories VALUES (%s, 'Bread', 'Bread was baked.', 'Text')", record_id)
+    house.change(
+        "INSERT INTO stories VALUES (%s, 'Bread', 'Bread was baked.', 'Text', 1)", record_id
+    )
     house.change(
         "UPDATE ledger SET status = %s, due_at = NULL WHERE record_id = %s AND step = 'podcasts'",
         podcast, record_id,
@@ -91,5 +93,9 @@ def test_a_quote_is_sent_only_when_a_family_waits_for_it(house_with: OpensHouse)
     house = house_with(NOTIFY_URLS="json://127.0.0.1:9", QUOTE_HOUR="0")
     assert [type(asked) for asked in tick(daily_quote)] == [dg.SkipReason]
     record_id = with_story(house)
-    house.change("INSERT INTO quotes VALUES (%s, 0, 'Sing and keep walking.')", record_id)
+    house.change(
+        "INSERT INTO quotes (record_id, owner_id, position, text)"
+        " VALUES (%s, 1, 0, 'Sing and keep walking.')",
+        record_id,
+    )
     assert [type(asked) for asked in tick(daily_quote)] == [dg.RunRequest]

@@ -223,8 +223,9 @@ def test_a_tick_reads_the_index_of_what_is_open_alone(world: World, one_of: int,
         "WITH added AS (INSERT INTO records (line, owner_id, external_id, recorded_at,"
         "   content_hash) SELECT 'toy', 1, n, now(), n FROM generate_series(1, 3000) n"
         "   RETURNING id)"
-        " INSERT INTO ledger (record_id, step, line, status, due_at)"
-        " SELECT id, s.name, 'toy', CASE WHEN id %% %(of)s = 0 THEN 'pending' ELSE 'succeeded' END,"
+        " INSERT INTO ledger (record_id, owner_id, step, line, status, due_at)"
+        " SELECT id, 1, s.name, 'toy',"
+        "   CASE WHEN id %% %(of)s = 0 THEN 'pending' ELSE 'succeeded' END,"
         "   CASE WHEN id %% %(of)s = 0 THEN now() END FROM added, steps s WHERE s.line = 'toy'",
         {"of": one_of},
     )

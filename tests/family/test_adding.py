@@ -230,8 +230,8 @@ def test_a_family_has_the_common_values_and_its_own(house: House) -> None:
     assert find_family_values(house, family.id) == {*DEFAULT_VALUES, "brot backen"}
 
 
-def find_family_values(house: House, family_id: int) -> set[str]:
-    rows = house.rows("SELECT value FROM vocabulary WHERE family_id = %s", family_id)
+def find_family_values(house: House, owner_id: int) -> set[str]:
+    rows = house.rows("SELECT value FROM vocabulary WHERE owner_id = %s", owner_id)
     return {row["value"] for row in rows}
 
 

@@ -69,14 +69,17 @@ def quote(db: Connection, family: Family, *texts: str, title: str | None = "Song
     ).fetchone()
     assert row is not None
     db.execute(
-        "INSERT INTO responses (record_id, family_id, member_id, text)"
-        " SELECT %s, family_id, id, '' FROM members WHERE family_id = %s",
+        "INSERT INTO responses (record_id, owner_id, member_id, text)"
+        " SELECT %s, owner_id, id, '' FROM members WHERE owner_id = %s",
         (row[0], family.id),
     )
     if title:
-        db.execute("INSERT INTO stories VALUES (%s, %s, '', '')", (row[0], title))
+        db.execute("INSERT INTO stories VALUES (%s, %s, '', '', %s)", (row[0], title, family.id))
     for position, text in enumerate(texts):
-        db.execute("INSERT INTO quotes VALUES (%s, %s, %s)", (row[0], position, text))
+        db.execute(
+            "INSERT INTO quotes (record_id, owner_id, position, text) VALUES (%s, %s, %s, %s)",
+            (row[0], family.id, position, text),
+        )
     return int(row[0])
 
 

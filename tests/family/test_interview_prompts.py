@@ -42,7 +42,12 @@ def house(weak_house: House, teller: Storyteller) -> House:
 
 def tell(house: House, title: str, member: str = "Rose") -> None:
     record_id = asyncio.run(house.add(text=title, member=member))
-    house.change("INSERT INTO stories VALUES (%s, %s, 'A summary.', 'A text.')", record_id, title)
+    house.change(
+        "INSERT INTO stories (record_id, owner_id, title, summary, text)"
+        " SELECT id, owner_id, %s, 'A summary.', 'A text.' FROM records WHERE id = %s",
+        title,
+        record_id,
+    )
 
 
 def ask(instance: dg.DagsterInstance, week: str = WEEK) -> dg.ExecuteInProcessResult:
@@ -149,7 +154,7 @@ def test_a_family_without_questions_fails_the_week_and_the_others_have_theirs(
     assert f"1 of 2 families got no questions (ids [{house.family.id}])" in str(
         result.failure_data_for_node("interview_prompts")
     )
-    rows = house.rows("SELECT DISTINCT family_id FROM interview_prompts")
-    assert rows == [{"family_id": second.id}]
+    rows = house.rows("SELECT DISTINCT owner_id FROM interview_prompts")
+    assert rows == [{"owner_id": second.id}]
     teller.confused_by = None
     assert counts(ask(instance)) == {"families": 1, "questions": EACH_WEEK}

@@ -53,7 +53,7 @@ async def test_a_german_story_is_introduced_in_german(
     house: House, speaker: OpenAI, serve: Callable[[Double], str]
 ) -> None:
     house.change(
-        "INSERT INTO interview_prompts (family_id, question, question_key, source)"
+        "INSERT INTO interview_prompts (owner_id, question, question_key, source)"
         " VALUES (1, 'What did your street smell of on Saturdays?', 'smell', 'human')"
     )
     with house.under(SPEECH_BASE_URL=serve(speaker), SPEECH_MODEL="some-voice", SPEECH_API_KEY="k"):

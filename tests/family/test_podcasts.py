@@ -145,7 +145,7 @@ async def test_a_phones_mono_and_a_studios_stereo_become_episodes(
 
 async def test_the_question_is_part_of_the_introduction(house: House) -> None:
     house.change(
-        "INSERT INTO interview_prompts (family_id, question, question_key, source)"
+        "INSERT INTO interview_prompts (owner_id, question, question_key, source)"
         " VALUES (1, 'What did your street smell of?', 'smell', 'human')"
     )
     [row] = await made(house, await house.add(text=TEXT, prompt_id=1))

@@ -166,7 +166,7 @@ async def test_a_summary_may_name_who_speaks_and_what_was_asked(
     weak_house: House, teller: Storyteller
 ) -> None:
     weak_house.change(
-        "INSERT INTO interview_prompts (family_id, question, question_key, source)"
+        "INSERT INTO interview_prompts (owner_id, question, question_key, source)"
         " VALUES (1, 'What was Aunt Clara like?', 'clara', 'human')"
     )
     teller.will("Headline", {"title": "Clara", "summary": "What Sam says of Clara of the Marlows."})

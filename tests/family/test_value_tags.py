@@ -28,7 +28,7 @@ def test_the_embedded_model_stays_within_the_vocabulary(told: Told) -> None:
 async def test_the_model_sees_the_familys_own_values(
     weak_house: House, teller: Storyteller
 ) -> None:
-    weak_house.change("INSERT INTO vocabulary (family_id, value) VALUES (1, 'singing')")
+    weak_house.change("INSERT INTO vocabulary (owner_id, value) VALUES (1, 'singing')")
     teller.will("Values", {"values": ["Singing", "courage"]})
     record_id = await weak_house.add(text=TEXT)
     assert await tags(weak_house, record_id) == {"courage": "ai", "singing": "ai"}

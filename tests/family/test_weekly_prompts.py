@@ -34,7 +34,7 @@ def write(db: Connection, family: Family, *questions: str, weeks_ago: int = 0) -
     """Prompts of the current week where the family lives, or of an earlier one; their ids."""
     rows = [
         db.execute(
-            "INSERT INTO interview_prompts (family_id, question, question_key, week, source)"
+            "INSERT INTO interview_prompts (owner_id, question, question_key, week, source)"
             " VALUES (%s, %s, %s, date_trunc('week', now() AT TIME ZONE %s)::date - 7 * %s, 'ai')"
             " RETURNING id",
             (family.id, question, question, family.time_zone, weeks_ago),

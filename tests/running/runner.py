@@ -51,9 +51,9 @@ class Runner:
             ).fetchone()
             assert row is not None
             db.execute(
-                "INSERT INTO activity_files (record_id, file_key, file_name, format, sha256, title)"
-                " VALUES (%s, 'k', 'f.fit', 'fit', 'x', %s)",
-                (row[0], title),
+                "INSERT INTO activity_files (record_id, owner_id, file_key, file_name, format,"
+                " sha256, title) VALUES (%s, %s, 'k', 'f.fit', 'fit', 'x', %s)",
+                (row[0], self.owner.id, title),
             )
             db.execute(
                 "INSERT INTO activities (record_id, owner_id, sport, started_at, distance, elapsed,"
@@ -78,20 +78,23 @@ class Runner:
                 ),
             )
             db.execute(
-                "INSERT INTO ledger (record_id, step, line, status, due_at, finished_at)"
-                " VALUES (%s, 'activities', 'running', 'succeeded', NULL, %s)",
-                (row[0], datetime.now(UTC) - known_for),
+                "INSERT INTO ledger (record_id, owner_id, step, line, status, due_at, finished_at)"
+                " VALUES (%s, %s, 'activities', 'running', 'succeeded', NULL, %s)",
+                (row[0], self.owner.id, datetime.now(UTC) - known_for),
             )
         return int(row[0])
 
     def wrote(self, record_id: int, letter: str, *, known_for: timedelta = timedelta(0)) -> None:
         """Write down the letter about a run."""
         with connect(self.url) as db, db.transaction():
-            db.execute("INSERT INTO letters VALUES (%s, %s)", (record_id, letter))
             db.execute(
-                "INSERT INTO ledger (record_id, step, line, status, due_at, finished_at)"
-                " VALUES (%s, 'letters', 'running', 'succeeded', NULL, %s)",
-                (record_id, datetime.now(UTC) - known_for),
+                "INSERT INTO letters (record_id, owner_id, letter) VALUES (%s, %s, %s)",
+                (record_id, self.owner.id, letter),
+            )
+            db.execute(
+                "INSERT INTO ledger (record_id, owner_id, step, line, status, due_at, finished_at)"
+                " VALUES (%s, %s, 'letters', 'running', 'succeeded', NULL, %s)",
+                (record_id, self.owner.id, datetime.now(UTC) - known_for),
             )
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:

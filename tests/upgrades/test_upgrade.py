@@ -37,6 +37,13 @@ from tests.doubles.webhook import Webhook
 
 DUMP = Path(__file__).with_name("schema_14.sql.gz")
 NEW_TABLES = {"value_tags": "tags"}
+NEW_COLUMNS = {
+    ("families", "id"): "owner_id",
+    **{
+        (table, "family_id"): "owner_id"
+        for table in ("members", "vocabulary", "interview_prompts", "responses", "value_tags")
+    },
+}
 NEW_STEPS = {
     ("family", "passages"): "embeddings",
     ("family", "value_tags"): "tags",
@@ -120,8 +127,19 @@ def test_no_row_is_lost_or_changed(before: Rows, upgraded: str) -> None:
         assert in_order(shared) == in_order(expected), table
 
 
+def test_every_row_of_a_record_has_its_owner(upgraded: str) -> None:
+    after = all_rows(upgraded)
+    owners = {record["id"]: record["owner_id"] for record in after["records"]}
+    assert len(set(owners.values())) > 1
+    for table, rows in after.items():
+        for row in rows:
+            if (record_id := row.get("record_id")) is not None and table != "loose_objects":
+                assert row["owner_id"] == owners[record_id], table
+
+
 def renamed(table: str, row: dict[str, Any]) -> dict[str, Any]:
     """A row as the migrations should leave it."""
+    row = {NEW_COLUMNS.get((table, name), name): value for name, value in row.items()}
     if table == "batches":
         row = {**row, "completed_at": row["told_at"]}
         del row["told_at"], row["told"]  # now of the outbox

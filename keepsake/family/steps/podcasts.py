@@ -101,7 +101,7 @@ async def produce(
                 _assemble, voices, response, story, narrator.language, mp3
             )
         name = fingerprint(story, response.audio_key, tools.models.speech.model)
-        base = f"family/{response.family_id}/episodes/{response.record_id}-{name[:12]}"
+        base = f"family/{response.owner_id}/episodes/{response.record_id}-{name[:12]}"
         podcast = Podcast(
             audio_key=f"{base}.mp3",
             vtt_key=f"{base}.vtt",

@@ -149,7 +149,7 @@ async def _with_clip(quote: Quote, recording: Path, response: Response, tools: T
         cover=cover(response.family),
     )
     name = fingerprint(response.audio_key, start, end, tags)
-    key = f"family/{response.family_id}/clips/{name}.mp3"
+    key = f"family/{response.owner_id}/clips/{name}.mp3"
     if not await tools.objects.exists(key):
         clip = recording.with_name(f"{name}.mp3")
         try:

@@ -103,13 +103,13 @@ async def save(connection: AsyncConnection, made: Sequence[Made[ValueTags]]) -> 
     await connection.execute("DELETE FROM tags WHERE source = 'ai' AND record_id = ANY(%s)", (ids,))
     # A value may have left the vocabulary since it was chosen: then the tag goes with it.
     await connection.cursor().executemany(
-        "INSERT INTO tags (record_id, family_id, value, source)"
-        " SELECT %(record)s, family_id, value, 'ai' FROM vocabulary"
-        " WHERE family_id = %(family)s AND value = %(value)s AND NOT EXISTS ("
+        "INSERT INTO tags (record_id, owner_id, value, source)"
+        " SELECT %(record)s, owner_id, value, 'ai' FROM vocabulary"
+        " WHERE owner_id = %(owner)s AND value = %(value)s AND NOT EXISTS ("
         "SELECT FROM removed_tags WHERE record_id = %(record)s AND tag = %(value)s)"
         " ON CONFLICT (record_id, value) DO NOTHING",
         [
-            {"record": record_id, "family": owner_id, "value": value}
+            {"record": record_id, "owner": owner_id, "value": value}
             for record_id, owner_id, chosen in made
             for value in chosen.values
         ],
@@ -123,7 +123,7 @@ def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:
         """
         SELECT t.record_id, v.value IS NOT NULL
         FROM tags t JOIN records r ON r.id = t.record_id
-        LEFT JOIN vocabulary v ON v.family_id = r.owner_id AND v.value = t.value
+        LEFT JOIN vocabulary v ON v.owner_id = r.owner_id AND v.value = t.value
         WHERE r.line = %s AND r.recorded_at >= %s AND r.recorded_at < %s
         """,
         (window.line, window.start, window.end),

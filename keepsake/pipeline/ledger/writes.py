@@ -25,23 +25,25 @@ async def write(
     usages = [outcome.usage or Usage() for outcome in outcomes]
     await connection.execute(
         """
-        INSERT INTO ledger AS l (record_id, step, line, status, due_at, attempts, deferrals,
-            input_fingerprint, output_fingerprint, nothing_reason, models, calls, tokens_in,
-            tokens_out, audio_seconds, characters, cost, seconds, wait_reason, waits_for,
+        INSERT INTO ledger AS l (record_id, owner_id, step, line, status, due_at, attempts,
+            deferrals, input_fingerprint, output_fingerprint, nothing_reason, models, calls,
+            tokens_in, tokens_out, audio_seconds, characters, cost, seconds, wait_reason, waits_for,
             error_type, error_message, run_id, started_at, finished_at, asked)
-        SELECT record_id, step, %(line)s, status, due_at, attempts, deferrals, input_fingerprint,
-            output_fingerprint, nothing_reason, string_to_array(models, E'\\x1f'), calls,
+        SELECT record_id, owner_id, step, %(line)s, status, due_at, attempts, deferrals,
+            input_fingerprint, output_fingerprint, nothing_reason,
+            string_to_array(models, E'\\x1f'), calls,
             tokens_in, tokens_out, audio_seconds, characters, cost, seconds, wait_reason,
             waits_for, error_type, error_message, %(run_id)s,
             now() - make_interval(secs => coalesce(seconds, 0)), now(), asked
-        FROM unnest(%(record_ids)s::bigint[], %(steps)s::text[], %(statuses)s::text[],
-            %(due)s::timestamptz[], %(attempts)s::smallint[], %(deferrals)s::smallint[],
-            %(inputs)s::text[], %(outputs)s::text[], %(nothing)s::text[], %(models)s::text[],
+        FROM unnest(%(record_ids)s::bigint[], %(owner_ids)s::bigint[], %(steps)s::text[],
+            %(statuses)s::text[], %(due)s::timestamptz[], %(attempts)s::smallint[],
+            %(deferrals)s::smallint[], %(inputs)s::text[], %(outputs)s::text[],
+            %(nothing)s::text[], %(models)s::text[],
             %(calls)s::integer[], %(tokens_in)s::bigint[], %(tokens_out)s::bigint[],
             %(audio_seconds)s::real[], %(characters)s::integer[], %(costs)s::numeric[],
             %(seconds)s::real[], %(wait_reasons)s::text[], %(waits_for)s::text[],
             %(error_types)s::text[], %(error_messages)s::text[], %(asked)s::integer[])
-            AS t(record_id, step, status, due_at, attempts, deferrals, input_fingerprint,
+            AS t(record_id, owner_id, step, status, due_at, attempts, deferrals, input_fingerprint,
                  output_fingerprint, nothing_reason, models, calls, tokens_in, tokens_out,
                  audio_seconds, characters, cost, seconds, wait_reason, waits_for,
                  error_type, error_message, asked)
@@ -74,6 +76,7 @@ async def write(
             "line": line,
             "run_id": run_id,
             "record_ids": [o.record_id for o in outcomes],
+            "owner_ids": [o.owner_id for o in outcomes],
             "steps": [o.step for o in outcomes],
             "statuses": [o.status for o in outcomes],
             "due": [o.due_at for o in outcomes],
