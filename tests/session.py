@@ -18,7 +18,7 @@ from keepsake.local import postgres
 T = TypeVar("T")
 
 ROOM_FOR_CLUSTERS = 4 * 1024**3  # bytes
-_FOLDER = "KEEPSAKE_TEST_SESSION"
+_FOLDER = "TEST_SESSION_FOLDER"  # not KEEPSAKE_: doctor would take it for a misspelt setting
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
