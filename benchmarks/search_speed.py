@@ -9,8 +9,8 @@ an exact comparison with each passage of the owner.
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ import psutil
 from pgvector import HalfVector
 
 from benchmarks.results import Figure
-from keepsake.database import AsyncConnection, Connection, Pool, connect, migrate, open_pool
+from keepsake.database import Pool, connect, migrate, open_pool, owner_transaction
 from keepsake.local import postgres
 from keepsake.owners import owners
 from keepsake.search.hits import MOST_MATCHES
@@ -42,7 +42,6 @@ OF_A_RECORD = 10
 QUERIES = 60
 WORDS_OF_A_PASSAGE = 80
 TOPICS, MEANINGS = 400, 48  # clusters, and the dimensions in which they differ
-ROLE = "keepsake_benchmark"
 SYLLABLES = ("ka", "mo", "ru", "ti", "se", "no", "la", "pe", "du", "vi", "bra", "sto", "len", "mar")
 
 
@@ -114,7 +113,6 @@ def _filled(language: Language, topics: Topics) -> Iterator[tuple[str, list[int]
                 connection.execute("SET maintenance_work_mem = '1GB'")
                 ensure_vector_index(connection, MODEL, DIMENSIONS)
                 connection.execute("VACUUM ANALYZE passages, records")
-                _keep_owners_apart(connection)
             yield url, ids[: len(SIZES)]
         finally:
             postgres.stop(Path(folder), at_once=True)
@@ -153,7 +151,7 @@ async def _measured(
     url: str, owner_ids: Sequence[int], language: Language, topics: Topics
 ) -> list[Figure]:
     figures = []
-    async with _searching(url) as pool:
+    async with open_pool(url, size=1) as pool:
         for size, owner_id in zip(SIZES, owner_ids, strict=True):
             whole = await _timed(pool, owner_id, language, topics, words_only=False)
             words = await _timed(pool, owner_id, language, topics, words_only=True)
@@ -205,7 +203,7 @@ async def _timed(
 
 
 async def _words(pool: Pool, owner_id: int, query: str) -> None:
-    async with _of_owner(pool, owner_id) as connection:
+    async with owner_transaction(pool, owner_id) as connection:
         await connection.execute(
             "SELECT record_id, position FROM passages_with_words("
             " websearch_to_tsquery('simple', %s), %s, %s, true, %s) ORDER BY fit DESC LIMIT %s",
@@ -217,7 +215,7 @@ async def _recall(pool: Pool, owner_id: int, topics: Topics) -> float:
     """The share of the ten nearest records that a search finds."""
     found = []
     for vector in topics.vectors(QUERIES):
-        async with _of_owner(pool, owner_id) as connection:
+        async with owner_transaction(pool, owner_id) as connection:
             nearest, exact = [
                 {
                     hit.record_id
@@ -240,30 +238,3 @@ def _embeddings(vector: "NDArray[np.float32]") -> Any:
 
     about = SimpleNamespace(relevant=None)
     return SimpleNamespace(embed=embed, model=MODEL, dimensions=DIMENSIONS, about=about)
-
-
-def _keep_owners_apart(connection: Connection) -> None:
-    """Put a policy on passages, and make a role that it holds for."""
-    connection.execute(
-        f"CREATE ROLE {ROLE}; GRANT USAGE ON SCHEMA keepsake TO {ROLE};"
-        f" GRANT SELECT ON ALL TABLES IN SCHEMA keepsake TO {ROLE};"
-        " ALTER TABLE passages ENABLE ROW LEVEL SECURITY;"
-        " CREATE POLICY of_owner ON passages"
-        " USING (owner_id = nullif(current_setting('keepsake.owner_id', true), '')::bigint)"
-    )
-
-
-@asynccontextmanager
-async def _searching(url: str) -> AsyncIterator[Pool]:
-    """A pool of one connection, as the role that the policy holds for."""
-    async with open_pool(f"{url}&options=-c%20role%3D{ROLE}", size=1) as pool:
-        yield pool
-
-
-@asynccontextmanager
-async def _of_owner(pool: Pool, owner_id: int) -> AsyncIterator[AsyncConnection]:
-    async with pool.connection() as connection, connection.transaction():
-        await connection.execute(
-            "SELECT set_config('keepsake.owner_id', %s, true)", (str(owner_id),)
-        )
-        yield connection

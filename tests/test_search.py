@@ -10,7 +10,7 @@ import pytest
 from pgvector import HalfVector
 from psycopg.sql import SQL, Identifier
 
-from keepsake.database import Connection, connect, open_pool
+from keepsake.database import Connection, connect, open_pool, owner_transaction
 from keepsake.family import response as family
 from keepsake.search.hits import Hit
 from keepsake.search.index import EXACT_UP_TO, ensure_vector_index, index_name
@@ -41,13 +41,11 @@ def run(
     """What a search finds, in a transaction of this owner on the database of `db`."""
 
     async def found() -> Found:
-        async with open_pool(db.info.dsn, size=1) as pool, pool.connection() as connection:
-            async with connection.transaction():
-                await connection.execute(
-                    "SELECT set_config('keepsake.owner_id', %s, true)", (str(of_owner),)
-                )
+        async with open_pool(db.info.dsn, size=1) as pool:
+            async with owner_transaction(pool, of_owner) as connection:
                 result = await search(connection, *given, **named)
-            await connection.execute("SELECT pg_stat_force_next_flush()")  # for `scans`
+            async with pool.connection() as connection:
+                await connection.execute("SELECT pg_stat_force_next_flush()")  # for `scans`
             return result
 
     return asyncio.run(found())
@@ -139,6 +137,20 @@ def test_another_familys_passages_are_never_found(db: Connection, marlows: House
     assert marlows.search(NORTH, "sailed north") == []
 
 
+def test_another_owners_passages_are_not_there_for_a_wrong_question(
+    db: Connection, marlows: House
+) -> None:
+    """Whoever it asks about, a transaction of one owner finds only what is its own."""
+    marlows.say("We sailed north.", NORTH)
+    other = House(db, "The Others")
+    for exact_up_to in (0, EXACT_UP_TO):
+        found = run(
+            db, other.family.id, search_passages, HalfVector(NORTH), query="sailed north",
+            owner_id=marlows.family.id, model=MODEL, dimensions=4, exact_up_to=exact_up_to,
+        )  # fmt: skip
+        assert found == []
+
+
 def test_passages_of_another_model_are_never_found(marlows: House) -> None:
     old = marlows.say("We sailed north.", NORTH, model="old")
     marlows.say("We sailed north again.", [1.0, 0.0], model=MODEL)
@@ -227,6 +239,19 @@ class TestBeforePassagesAreMade:
             run(db, marlows.family.id, search_unembedded, "sailed", owner_id=marlows.family.id)
             == []
         )
+
+
+def test_words_are_found_by_their_index_though_policies_hold(
+    db: Connection, marlows: House
+) -> None:
+    crowd(marlows, 4000)
+    vector = (-np.ones(32)).tolist()
+    marlows.say("We sailed north.", vector)
+    db.execute("VACUUM ANALYZE passages")
+    before = scans(db, "passages_search")
+    (hit,) = marlows.search(vector, "sailed", floor=0.99)
+    assert hit.text == "We sailed north."
+    assert scans(db, "passages_search") == before + 1
 
 
 class TestTheVectorIndex:

@@ -34,7 +34,7 @@ async def search_passages(
     """The records of an owner nearest to `vector` or with the words of `query`, best first.
 
     Args:
-        connection: to the database, in a transaction.
+        connection: in a transaction of this owner.
         vector: of `query`, by `model`, `dimensions` long.
         query: words, "phrases", -exclusions and `or`, as in a web search.
         owner_id: whose passages.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pgvector import HalfVector
 from psycopg.sql import SQL
 
-from keepsake.database import AsyncConnection, Pool, open_pool
+from keepsake.database import AsyncConnection, Pool, open_pool, owner_transaction
 from keepsake.search.hits import Hit
 from keepsake.search.passages import search_passages
 from keepsake.search.words import records_processing, search_other_models, search_unembedded
@@ -63,10 +63,7 @@ async def search(
     """
     (vector,) = await embeddings.embed([query])
     model, dimensions = embeddings.model, embeddings.dimensions
-    async with pool.connection() as connection, connection.transaction():
-        await connection.execute(
-            "SELECT set_config('keepsake.owner_id', %s, true)", (str(owner_id),)
-        )
+    async with owner_transaction(pool, owner_id) as connection:
         hits = await search_passages(
             connection,
             HalfVector(vector),
