@@ -36,7 +36,7 @@ def run() -> list[Figure]:
                 "s",
                 at_most=10 * floor,
                 floor=floor,
-                note=f"{MANY / many['seconds']:,.0f} files a second; {many['added']:,} new",
+                note=f"{MANY / many['seconds']:,.0f} files a second; {many['created']:,} created",
             ),
             Figure(
                 f"import of {MANY:,} activities: memory above that of {FEW:,}",
@@ -47,10 +47,10 @@ def run() -> list[Figure]:
             ),
             Figure(
                 f"the same {MANY:,} again: new records",
-                again["added"],
+                again["created"],
                 "records",
                 at_most=0,
-                note=f"{again['known']:,} known",
+                note=f"{again['duplicates']:,} duplicates",
             ),
             Figure(
                 f"the same {MANY:,} again",

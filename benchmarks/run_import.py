@@ -43,9 +43,9 @@ def main() -> None:
             {
                 "seconds": seconds,
                 "peak_rss_mb": memory.peak / 1e6,
-                "added": imported.added,
-                "known": imported.known,
-                "refused": imported.refused,
+                "created": imported.created,
+                "duplicates": imported.duplicates,
+                "rejected": imported.rejected,
             }
         )
     )

@@ -15,6 +15,7 @@ from keepsake.delivery.outbox import NewMessage, enqueue
 from keepsake.lines import module_of
 from keepsake.owners.costs import usd
 from keepsake.records.progress import StepProgress, batch_progress
+from keepsake.text.counted import counted
 
 KIND = "import"
 EXPIRES = timedelta(days=1)  # without an address to send it to by then, it is old news
@@ -35,9 +36,9 @@ class CompleteBatch:
     owner_id: int
     owner_name: str
     line: str
-    added: int
-    known: int
-    refused: int
+    created: int
+    duplicates: int
+    rejected: int
 
 
 async def complete_batches(connection: AsyncConnection) -> list[CompleteBatch]:
@@ -48,9 +49,10 @@ async def complete_batches(connection: AsyncConnection) -> list[CompleteBatch]:
     async with connection.cursor(row_factory=class_row(CompleteBatch)) as cursor:
         await cursor.execute(
             """
-            SELECT b.id, b.owner_id, o.name AS owner_name, b.line, b.added, b.known, b.refused
+            SELECT b.id, b.owner_id, o.name AS owner_name, b.line, b.created,
+                   b.duplicates, b.rejected
             FROM batches b JOIN owners o ON o.id = b.owner_id
-            WHERE b.taken_in_at IS NOT NULL AND b.completed_at IS NULL AND b.added > 0
+            WHERE b.taken_in_at IS NOT NULL AND b.completed_at IS NULL AND b.created > 0
               AND NOT EXISTS (SELECT FROM records r JOIN ledger l ON l.record_id = r.id
                               WHERE r.batch_id = b.id AND l.due_at IS NOT NULL
                                 AND (l.wait_reason IS DISTINCT FROM 'budget'
@@ -95,12 +97,15 @@ async def _body(connection: AsyncConnection, batch: CompleteBatch) -> str:
     made = [f"{s.done} {s.step.replace('_', ' ')}" for s in steps if s.step != records]
     parts = [*made, *_amounts(steps), *await _cost(connection, batch.id)]
     others = [
-        f"{count} {how}"
-        for count, how in ((batch.known, "known already"), (batch.refused, "refused"))
+        said
+        for count, said in (
+            (batch.duplicates, counted(batch.duplicates, "duplicate")),
+            (batch.rejected, f"{batch.rejected:,} rejected"),
+        )
         if count
     ]
     aside = f" ({', '.join(others)})" if others else ""
-    return f"{batch.added} {records} taken in{aside}: {', '.join(parts)}"
+    return f"{batch.created} {records} imported{aside}: {', '.join(parts)}"
 
 
 def _amounts(steps: Sequence[StepProgress]) -> list[str]:

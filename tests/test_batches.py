@@ -50,7 +50,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
         yield pool
 
 
-def take_in(db: Connection, records: int = 3, *, known: int = 0, refused: int = 0) -> int:
+def take_in(db: Connection, records: int = 3, *, duplicates: int = 0, rejected: int = 0) -> int:
     """An import of Ada's that is over, with due letters and insights; its id."""
     batch_id = on_connection(db, start_batch, 1, "running", "export.zip")
     db.execute(
@@ -62,7 +62,9 @@ def take_in(db: Connection, records: int = 3, *, known: int = 0, refused: int = 
         " SELECT id, 1, name, line, now() FROM added, steps WHERE line = 'running'",
         {"batch": batch_id, "records": records},
     )
-    on_connection(db, finish_batch, batch_id, added=records, known=known, refused=refused)
+    on_connection(
+        db, finish_batch, batch_id, created=records, duplicates=duplicates, rejected=rejected
+    )
     return batch_id
 
 
@@ -112,7 +114,7 @@ async def test_what_other_records_wait_for_does_not_hold_a_batch_back(
 
 
 async def test_an_import_of_nothing_new_is_not_worth_a_message(db: Connection, pool: Pool) -> None:
-    take_in(db, records=0, known=7)
+    take_in(db, records=0, duplicates=7)
     assert await complete(pool) == []
 
 
@@ -122,7 +124,7 @@ async def test_an_import_of_nothing_new_is_not_worth_a_message(db: Connection, p
 async def test_the_owner_reads_what_became_of_it_and_what_it_cost(
     db: Connection, pool: Pool, settings: Settings, webhook: Webhook
 ) -> None:
-    take_in(db, 4, known=2, refused=1)
+    take_in(db, 4, duplicates=2, rejected=1)
     db.execute("UPDATE ledger SET status = 'failed', due_at = NULL"
                " WHERE step = 'letters' AND record_id = 1")  # fmt: skip
     db.execute("UPDATE ledger SET hold_reason = 'tier', due_at = NULL"
@@ -134,7 +136,7 @@ async def test_the_owner_reads_what_became_of_it_and_what_it_cost(
     [message] = webhook.messages
     assert message == (
         "Ada: an import is done\n"
-        "4 activities taken in (2 known already, 1 refused): 2 coaching insights, 3 letters,"
+        "4 activities imported (2 duplicates, 1 rejected): 2 coaching insights, 3 letters,"
         " 1 failed, 2 beyond the tier, USD 0.65"
     )
 

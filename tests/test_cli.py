@@ -84,7 +84,7 @@ class TestAdd:
     def test_the_same_response_is_added_once(self, marlows: str) -> None:
         said = ("add", "response", marlows, "rose", "--text", "We sang.")
         first, second = answer(*said), answer(*said)
-        assert (first["new"], second["new"]) == (True, False)
+        assert (first["created"], second["created"]) == (True, False)
         assert first["record_id"] == second["record_id"]
 
     def test_an_id_of_ones_own_tells_the_same_words_apart(self, marlows: str) -> None:
@@ -116,7 +116,7 @@ class TestAdd:
     def test_bookmarks_of_a_file_come_in_and_what_is_none_is_listed(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("url,title\nhttps://example.org/,A\n,B\n")
         result = keepsake("import", "bookmarks", tmp_path / "a.csv")
-        assert "1 bookmark added, 0 known already, 1 refused." in result.stdout
+        assert "1 bookmark created, 0 duplicates, 1 rejected." in result.stdout
         assert result.exit_code == 1
         assert "line 3: it has neither an address nor a text" in result.stderr
         none = keepsake("import", "bookmarks", DATA / "ellen.ogg")
@@ -287,7 +287,7 @@ class TestProgress:
                 " SELECT r.id, r.owner_id, s.name, s.line, now() FROM records r"
                 " JOIN steps s USING (line) WHERE line = 'running'"
             )
-            on_connection(db, finish_batch, batch, added=2, known=0, refused=1)
+            on_connection(db, finish_batch, batch, created=2, duplicates=0, rejected=1)
         return batch
 
     @pytest.mark.parametrize("part", [("--line", "running"), ("--owner", "ada")])
@@ -342,7 +342,7 @@ class TestProgress:
             db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL"
                        " WHERE step = 'activities'")  # fmt: skip
         [found] = answer("batches")
-        assert (found["batch"]["added"], found["batch"]["refused"]) == (2, 1)
+        assert (found["batch"]["created"], found["batch"]["rejected"]) == (2, 1)
         assert {step["step"]: step["done"] for step in found["steps"]} == {
             "activities": 2, "letters": 0, "coaching_insights": 0,
         }  # fmt: skip

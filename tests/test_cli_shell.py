@@ -164,14 +164,14 @@ def test_an_import_that_refuses_anything_ends_with_1(
     home: Path, bookmarks: Callable[[str], Path], rows: str, code: int, refused: int
 ) -> None:
     result = keepsake("import", "bookmarks", bookmarks(f"url,title\n{rows}"), "--json")
-    assert (result.exit_code, json.loads(result.stdout)["refused"]) == (code, refused)
+    assert (result.exit_code, json.loads(result.stdout)["rejected"]) == (code, refused)
 
 
 def test_activities_that_are_refused_end_with_1(home: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/a.fit").write_text("no activity")
     result = keepsake("import", "activities", tmp_path / "runs", "--json")
-    assert (result.exit_code, json.loads(result.stdout)["refused"]) == (1, 1)
+    assert (result.exit_code, json.loads(result.stdout)["rejected"]) == (1, 1)
     assert keepsake("import", "activities", tmp_path / "none").exit_code == 2
 
 

@@ -76,8 +76,8 @@ async def test_they_are_added_once(
             first = await add_memories(connection, pool, settings)
             second = await add_memories(connection, pool, settings)
         rows = progress(connection, [each.record_id for each in first], list(LABELS))
-    assert [each.new for each in first] == [True] * 5
-    assert [(each.record_id, each.new) for each in second] == [
+    assert [each.created for each in first] == [True] * 5
+    assert [(each.record_id, each.created) for each in second] == [
         (each.record_id, False) for each in first
     ]
     assert (rows[0].step, rows[0].done, rows[0].total) == ("transcripts", 0, 5)
@@ -150,8 +150,8 @@ def test_what_is_saved_and_run_is_added_once(
             in_pool(database_url, lambda pool: chapter.add(stage, pool)) for _ in range(2)
         )
         rows = progress(connection, [each.record_id for each in first], list(chapter.labels))
-    assert all(each.new for each in first)
-    assert [(each.record_id, each.new) for each in second] == [
+    assert all(each.created for each in first)
+    assert [(each.record_id, each.created) for each in second] == [
         (each.record_id, False) for each in first
     ]
     assert [row.step for row in rows] == list(chapter.labels)

@@ -39,7 +39,7 @@ def count(db: Connection, table: str) -> int:
 
 def test_a_new_record_is_due_in_every_step_of_its_line(db: Connection) -> None:
     added = add(db, add_owner(db, "Ada").id)
-    assert added.new
+    assert added.created
     assert db.execute(
         "SELECT record_id, step, line, status, due_at <= now() FROM ledger ORDER BY step"
     ).fetchall() == [
@@ -67,7 +67,7 @@ def test_a_step_that_is_switched_off_is_held(db: Connection) -> None:
 def test_adding_a_record_twice_adds_it_once(db: Connection) -> None:
     owner = add_owner(db, "Ada").id
     first = add(db, owner)
-    assert add(db, owner, content_hash="other") == Added(first.record_id, new=False)
+    assert add(db, owner, content_hash="other") == Added(first.record_id, created=False)
     assert (count(db, "records"), count(db, "ledger")) == (1, 2)
 
 

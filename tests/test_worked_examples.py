@@ -209,7 +209,7 @@ def test_a_line_of_a_few_files_carries_what_comes_in(
             "SELECT record_id, position, ingredient FROM ingredients ORDER BY position"
         ).fetchall()
         status = connection.execute("SELECT status FROM record_status").fetchall()
-    assert (added.new, again) == (True, replace(added, new=False))
+    assert (added.created, again) == (True, replace(added, created=False))
     assert found == [(added.record_id, 0, "500 g flour"), (added.record_id, 1, "400 ml buttermilk")]
     assert status == [("COMPLETED",)]
 

@@ -115,12 +115,12 @@ async def store(
     copy = "COPY bookmarks (record_id, owner_id, url, platform, title, content, folder) FROM STDIN"
     async with connection.cursor() as cursor, cursor.copy(copy) as sink:
         for record, new in rows:
-            if record.new:
+            if record.created:
                 await sink.write_row(
                     (record.record_id, owner.id, new.url, new.platform, new.title, new.content,
                      new.folder)
                 )  # fmt: skip
-    again = [(record.record_id, new) for record, new in rows if not record.new]
+    again = [(record.record_id, new) for record, new in rows if not record.created]
     await _add_what_lacks(connection, again)
     # Set by hand, a tag that was taken off is back; an import again does not bring it back.
     await connection.cursor().executemany(

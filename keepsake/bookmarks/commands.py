@@ -87,7 +87,7 @@ def bookmark(
     added = in_pool(settings, lambda pool: add_bookmark(pool, settings, whose, new))
     if json:
         print_json(added)
-    elif added.new:
+    elif added.created:
         typer.echo(
             f"Added record {added.record_id}. Follow it: `keepsake status {added.record_id}`."
         )
@@ -113,7 +113,7 @@ def bookmarks(
 ) -> None:
     """Import a file of bookmarks. If it was interrupted, run it again: it continues.
 
-    Exit code 1 if anything was refused; the rest is taken in.
+    Exit code 1 if anything was rejected; the rest is taken in.
     """
     from rich.progress import Progress
 
@@ -141,7 +141,7 @@ def bookmarks(
         print_json(intake)
     else:
         _print(intake)
-    if intake.refused:
+    if intake.rejected:
         raise typer.Exit(1)
 
 
@@ -153,8 +153,8 @@ def _print(intake: "Intake") -> None:
     )
     typer.echo(f"Read as {intake.kind}" + (f": {taken}." if taken else "."))
     typer.echo(
-        f"{counted(intake.added, 'bookmark')} added, {intake.known:,} known already, "
-        f"{intake.refused:,} refused."
+        f"{counted(intake.created, 'bookmark')} created, "
+        f"{counted(intake.duplicates, 'duplicate')}, {intake.rejected:,} rejected."
     )
     if intake.undated:
         typer.echo(f"  {intake.undated:,} without a date: assumed to be saved now.")
@@ -165,5 +165,5 @@ def _print(intake: "Intake") -> None:
         )
     for problem in intake.problems[:MOST_SHOWN]:
         typer.echo(f"  {problem.where}: {problem.why}", err=True)
-    if intake.refused > MOST_SHOWN:
-        typer.echo(f"  and {intake.refused - MOST_SHOWN:,} more: see --json", err=True)
+    if intake.rejected > MOST_SHOWN:
+        typer.echo(f"  and {intake.rejected - MOST_SHOWN:,} more: see --json", err=True)

@@ -56,9 +56,9 @@ class Intake:
     batch_id: int
     kind: str
     taken: Mapping[str, list[str]]
-    added: int = 0
-    known: int = 0
-    refused: int = 0
+    created: int = 0
+    duplicates: int = 0
+    rejected: int = 0
     undated: int = 0
     unread_dates: int = 0
     problems: tuple[Problem, ...] = ()
@@ -88,11 +88,15 @@ async def import_bookmarks(
         intake = Intake(batch_id, export.kind, export.taken)
         while some := await asyncio.to_thread(_next_entries, export):
             intake = await _take_in(pool, settings, owner, some, intake)
-            read = intake.added + intake.known + intake.refused
+            read = intake.created + intake.duplicates + intake.rejected
             on_progress(read, 1.0 if file.closed else file.tell() / size)
     async with pool.connection() as connection:
         await finish_batch(
-            connection, batch_id, added=intake.added, known=intake.known, refused=intake.refused
+            connection,
+            batch_id,
+            created=intake.created,
+            duplicates=intake.duplicates,
+            rejected=intake.rejected,
         )
     return intake
 
@@ -133,12 +137,12 @@ async def _take_in(
         unread += moment is None and _has_date(entry)
     async with pool.connection() as connection, connection.transaction():
         added = await store(connection, settings, owner, good, batch_id=intake.batch_id)
-    new = sum(record.new for record in added)
+    created = sum(record.created for record in added)
     return replace(
         intake,
-        added=intake.added + new,
-        known=intake.known + len(added) - new,
-        refused=intake.refused + len(problems),
+        created=intake.created + created,
+        duplicates=intake.duplicates + len(added) - created,
+        rejected=intake.rejected + len(problems),
         undated=intake.undated + undated,
         unread_dates=intake.unread_dates + unread,
         problems=(*intake.problems, *problems)[:MOST_PROBLEMS],

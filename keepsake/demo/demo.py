@@ -88,7 +88,7 @@ def _play(stage: Stage, chapters: Sequence[Chapter]) -> bool:
 def _add(stage: Stage, chapter: Chapter) -> list[int]:
     """Add a chapter's records and say so. Returns their ids."""
     added = in_pool(stage.settings, lambda pool: chapter.add(stage, pool))
-    new = sum(each.new for each in added)
+    new = sum(each.created for each in added)
     if new:
         stage.console.print(f"Added {new} {chapter.added}. The sensor takes it from here.")
     else:

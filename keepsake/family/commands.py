@@ -127,7 +127,7 @@ def response(
     added = in_pool(settings, lambda pool: add_response(pool, objects, settings, home, new))
     if json:
         print_json(added)
-    elif added.new:
+    elif added.created:
         typer.echo(
             f"Added record {added.record_id}. Follow it: `keepsake status {added.record_id}`."
         )

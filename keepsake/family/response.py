@@ -334,7 +334,7 @@ async def _insert(
     (added,) = await records.add_records(
         connection, settings, line=LINE, owner_id=family.id, rows=[record]
     )
-    if added.new:
+    if added.created:
         key, audio = next(iter(files.items()), (None, None))
         await connection.execute(
             "INSERT INTO responses (record_id, owner_id, member_id, prompt_id, text, audio_key,"

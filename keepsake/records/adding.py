@@ -21,10 +21,10 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Added:
-    """A record's id, and whether it is new: adding the same thing twice adds it once."""
+    """A record's id, and whether it was created; otherwise what was added is a duplicate of it."""
 
     record_id: int
-    new: bool
+    created: bool
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ async def add_records(
         )
         known.update(await cursor.fetchall())
     return [
-        Added(known[row.external_id], new=fresh.pop(row.external_id, None) is not None)
+        Added(known[row.external_id], created=fresh.pop(row.external_id, None) is not None)
         for row in rows
     ]
 

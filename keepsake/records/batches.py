@@ -24,9 +24,9 @@ class Batch:
         owner_name: as it is written.
         line: of its records.
         name: of the file or folder they came from.
-        added: new records.
-        known: recognised as there already.
-        refused: no record could be made of them.
+        created: new records.
+        duplicates: recognised as there already.
+        rejected: no record could be made of them.
         started_at: when the import began.
         taken_in_at: when it was over; None: it is not, or it broke off.
         completed_at: when all its records were found done, and a message to its owner enqueued.
@@ -38,9 +38,9 @@ class Batch:
     owner_name: str
     line: str
     name: str
-    added: int
-    known: int
-    refused: int
+    created: int
+    duplicates: int
+    rejected: int
     started_at: datetime
     taken_in_at: datetime | None
     completed_at: datetime | None
@@ -48,7 +48,8 @@ class Batch:
 
 
 _BATCH = SQL("""
-    SELECT b.id, o.slug AS owner, o.name AS owner_name, b.line, b.name, b.added, b.known, b.refused,
+    SELECT b.id, o.slug AS owner, o.name AS owner_name, b.line, b.name, b.created, b.duplicates,
+           b.rejected,
            b.started_at, b.taken_in_at, b.completed_at,
            m.status || coalesce(': ' || m.detail, '') AS notification
     FROM batches b JOIN owners o ON o.id = b.owner_id
@@ -69,13 +70,13 @@ async def start_batch(connection: AsyncConnection, owner_id: int, line: str, nam
 
 
 async def finish_batch(
-    connection: AsyncConnection, batch_id: int, *, added: int, known: int, refused: int
+    connection: AsyncConnection, batch_id: int, *, created: int, duplicates: int, rejected: int
 ) -> None:
     """Close a batch: how many records are new, were there already, or could not be made."""
     await connection.execute(
-        "UPDATE batches SET added = %s, known = %s, refused = %s, taken_in_at = now()"
+        "UPDATE batches SET created = %s, duplicates = %s, rejected = %s, taken_in_at = now()"
         " WHERE id = %s",
-        (added, known, refused, batch_id),
+        (created, duplicates, rejected, batch_id),
     )
 
 

@@ -14,7 +14,7 @@ Owner = Annotated[
     str | None,
     typer.Option(help="Whose: name, short name or id. Default: whom KEEPSAKE_OWNER names."),
 ]
-SHOWN = 20  # refused files that are named to people; --json names more
+SHOWN = 20  # rejected files that are named to people; --json names more
 
 
 def activity(
@@ -58,7 +58,7 @@ def activity(
     if added.others:
         typer.echo(f"The file holds {len(added.others) + 1} activities.")
     for each in (added, *added.others):
-        if each.new:
+        if each.created:
             typer.echo(
                 f"Added record {each.record_id}. Follow it: `keepsake status {each.record_id}`."
             )
@@ -86,7 +86,7 @@ def activities(
 ) -> None:
     """Import activities, thousands at once. Repeat it freely: what was imported is skipped.
 
-    Exit code 1 if anything was refused, the rest is taken in; or if there is nothing to take in.
+    Exit code 1 if anything was rejected, the rest is taken in; or if there is nothing to take in.
     """
     from keepsake.clients.objects import open_objects
     from keepsake.owners.owners import owner_or_default
@@ -112,27 +112,27 @@ def activities(
                 on_progress=lambda so_far: shown.update(_summary(so_far)),
             ),
         )
-    taken = imported.added + imported.replaced + imported.known
+    taken = imported.created + imported.replaced + imported.duplicates
     if json:
         print_json(imported)
     else:
         out.print(_summary(imported))
         for name, reason in imported.reasons[:SHOWN]:
-            out.print(f"  refused {name}: {reason}")
-        if imported.refused > SHOWN:
-            out.print(f"  and {imported.refused - SHOWN:,} more")
-        if not taken and not imported.refused:
+            out.print(f"  rejected {name}: {reason}")
+        if imported.rejected > SHOWN:
+            out.print(f"  and {imported.rejected - SHOWN:,} more")
+        if not taken and not imported.rejected:
             out.print(f"  no file in {path} ends in .fit, .gpx or .tcx (or those with .gz)")
-    if imported.refused or not taken:
+    if imported.rejected or not taken:
         raise typer.Exit(1)
 
 
 def _summary(imported: "Imported") -> str:
     counts = {
-        "new": imported.added,
+        "created": imported.created,
         "in the place of files that could not be read": imported.replaced,
-        "already there": imported.known,
-        "refused": imported.refused,
+        "duplicate" if imported.duplicates == 1 else "duplicates": imported.duplicates,
+        "rejected": imported.rejected,
     }
     told = (f"{count:,} {what}" for what, count in counts.items() if count)
     return f"Activities: {', '.join(told) or 'none found'}."

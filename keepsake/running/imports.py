@@ -3,7 +3,7 @@
 Files are checked in the worker pool while the ones before them are stored, a hundred in one
 transaction; so memory stays flat, and an import that was broken off is simply run again. A file
 that is an activity becomes a record even if no more than its beginning can be read: what is wrong
-with it is then told by its `activities` step. What is no activity is refused and named.
+with it is then told by its `activities` step. What is no activity is rejected and named.
 """
 
 import asyncio
@@ -45,22 +45,22 @@ class Imported:
     """What an import has come to so far.
 
     Attributes:
-        added: new records.
+        created: new records.
         replaced: records whose file could not be read and that have another one now.
-        known: files of records that were there already.
-        refused: files that no record could be made of.
-        reasons: name and reason of the first refused ones.
+        duplicates: files of records that were there already.
+        rejected: files that no record could be made of.
+        reasons: name and reason of the first rejected ones.
     """
 
-    added: int = 0
+    created: int = 0
     replaced: int = 0
-    known: int = 0
-    refused: int = 0
+    duplicates: int = 0
+    rejected: int = 0
     reasons: list[tuple[str, str]] = field(default_factory=list)
 
-    def refuse(self, name: str, reason: str) -> None:
-        """Count a file that was refused."""
-        self.refused += 1
+    def reject(self, name: str, reason: str) -> None:
+        """Count a file that was rejected."""
+        self.rejected += 1
         if len(self.reasons) < REASONS_KEPT:
             self.reasons.append((_shown(name), reason))
 
@@ -114,7 +114,7 @@ async def import_activities(
                 if len(batch) >= FILES_A_BATCH or held >= BYTES_HELD:
                     await intake.store(batch)
                     batch = []
-                    if imported.added >= analyze_at:
+                    if imported.created >= analyze_at:
                         async with pool.connection() as connection:
                             await activities.analyze(connection)
                         analyze_at *= 4
@@ -126,9 +126,9 @@ async def import_activities(
             await finish_batch(
                 connection,
                 batch_id,
-                added=imported.added,
-                known=imported.known + imported.replaced,
-                refused=imported.refused,
+                created=imported.created,
+                duplicates=imported.duplicates + imported.replaced,
+                rejected=imported.rejected,
             )
     return imported
 
@@ -161,7 +161,7 @@ async def add_activity(
     async with open_worker_pool(settings, processes=1) as workers:
         looked = await intake.look(entry, entry.read(), workers, external_id)
     first, *others = await intake.store(looked)
-    return AddedActivity(first.record_id, first.new, tuple(others))
+    return AddedActivity(first.record_id, first.created, tuple(others))
 
 
 def _most_bytes(settings: Settings) -> int:
@@ -190,7 +190,7 @@ class _Intake:
                 # Read now: an archive is closed when its last entry was given.
                 if (data := self._read(entry)) is None:
                     continue
-                look = asyncio.create_task(self._look_or_refuse(entry, data, workers))
+                look = asyncio.create_task(self._check_or_reject(entry, data, workers))
                 ahead.append((look, len(data)))
                 while len(ahead) == IN_FLIGHT or sum(size for _, size in ahead) > BYTES_HELD:
                     yield await ahead.popleft()[0]
@@ -204,16 +204,16 @@ class _Intake:
         try:
             return entry.read()
         except InvalidInput as error:
-            self.imported.refuse(entry.name, str(error))
+            self.imported.reject(entry.name, str(error))
             return None
 
-    async def _look_or_refuse(
+    async def _check_or_reject(
         self, entry: Entry, data: bytes, workers: WorkerPool
     ) -> Sequence[_Looked]:
         try:
             return await self.look(entry, data, workers)
         except (InvalidInput, PermanentError, WorkerFailed) as error:
-            self.imported.refuse(entry.name, str(error))
+            self.imported.reject(entry.name, str(error))
             return ()
 
     async def look(
@@ -302,11 +302,13 @@ class _Intake:
                     break
             await together(self.objects.put_bytes(key, data[key]) for key in missing)
             uploaded.update(missing)
-        self.imported.added += len(new)
+        self.imported.created += len(new)
         self.imported.replaced += len(better)
-        self.imported.known += len(looked) - len(new) - len(better)
+        self.imported.duplicates += len(looked) - len(new) - len(better)
         return [
-            Added(record.record_id, new=record.replace) if record else Added(next(ids), new=True)
+            Added(record.record_id, created=record.replace)
+            if record
+            else Added(next(ids), created=True)
             for record in known
         ]
 

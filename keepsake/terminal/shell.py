@@ -1,6 +1,6 @@
 """What every command shares: errors as one line, tables for people, JSON for scripts.
 
-Exit codes: 0 all went well; 1 it did not, or an import refused something; 2 the command was given
+Exit codes: 0 all went well; 1 it did not, or an import rejected something; 2 the command was given
 what it cannot take; 130 Ctrl-C.
 """
 

@@ -31,7 +31,7 @@ def test_every_file_of_it_is_an_activity_of_its_own(
         )
         titles = db.execute("SELECT DISTINCT title FROM activity_files").fetchall()
 
-    assert (imported.added, imported.known, imported.refused) == (20, 0, 0)
+    assert (imported.created, imported.duplicates, imported.rejected) == (20, 0, 0)
     assert titles == [("Run",)], "the listing beside the files was found"
 
 

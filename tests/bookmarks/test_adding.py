@@ -23,9 +23,9 @@ PAGE = "https://example.org/bread"
 )
 def test_the_same_page_is_one_bookmark(shelf: Shelf, same: str) -> None:
     first = shelf.added(PAGE)
-    assert first.new
+    assert first.created
     again = shelf.added(same)
-    assert (again.record_id, again.new) == (first.record_id, False)
+    assert (again.record_id, again.created) == (first.record_id, False)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_wallabag_comes_in_as_text_without_markup(shelf: Shelf) -> None:
 
 def test_addresses_that_a_script_tells_apart_are_different_bookmarks(shelf: Shelf) -> None:
     intake = import_file(shelf, "hash-addresses.html")
-    assert (intake.added, intake.known) == (6, 0)
+    assert (intake.created, intake.duplicates) == (6, 0)
     assert import_file(shelf, "hash-addresses.html").known == 6
 
 
@@ -202,7 +202,7 @@ def test_dates_that_cannot_be_read_are_counted(shelf: Shelf, tmp_path: Path) -> 
     dates = ["03/04/2021", "yesterday", "1812-01-01", "", "2021-03-04"]
     rows = [f"https://a.example/{n},{date}" for n, date in enumerate(dates)]
     intake = take_in(shelf, tmp_path, "\n".join(["url,date", *rows]))
-    assert (intake.added, intake.undated, intake.unread_dates) == (5, 1, 3)
+    assert (intake.created, intake.undated, intake.unread_dates) == (5, 1, 3)
 
 
 def test_what_joins_letters_stays_in_titles_tags_and_addresses(

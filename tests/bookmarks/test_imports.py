@@ -120,7 +120,7 @@ def test_what_a_browser_exports_comes_in_whole(shelf: Shelf, tmp_path: Path) -> 
     assert (program["url"], program["recorded_at"]) == ("javascript:alert('hi')", THEN)
     assert (visited["url"], visited["recorded_at"]) == ("place:sort=8", THEN)
     assert undated["recorded_at"].date() == datetime.now(UTC).date()
-    assert (intake.added, intake.known, intake.refused) == (5, 0, 1)
+    assert (intake.created, intake.duplicates, intake.rejected) == (5, 0, 1)
     (problem,) = intake.problems
     assert (problem.where, problem.why) == ("line 19", "it has neither an address nor a text")
 
@@ -136,7 +136,7 @@ def test_what_other_programs_export_comes_in_whole(
     assert (bread["url"], bread["recorded_at"]) == ("https://bread.example/a", THEN)
     assert bread["title"] in ("Bread", "Bread, slow")
     assert bread["tags"] == ["bread", "slow food"]
-    assert intake.refused == refused
+    assert intake.rejected == refused
 
 
 def test_notes_folders_and_mere_texts_come_along(shelf: Shelf, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_text_too_long_or_broken_is_no_reason_to_lose_the_bookmark(
     texts = ["x" * (shelf.settings.max_text_chars + 1), "half a \ud800 letter"]
     links = [{"url": f"https://a.example/{n}", "textContent": t} for n, t in enumerate(texts)]
     intake = take_in(shelf, tmp_path, {"collections": [{"name": "A", "links": links}]})
-    assert intake.refused == 0
+    assert intake.rejected == 0
     long, broken = stored(shelf)
     assert len(long["content"]) == shelf.settings.max_text_chars
     assert broken["content"] == "half a ? letter"
@@ -211,7 +211,7 @@ def test_a_text_too_long_or_broken_is_no_reason_to_lose_the_bookmark(
 def test_broken_rows_are_listed_by_line_and_the_rest_comes_in(shelf: Shelf, tmp_path: Path) -> None:
     rows = ["url,title", "https://a.example/,A", ",nothing", f"https://b.example/{'x' * 70_000},B"]
     intake = take_in(shelf, tmp_path, "\n".join([*rows, 'https://c.example/,"C\x00"', ""]))
-    assert (intake.added, intake.refused) == (2, 2)
+    assert (intake.created, intake.rejected) == (2, 2)
     assert [problem.where for problem in intake.problems] == ["line 3", "line 4"]
     assert "b.example" not in str(intake.problems)
 
@@ -219,10 +219,10 @@ def test_broken_rows_are_listed_by_line_and_the_rest_comes_in(shelf: Shelf, tmp_
 def test_an_import_again_recognises_what_is_there(shelf: Shelf, tmp_path: Path) -> None:
     take_in(shelf, tmp_path, BROWSER)
     again = take_in(shelf, tmp_path, BROWSER)
-    assert (again.added, again.known) == (0, 5)
+    assert (again.created, again.duplicates) == (0, 5)
     assert len(stored(shelf)) == 5
     batches = shelf.rows("SELECT * FROM batches ORDER BY id")
-    assert [(b["name"], b["added"], b["known"], b["refused"]) for b in batches] == [
+    assert [(b["name"], b["created"], b["duplicates"], b["rejected"]) for b in batches] == [
         ("export", 5, 0, 1),
         ("export", 0, 5, 1),
     ]
@@ -244,7 +244,7 @@ def test_an_import_that_broke_off_goes_on(
         take_in(shelf, tmp_path, rows, on_progress=break_off)
     assert len(stored(shelf)) == 20
     again = take_in(shelf, tmp_path, rows)
-    assert (again.added, again.known) == (15, 20)
+    assert (again.created, again.duplicates) == (15, 20)
 
 
 def test_an_import_gives_way_to_what_is_saved_meanwhile(shelf: Shelf, tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_html_that_nobody_writes_well_is_read_leniently(
 ) -> None:
     intake = take_in(shelf, tmp_path, text)
     assert stored(shelf)[0]["url"] == "https://a.example/"
-    assert intake.added == added
+    assert intake.created == added
 
 
 def test_many_bookmarks_come_in_by_the_thousand(shelf: Shelf, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_many_bookmarks_come_in_by_the_thousand(shelf: Shelf, tmp_path: Path) ->
     shares: list[float] = []
     started = perf_counter()
     intake = take_in(shelf, tmp_path, rows, on_progress=lambda _, share: shares.append(share))
-    assert intake.added == 5000
+    assert intake.created == 5000
     assert perf_counter() - started < 20  # a second or two where nobody else is at work
     assert shares == sorted(shares)
     assert shares[-1] == 1.0

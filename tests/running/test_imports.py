@@ -34,7 +34,7 @@ def test_a_file_becomes_a_record_of_its_start(journal: Journal, tmp_path: Path) 
     (tmp_path / "run.gpx").write_bytes(gpx())
     added = journal.add(tmp_path / "run.gpx", title="Along  the river", priority="urgent")
     [file] = journal.files
-    assert added.new
+    assert added.created
     assert (file["recorded_at"], file["priority"]) == (MORNING, 10)
     assert (file["format"], file["title"]) == ("gpx", "Along the river")
     assert journal.objects == [file["file_key"]]
@@ -46,7 +46,7 @@ def test_adding_a_file_again_says_which_record_it_is(journal: Journal, tmp_path:
     first = journal.add(tmp_path / "run.gpx")
     (tmp_path / "run.gpx").rename(tmp_path / "renamed.xml")
     again = journal.add(tmp_path / "renamed.xml")
-    assert (again.record_id, again.new) == (first.record_id, False)
+    assert (again.record_id, again.created) == (first.record_id, False)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -63,7 +63,7 @@ def test_an_export_in_a_folder_of_another_keeps_its_titles(
         with zipfile.ZipFile(path) as opened:
             opened.extractall(path := tmp_path / "folder")
     imported = journal.take_in(path)
-    assert (imported.added, imported.refused) == (1, 0)
+    assert (imported.created, imported.rejected) == (1, 0)
     [file] = journal.files
     assert (file["title"], file["sport"]) == ("Fast", "Ride")
 
@@ -81,7 +81,7 @@ def test_a_folder_is_read_to_its_depths(journal: Journal, tmp_path: Path) -> Non
     (folder / "two.TCX").write_bytes(tcx(two))
     (folder / "notes.txt").write_text("nothing")
     imported = journal.take_in(tmp_path / "runs")
-    assert (imported.added, imported.refused) == (2, 0)
+    assert (imported.created, imported.rejected) == (2, 0)
     assert [f["format"] for f in journal.files] == ["gpx", "tcx"]
     assert {f["priority"] for f in journal.files} == {-10}
 
@@ -99,11 +99,15 @@ def test_an_export_gives_names_and_sports(journal: Journal, tmp_path: Path) -> N
     )
     imported = journal.take_in(file)
     [row] = journal.files
-    assert (imported.added, imported.refused) == (1, 0)
+    assert (imported.created, imported.rejected) == (1, 0)
     assert (row["title"], row["sport"], row["file_name"]) == ("Sunday, long", "Run", "1.gpx.gz")
     assert row["file_key"].endswith(".gpx.gz")
     [batch] = journal.rows("SELECT * FROM batches")
-    assert (batch["name"], batch["added"], batch["taken_in_at"] is None) == ("export.zip", 1, False)
+    assert (batch["name"], batch["created"], batch["taken_in_at"] is None) == (
+        "export.zip",
+        1,
+        False,
+    )
     assert row["batch_id"] == batch["id"]
 
 
@@ -166,17 +170,17 @@ def test_an_import_that_broke_off_is_run_again(
     file = archive(tmp_path / "e.zip", {f"{d:%d}.gpx": gpx(d, minutes=1) for d in days(10)})
 
     def broken_off(so_far: imports.Imported) -> None:
-        if so_far.added == 8:
+        if so_far.created == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         journal.take_in(file, on_progress=broken_off)
     assert len(journal.files) == 8
     again = journal.take_in(file)
-    assert (again.added, again.known) == (2, 8)
+    assert (again.created, again.duplicates) == (2, 8)
     assert len(journal.files) == len(journal.objects) == 10
-    batches = journal.rows("SELECT added, known, taken_in_at FROM batches ORDER BY id")
-    assert [(b["added"], b["known"]) for b in batches] == [(8, 0), (2, 8)]
+    batches = journal.rows("SELECT created, duplicates, taken_in_at FROM batches ORDER BY id")
+    assert [(b["created"], b["duplicates"]) for b in batches] == [(8, 0), (2, 8)]
     assert all(b["taken_in_at"] for b in batches)
 
 
@@ -185,9 +189,9 @@ def test_the_same_second_in_another_format_is_the_same_run(
 ) -> None:
     members = {"a.gpx": gpx(), "b.tcx": tcx(), "c.gpx.gz": gpx(), "d.tcx": tcx(days(2)[1])}
     imported = journal.take_in(archive(tmp_path / "e.zip", members))
-    assert (imported.added, imported.known) == (2, 2)
+    assert (imported.created, imported.duplicates) == (2, 2)
     (tmp_path / "later.tcx").write_bytes(tcx(beats=150))
-    assert journal.take_in(tmp_path / "later.tcx").known == 1
+    assert journal.take_in(tmp_path / "later.tcx").duplicates == 1
     assert len(journal.objects) == 2
 
 
@@ -198,7 +202,7 @@ def test_another_owner_may_have_run_in_the_same_second(
     journal = opens_journal()
     journal.add(tmp_path / "run.gpx")
     friend = journal.of("A friend")
-    assert friend.add(tmp_path / "run.gpx").new
+    assert friend.add(tmp_path / "run.gpx").created
 
 
 def test_a_file_that_cannot_be_read_is_kept_and_fails_in_its_step(
@@ -213,7 +217,7 @@ def test_a_file_that_cannot_be_read_is_kept_and_fails_in_its_step(
         },
     )
     imported = journal.take_in(file)
-    assert (imported.added, imported.refused) == (2, 0)
+    assert (imported.created, imported.rejected) == (2, 0)
     listed, cut = journal.files
     assert cut["recorded_at"] == MORNING
     assert listed["recorded_at"] == datetime(2026, 3, 1, 7, tzinfo=UTC)
@@ -236,15 +240,15 @@ def test_a_whole_file_takes_the_place_of_a_broken_one(journal: Journal, tmp_path
     (tmp_path / "cut.gpx").write_bytes(gpx()[:3000])
     (tmp_path / "whole.tcx").write_bytes(tcx())
     broken = journal.add(tmp_path / "cut.gpx")
-    assert not journal.add(tmp_path / "whole.tcx").new  # nobody knows yet that it is broken
+    assert not journal.add(tmp_path / "whole.tcx").created  # nobody knows yet that it is broken
     journal.run("activities")
     imported = journal.take_in(tmp_path / "whole.tcx")
-    assert (imported.replaced, imported.added) == (1, 0)
+    assert (imported.replaced, imported.created) == (1, 0)
     [row] = journal.files
     assert (row["record_id"], row["format"]) == (broken.record_id, "tcx")
     journal.run("activities")
     assert journal.ledger(broken.record_id)["activities"]["status"] == "succeeded"
-    assert journal.take_in(tmp_path / "cut.gpx").known == 1
+    assert journal.take_in(tmp_path / "cut.gpx").duplicates == 1
 
 
 @pytest.mark.parametrize(
@@ -260,14 +264,14 @@ def test_what_is_no_activity_is_refused_and_named(
     journal: Journal, tmp_path: Path, name: str, content: bytes
 ) -> None:
     imported = journal.take_in(archive(tmp_path / "e.zip", {name: content, "run.gpx": gpx()}))
-    assert (imported.added, imported.refused) == (1, 1)
+    assert (imported.created, imported.rejected) == (1, 1)
     assert [refused for refused, _ in imported.reasons] == [name]
 
 
 def test_what_else_a_watch_keeps_is_no_activity(journal: Journal, tmp_path: Path) -> None:
     settings = fit_file(b"\x40\x00\x00\x00\x00\x01\x00\x01\x00" + bytes([0, 2]))
     imported = journal.take_in(archive(tmp_path / "e.zip", {"Settings.fit": settings}))
-    assert (imported.added, len(journal.files)) == (0, 0)
+    assert (imported.created, len(journal.files)) == (0, 0)
     assert imported.reasons == [("Settings.fit", "the FIT file is no activity: it holds settings")]
 
 
@@ -295,7 +299,7 @@ def test_a_start_before_the_first_day_is_refused(journal: Journal, tmp_path: Pat
 def test_a_path_that_climbs_out_is_refused(journal: Journal, tmp_path: Path, name: str) -> None:
     file = archive(tmp_path / "e.zip", {name: gpx(), "run.gpx": gpx(days(2)[1])})
     imported = journal.take_in(file)
-    assert (imported.added, imported.refused) == (1, 1)
+    assert (imported.created, imported.rejected) == (1, 1)
     assert "climbs out" in imported.reasons[0][1]
 
 
@@ -320,7 +324,7 @@ def test_a_bomb_ends_as_an_error_of_its_member(opens_journal: OpensJournal, tmp_
     )
     imported = journal.take_in(file)
     reasons = dict(imported.reasons)
-    assert imported.added == 1
+    assert imported.created == 1
     assert f"more than {MOST_GROWTH} times" in reasons["dense.gpx"]
     assert "MAX_ACTIVITY_MB" in reasons["large.gpx"]
     assert "MAX_ACTIVITY_MB" in reasons["packed.gpx.gz"]
@@ -335,7 +339,7 @@ def test_a_member_that_is_damaged_does_not_hold_back_the_others(
     data[300:340] = bytes(40)
     file.write_bytes(bytes(data))
     imported = journal.take_in(file)
-    assert (imported.added, imported.reasons[0][0]) == (1, "a.gpx")
+    assert (imported.created, imported.reasons[0][0]) == (1, "a.gpx")
 
 
 def test_what_is_packed_in_a_way_that_cannot_be_bounded_is_refused(
@@ -346,7 +350,7 @@ def test_what_is_packed_in_a_way_that_cannot_be_bounded_is_refused(
         file.writestr("lzma.gpx", gpx(), zipfile.ZIP_LZMA)
         file.writestr("run.gpx", gpx(), zipfile.ZIP_DEFLATED)
     imported = journal.take_in(tmp_path / "e.zip")
-    assert imported.added == 1
+    assert imported.created == 1
     assert {reason for _, reason in imported.reasons} == {
         "it is packed in another way than deflate"
     }
@@ -359,7 +363,7 @@ def test_a_name_that_is_no_text_harms_its_member_or_is_told_of_the_archive(
     name, broken = "r\u00fcn".encode(), b"r\xff\xffn"
     file.write_bytes(file.read_bytes().replace(name, broken, 1))  # where the member begins
     imported = journal.take_in(file)
-    assert (imported.added, imported.refused) == (1, 1)
+    assert (imported.created, imported.rejected) == (1, 1)
     file.write_bytes(file.read_bytes().replace(name, broken))  # and in the table of contents
     with pytest.raises(InvalidInput, match="damaged archive"):
         journal.take_in(file)
@@ -433,7 +437,7 @@ def test_two_imports_at_once_add_a_run_once(journal: Journal, tmp_path: Path) ->
         )
 
     one, two = asyncio.run(both())
-    assert one.added + two.added == one.known + two.known == len(journal.files) == 6
+    assert one.created + two.created == one.duplicates + two.duplicates == len(journal.files) == 6
 
 
 def test_what_lies_beyond_the_tier_is_held_from_the_beginning(
@@ -465,7 +469,7 @@ class TestAFileThatBreaksOff:
         assert {"kind": "cut_off", "count": 1} in before["issues"]
         (tmp_path / "whole.tcx").write_bytes(tcx())
         added = journal.add(tmp_path / "whole.tcx")
-        assert (added.record_id, added.new) == (cut, True)
+        assert (added.record_id, added.created) == (cut, True)
         journal.run("activities")
         [after] = journal.rows("SELECT moving, issues FROM activities")
         assert (before["moving"], after["moving"], after["issues"]) == (155, 720, [])
@@ -475,13 +479,13 @@ class TestAFileThatBreaksOff:
     ) -> None:
         (tmp_path / "cut.tcx").write_bytes(tcx()[:5000])
         added = journal.add(tmp_path / "cut.tcx")
-        assert (added.record_id, added.new) == (cut, False)
+        assert (added.record_id, added.created) == (cut, False)
 
     def test_does_not_come_back(self, journal: Journal, tmp_path: Path, cut: int) -> None:
         (tmp_path / "whole.gpx").write_bytes(gpx())
         journal.add(tmp_path / "whole.gpx")
         journal.run("activities")
-        assert not journal.add(tmp_path / "cut.gpx").new
+        assert not journal.add(tmp_path / "cut.gpx").created
         assert [row["format"] for row in journal.rows("SELECT format FROM activity_files")] == [
             "gpx"
         ]
@@ -490,7 +494,7 @@ class TestAFileThatBreaksOff:
 class TestSeveralSportsInOneFile:
     def test_become_several_activities(self, journal: Journal, tmp_path: Path) -> None:
         imported = journal.take_in(archive(tmp_path / "e.zip", {"tri.fit": TRIATHLON}))
-        assert (imported.added, imported.refused) == (3, 0)
+        assert (imported.created, imported.rejected) == (3, 0)
         journal.run("activities")
         rows = journal.rows(
             "SELECT a.sport, distance, part FROM activities a JOIN activity_files USING (record_id)"
@@ -507,11 +511,11 @@ class TestSeveralSportsInOneFile:
     def test_are_known_when_they_come_again(self, journal: Journal, tmp_path: Path) -> None:
         (tmp_path / "tri.fit").write_bytes(TRIATHLON)
         first = journal.add(tmp_path / "tri.fit")
-        assert [each.new for each in (first, *first.others)] == [True] * 3
+        assert [each.created for each in (first, *first.others)] == [True] * 3
         again = journal.take_in(tmp_path / "tri.fit")
-        assert (again.added, again.known) == (0, 3)
+        assert (again.created, again.duplicates) == (0, 3)
         packed = journal.take_in(archive(tmp_path / "e.zip", {"tri.fit.gz": TRIATHLON}))
-        assert (packed.added, packed.known) == (0, 3)
+        assert (packed.created, packed.duplicates) == (0, 3)
 
     def test_of_a_file_that_was_taken_for_one_the_others_are_added(
         self, journal: Journal, tmp_path: Path
@@ -520,19 +524,19 @@ class TestSeveralSportsInOneFile:
         journal.add(tmp_path / "tri.fit")
         journal.rows("DELETE FROM records WHERE external_id LIKE '%%#%%' RETURNING id")
         again = journal.take_in(tmp_path / "tri.fit")
-        assert (again.added, again.known) == (2, 1)
+        assert (again.created, again.duplicates) == (2, 1)
 
     def test_all_come_in_or_none(self, opens_journal: OpensJournal, tmp_path: Path) -> None:
         journal = opens_journal(FIRST_DAY="2026-09-07")
         (tmp_path / "tri.fit").write_bytes(TRIATHLON)
         imported = journal.take_in(tmp_path / "tri.fit")
-        assert (imported.added, imported.refused, journal.files) == (0, 1, [])
+        assert (imported.created, imported.rejected, journal.files) == (0, 1, [])
 
 
 class TestAnArchiveWithinAnArchive:
     def test_is_opened(self, journal: Journal) -> None:
         imported = journal.take_in(FILES / "garmin-account-export.zip")
-        assert (imported.added, imported.refused) == (1, 0)
+        assert (imported.created, imported.rejected) == (1, 0)
         journal.run("activities")
         [facts] = journal.rows("SELECT sport, distance FROM activities")
         assert facts == {"sport": "running", "distance": 5985}
@@ -543,7 +547,7 @@ class TestAnArchiveWithinAnArchive:
         archive(folder / "uploaded" / "part1.zip", {"a.gpx": gpx()})
         (folder / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
         imported = journal.take_in(folder)
-        assert imported.added == 1
+        assert imported.created == 1
         assert imported.reasons == [
             ("broken.zip", "it is a damaged archive: fetch it again"),
         ]
@@ -560,7 +564,7 @@ class TestAnArchiveWithinAnArchive:
             "run.gpx": gpx(days(2)[1]),
         }
         imported = journal.take_in(archive(tmp_path / "e.zip", members))
-        assert imported.added == 1
+        assert imported.created == 1
         assert dict(imported.reasons) == {
             "3.zip/2.zip/1.zip": "it lies in more than 2 archives around each other",
             "damaged.zip": "it is a damaged archive: fetch it again",
@@ -573,7 +577,7 @@ class TestAnArchiveWithinAnArchive:
             stored.writestr("zeros.bin", bytes(4_000_000))
         members = {"in.zip": (tmp_path / "in.zip").read_bytes(), "run.gpx": gpx()}
         imported = journal.take_in(archive(tmp_path / "e.zip", members))
-        assert imported.added == 1
+        assert imported.created == 1
         assert imported.reasons == [
             ("in.zip", "it unpacks to more than 20 times its size: it is no archive of tracks")
         ]
@@ -588,12 +592,12 @@ class TestAnArchiveWithinAnArchive:
             for name, day in inner.items()
         }
         imported = opens_journal().take_in(archive(tmp_path / "e.zip", members))
-        assert (imported.added, imported.refused) == (2, 1)
+        assert (imported.created, imported.rejected) == (2, 1)
         assert "more than 2 archives" in imported.reasons[0][1]
 
 
 def test_a_german_export_says_running_and_cycling(journal: Journal) -> None:
-    assert journal.take_in(FILES / "strava-export-german.zip").added == 2
+    assert journal.take_in(FILES / "strava-export-german.zip").created == 2
     journal.run("activities")
     rows = journal.rows(
         "SELECT a.sport, title FROM activities a JOIN activity_files USING (record_id)"
@@ -609,7 +613,7 @@ def test_a_german_export_says_running_and_cycling(journal: Journal) -> None:
     ("members", "said"),
     [
         ({"photo.jpg": b"x"}, "ends in .fit, .gpx or .tcx"),
-        ({"a.gpx": b"<html>"}, "refused a.gpx"),
+        ({"a.gpx": b"<html>"}, "rejected a.gpx"),
     ],
 )
 def test_an_import_that_takes_nothing_ends_with_1_and_says_why(
@@ -625,4 +629,4 @@ def test_an_import_of_what_is_known_ends_well(journal: Journal, tmp_path: Path) 
     file = archive(tmp_path / "e.zip", {"run.gpx": gpx()})
     journal.take_in(file)
     shown = CliRunner().invoke(app, ["import", "activities", str(file), "--owner", "ada-runner"])
-    assert (shown.exit_code, "1 already there" in shown.output) == (0, True)
+    assert (shown.exit_code, "1 duplicate" in shown.output) == (0, True)

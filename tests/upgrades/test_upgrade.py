@@ -50,6 +50,7 @@ NEW_STEPS = {
     ("bookmarks", "bookmark_passages"): "bookmark_embeddings",
 }
 WAIT_REASONS = {"OverBudget": "budget", "Waiting": "need"}
+NEW_COUNTS = {"added": "created", "known": "duplicates", "refused": "rejected"}  # of batches
 # The tables whose rows a migration writes itself.
 OWN_OF_THE_SCHEMA = {"migrations", "steps"}
 # The models that made the results.
@@ -143,6 +144,8 @@ def renamed(table: str, row: dict[str, Any]) -> dict[str, Any]:
     if table == "batches":
         row = {**row, "completed_at": row["told_at"]}
         del row["told_at"], row["told"]  # now of the outbox
+        for old, new in NEW_COUNTS.items():
+            row[new] = row.pop(old)
     step = NEW_STEPS.get((row.get("line", "family"), row.get("step", "")))
     row = {**row, "step": step} if step else row
     return waiting(row) if table == "ledger" else row
