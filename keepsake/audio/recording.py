@@ -69,7 +69,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Heard:
+class TranscriptionResult:
     """What decoding a whole recording told about it.
 
     Attributes:
@@ -136,10 +136,10 @@ class Recording:
         self._overlap = round(overlap_seconds * RATE)
         self._max_seconds = max_seconds
         self._levels = _Levels()
-        self._heard: Heard | None = None
+        self._heard: TranscriptionResult | None = None
 
     @property
-    def heard(self) -> Heard:
+    def heard(self) -> TranscriptionResult:
         """What was heard; only once `chunks()` ran to its end."""
         if self._heard is None:
             raise RuntimeError("the recording was not heard to its end yet")
@@ -185,9 +185,9 @@ class Recording:
                 "split it, or raise MAX_AUDIO_MINUTES"
             )
 
-    def _sum_up(self, source: Source) -> Heard:
+    def _sum_up(self, source: Source) -> TranscriptionResult:
         levels = self._levels
-        return Heard(
+        return TranscriptionResult(
             duration=levels.samples / RATE,
             declared_seconds=source.info.duration,
             gap_seconds=source.gap_seconds,

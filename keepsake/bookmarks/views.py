@@ -32,7 +32,7 @@ class Medium:
 
 
 @dataclass(frozen=True)
-class KeptBookmark:
+class BookmarkView:
     """Everything that was made of a bookmark; what is not made yet, or failed, is missing.
 
     Attributes:
@@ -67,7 +67,7 @@ class KeptBookmark:
     media: tuple[Medium, ...]
 
 
-def kept_bookmark(connection: Connection, record_id: int) -> KeptBookmark:
+def read_bookmark(connection: Connection, record_id: int) -> BookmarkView:
     """What was made of a bookmark.
 
     Raises:
@@ -106,4 +106,4 @@ def kept_bookmark(connection: Connection, record_id: int) -> KeptBookmark:
             " ORDER BY position",
             (record_id,),
         )
-        return KeptBookmark(**head, keywords=tuple(keywords), media=tuple(media))
+        return BookmarkView(**head, keywords=tuple(keywords), media=tuple(media))

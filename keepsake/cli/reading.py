@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.bookmarks.views import KeptBookmark
-from keepsake.family.views import Kept
+from keepsake.bookmarks.views import BookmarkView
+from keepsake.family.views import ResponseView
 from keepsake.running.remarks import remarks
-from keepsake.running.views import KeptActivity
+from keepsake.running.views import ActivityView
 from keepsake.text.moments import clock, day, when
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def show_document(out: "Console", document: "Document") -> None:
     """Print a record in full."""
     match document.made:
-        case Kept() as made:
+        case ResponseView() as made:
             _show_response(out, made, document)
-        case KeptBookmark() as made:
+        case BookmarkView() as made:
             _show_bookmark(out, made, document)
-        case KeptActivity() as made:
+        case ActivityView() as made:
             _show_activity(out, made, document)
         case _:
             record = document.record
@@ -50,7 +50,7 @@ def _prose(out: "Console", text: str) -> None:
     out.print(text, soft_wrap=not out.is_terminal)
 
 
-def _show_response(out: "Console", made: "Kept", document: "Document") -> None:
+def _show_response(out: "Console", made: "ResponseView", document: "Document") -> None:
     record, story = made.record, made.story
     out.print(story.title if story else f"Record {record.id}", style="bold")
     length = made.transcript.duration if made.transcript else None
@@ -72,7 +72,7 @@ def _show_response(out: "Console", made: "Kept", document: "Document") -> None:
     _show_words(out, made, document)
 
 
-def _show_findings(out: "Console", made: "Kept", document: "Document") -> None:
+def _show_findings(out: "Console", made: "ResponseView", document: "Document") -> None:
     """Quotes and wisdom."""
     if made.quotes:
         _heading(out, "Quotes")
@@ -90,7 +90,7 @@ def _show_findings(out: "Console", made: "Kept", document: "Document") -> None:
             out.print(f"  “{advice.support}”{at}")
 
 
-def _show_words(out: "Console", made: "Kept", document: "Document") -> None:
+def _show_words(out: "Console", made: "ResponseView", document: "Document") -> None:
     """The transcript, and where sound is."""
     from keepsake.family.remarks import remark
 
@@ -110,7 +110,7 @@ def _show_words(out: "Console", made: "Kept", document: "Document") -> None:
         _place(out, document, record.audio_key)
 
 
-def _show_bookmark(out: "Console", made: "KeptBookmark", document: "Document") -> None:
+def _show_bookmark(out: "Console", made: "BookmarkView", document: "Document") -> None:
     out.print(made.title or made.url, style="bold")
     out.print(made.url)
     told = (made.site, made.author, day(made.published_on) if made.published_on else None)
@@ -140,7 +140,7 @@ def _show_bookmark(out: "Console", made: "KeptBookmark", document: "Document") -
         _prose(out, made.text)
 
 
-def _show_activity(out: "Console", made: "KeptActivity", document: "Document") -> None:
+def _show_activity(out: "Console", made: "ActivityView", document: "Document") -> None:
     out.print(made.title or made.file_name, style="bold")
     out.print(f"{made.owner}, {when(document.record.recorded_at)}")
     if made.facts:

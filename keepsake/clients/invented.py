@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keepsake.clients.heard import Heard, Segment, Signs
+from keepsake.clients.transcription_result import Segment, Signs, TranscriptionResult
 from keepsake.text.spans import loops, word_keys
 
 # Letters a second. People talk at 10 to 20, the fastest at 25; times of short segments are rough.
@@ -24,7 +24,9 @@ STUTTER_BYTES, STUTTER = 100, 5.0  # compression ratio of a segment by itself; s
 HOPELESS = -1.2  # log probability at which words were never right
 
 
-def sift(heard: Heard, *, hints: Sequence[str] = ()) -> tuple[Heard, list[dict[str, Any]]]:
+def sift(
+    heard: TranscriptionResult, *, hints: Sequence[str] = ()
+) -> tuple[TranscriptionResult, list[dict[str, Any]]]:
     """What was heard without what nobody said, and an issue for each segment that is left out.
 
     Args:
@@ -47,7 +49,7 @@ def sift(heard: Heard, *, hints: Sequence[str] = ()) -> tuple[Heard, list[dict[s
     return heard.without([heard.segment_places[number] for number in found]), issues
 
 
-def doubtful_share(heard: Heard) -> float:
+def doubtful_share(heard: TranscriptionResult) -> float:
     """The share of letters that stand in segments that are invented or that the model doubts."""
     letters = doubted = 0
     invented = dict(_invented(heard, ()))
@@ -58,7 +60,7 @@ def doubtful_share(heard: Heard) -> float:
     return doubted / letters if letters else 0.0
 
 
-def clearness(heard: Heard) -> float:
+def clearness(heard: TranscriptionResult) -> float:
     """The mean log probability of what somebody said; -inf where none is told or nothing left."""
     invented = dict(_invented(heard, ()))
     told = [
@@ -70,7 +72,7 @@ def clearness(heard: Heard) -> float:
     return sum(count * sure for count, sure in told) / letters if letters else -math.inf
 
 
-def _invented(heard: Heard, hints: Sequence[str]) -> Iterator[tuple[int, str]]:
+def _invented(heard: TranscriptionResult, hints: Sequence[str]) -> Iterator[tuple[int, str]]:
     """The number of each segment that nobody said, and which rule tells."""
     prompts = [word_keys(hint) for hint in (" ".join(hints), *hints) if hint]
     for number, segment in enumerate(heard.segments):

@@ -1,7 +1,8 @@
 """The transcription role: a recording in, its words with their times out.
 
-Providers differ in what they can tell (`Capabilities`) and in how they say it; `Heard` is the same
-for all (`heard.py`). Decoding and cutting audio belongs to `keepsake.audio`, passages to the steps.
+Providers differ in what they can tell (`Capabilities`) and in how they say it;
+`TranscriptionResult` is the same for all (`transcription_result.py`). Decoding and cutting audio
+belongs to `keepsake.audio`, passages to the steps.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,20 @@ from fnmatch import fnmatch
 from typing import Any, Literal, Protocol
 
 from keepsake.clients.failures import malformed
-from keepsake.clients.heard import Heard, Segment, Word, language_code, read_heard
 from keepsake.clients.model_connection import ModelConnection
+from keepsake.clients.transcription_result import (
+    Segment,
+    TranscriptionResult,
+    Word,
+    language_code,
+    read_transcription,
+)
 from keepsake.errors import PermanentError
 from keepsake.owners import usage
 from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.settings import Endpoint
 
-__all__ = ["Capabilities", "Heard", "Segment", "Transcription", "Word"]
+__all__ = ["Capabilities", "Segment", "Transcription", "TranscriptionResult", "Word"]
 
 _PROMPT_CHARS = 600  # Whisper reads the last 224 tokens of a prompt
 
@@ -122,7 +129,7 @@ class Transcription:
         filename: str,
         language: str | None = None,
         hints: Sequence[str] = (),
-    ) -> Heard:
+    ) -> TranscriptionResult:
         """Write down what is said in a recording.
 
         Args:
@@ -144,7 +151,7 @@ class Transcription:
                 f"the recording has {len(audio)} bytes; {self.model} takes at most {most}"
             )
         answer = await self._backend.listen(audio, filename, language_code(language), hints)
-        heard = read_heard(answer)
+        heard = read_transcription(answer)
         usage.record(self.model, audio_seconds=heard.duration)
         return heard
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from textwrap import shorten
 
 from keepsake.bookmarks import bookmark as bookmarks
-from keepsake.bookmarks.views import kept_bookmark
+from keepsake.bookmarks.views import read_bookmark
 from keepsake.database import Pool, database_url
 from keepsake.demo.show import line
 from keepsake.demo.stage import Chapter, Stage
@@ -76,7 +76,7 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print what was made of every bookmark, and the answer to one search."""
     out = stage.console
     for record_id in ids:
-        found = kept_bookmark(stage.connection, record_id)
+        found = read_bookmark(stage.connection, record_id)
         out.print()
         out.print(found.title or found.url, style="bold cyan")
         details = [found.site, counted(found.words, "word") if found.words else None]

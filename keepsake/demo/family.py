@@ -12,7 +12,7 @@ from keepsake.demo.show import clock, line, path
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
 from keepsake.family import response as family
-from keepsake.family.views import Kept, Quote, kept
+from keepsake.family.views import Quote, ResponseView, read_response
 from keepsake.records.adding import Added
 from keepsake.search.hits import Hit
 from keepsake.search.search import search_once
@@ -68,14 +68,14 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print every story, and the answer to one search."""
     connection = stage.connection
     for record_id in ids:
-        _show_story(kept(connection, record_id), stage.objects, stage.console)
+        _show_story(read_response(connection, record_id), stage.objects, stage.console)
     home = family.find_family(connection, memories.FAMILY)
     url = database_url(stage.settings)
     found = search_once(url, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)
     _show_search(memories.SEARCH, asyncio.run(found).hits, stage.console)
 
 
-def _show_story(found: Kept, objects: ObjectStore, console: "Console") -> None:
+def _show_story(found: ResponseView, objects: ObjectStore, console: "Console") -> None:
     """Print a story: title, tags, wisdom, one quote and its voice, the episode."""
     record = found.record
     console.print()

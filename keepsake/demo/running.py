@@ -17,7 +17,7 @@ from keepsake.records.adding import Added
 from keepsake.running.activity import set_max_heart_rate
 from keepsake.running.digest import find_digest
 from keepsake.running.imports import add_activity
-from keepsake.running.views import kept_activity
+from keepsake.running.views import read_activity
 from keepsake.running.wording import span
 from keepsake.text.counted import counted
 
@@ -50,7 +50,7 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print letter and advice for the last three activities, and where the week's page is."""
     out = stage.console
     for record_id in ids[-SHOWN:]:
-        found = kept_activity(stage.connection, record_id)
+        found = read_activity(stage.connection, record_id)
         facts = {fact.name: fact.text for fact in found.facts}
         out.print()
         out.print(found.title or facts.get("date", "Activity"), style="bold cyan")

@@ -14,9 +14,9 @@ from functools import reduce
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from keepsake.clients.heard import Heard, Segment, Word, places
 from keepsake.clients.invented import clearness, doubtful_share, sift
 from keepsake.clients.transcription import Transcription, language_refusal
+from keepsake.clients.transcription_result import Segment, TranscriptionResult, Word, places
 from keepsake.errors import PermanentError
 from keepsake.text.spans import loops, word_count, word_key
 
@@ -56,7 +56,7 @@ class _Piece:
     start: float
     end: float
     cut: float
-    heard: Heard
+    heard: TranscriptionResult
     issues: list[dict[str, Any]]
 
 
@@ -156,7 +156,7 @@ async def _pieces(
 async def _heard(chunk: "Chunk", places_left: asyncio.Semaphore, ask: _Ask) -> _Piece:
     try:
         if chunk.silent:  # a model asked all the same makes words up
-            answer = Heard("", None, chunk.duration, (), (), {})
+            answer = TranscriptionResult("", None, chunk.duration, (), (), {})
         else:
             answer = await _asked(chunk, ask)
     finally:
@@ -170,7 +170,7 @@ async def _heard(chunk: "Chunk", places_left: asyncio.Semaphore, ask: _Ask) -> _
     return _Piece(chunk.start, end, chunk.cut, heard.later(chunk.start), issues)
 
 
-async def _asked(chunk: "Chunk", ask: _Ask) -> Heard:
+async def _asked(chunk: "Chunk", ask: _Ask) -> TranscriptionResult:
     """What the model hears in the language that it finds.
 
     Where it is not sure of one that was not expected, it is asked for the expected one too, and
@@ -194,7 +194,9 @@ async def _asked(chunk: "Chunk", ask: _Ask) -> Heard:
     return heard if clearness(heard) > clearness(expected) else expected
 
 
-def _plausible(heard: Heard, ask: _Ask) -> tuple[Heard, list[dict[str, Any]]]:
+def _plausible(
+    heard: TranscriptionResult, ask: _Ask
+) -> tuple[TranscriptionResult, list[dict[str, Any]]]:
     """What was heard without what nobody said, and an issue for each such thing."""
     can = ask.transcription.capabilities
     if can.languages and doubtful_share(heard) > FOREIGN:
@@ -208,7 +210,7 @@ def _plausible(heard: Heard, ask: _Ask) -> tuple[Heard, list[dict[str, Any]]]:
     return once, [*dropped, *looped]
 
 
-def _without_loops(heard: Heard) -> tuple[Heard, list[dict[str, Any]]]:
+def _without_loops(heard: TranscriptionResult) -> tuple[TranscriptionResult, list[dict[str, Any]]]:
     """What was heard with each loop said once, and an issue for each. `raw` keeps them."""
     said = [word.text for word in heard.words] or heard.text.split()
     stands = heard.word_places or places(heard.text, said)
@@ -317,8 +319,8 @@ def _common(before: list[_Said], after: list[_Said]) -> Iterator[tuple[_Said, _S
 
 
 def _without_silence(
-    heard: Heard, silences: Sequence[tuple[float, float]]
-) -> tuple[Heard, list[dict[str, Any]]]:
+    heard: TranscriptionResult, silences: Sequence[tuple[float, float]]
+) -> tuple[TranscriptionResult, list[dict[str, Any]]]:
     """Without the segments that lie wholly in a long silence."""
     gone, issues = [], []
     for segment, place in zip(heard.segments, heard.segment_places, strict=True):

@@ -6,7 +6,7 @@ The kinds and their fields are described in docs/family-line.md.
 from collections.abc import Mapping
 from typing import Any
 
-from keepsake.clients.heard import language_name
+from keepsake.clients.transcription_result import language_name
 from keepsake.text.moments import clock
 
 # By kind: a sentence with the fields of the issue. A kind that has none is told by its name.

@@ -108,7 +108,7 @@ class Episode:
 
 
 @dataclass(frozen=True)
-class Kept:
+class ResponseView:
     """Everything that was made of a record; what is not made yet, or failed, is missing."""
 
     record: Record
@@ -126,7 +126,7 @@ _EDITED = (
 )
 
 
-def kept(connection: Connection, record_id: int) -> Kept:
+def read_response(connection: Connection, record_id: int) -> ResponseView:
     """What was made of a record.
 
     Raises:
@@ -186,7 +186,7 @@ def kept(connection: Connection, record_id: int) -> Kept:
             "SELECT audio_key, vtt_key, chapters_key, duration FROM podcasts WHERE record_id = %s",
             this,
         )
-        return Kept(
+        return ResponseView(
             record=record,
             transcript=transcripts.fetchone(),
             story=stories.fetchone(),

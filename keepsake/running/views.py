@@ -16,7 +16,7 @@ COLUMNS = tuple(field.name for field in fields(Facts))
 
 
 @dataclass(frozen=True)
-class KeptInsight:
+class InsightView:
     """A coach's advice, in three short texts."""
 
     heart_rate: str
@@ -25,7 +25,7 @@ class KeptInsight:
 
 
 @dataclass(frozen=True)
-class KeptActivity:
+class ActivityView:
     """Everything that was made of an activity; what is not made yet, or failed, is missing.
 
     `issues` are what was wrong in the file and was mended or left out.
@@ -39,7 +39,7 @@ class KeptActivity:
     facts: tuple[Fact, ...]
     issues: tuple[Issue, ...]
     letter: str | None
-    insight: KeptInsight | None
+    insight: InsightView | None
 
 
 def facts_of_row(row: Mapping[str, Any]) -> Facts:
@@ -47,7 +47,7 @@ def facts_of_row(row: Mapping[str, Any]) -> Facts:
     return Facts(**{name: row[name] for name in COLUMNS})
 
 
-def kept_activity(connection: Connection, record_id: int) -> KeptActivity:
+def read_activity(connection: Connection, record_id: int) -> ActivityView:
     """What was made of an activity.
 
     Raises:
@@ -70,14 +70,14 @@ def kept_activity(connection: Connection, record_id: int) -> KeptActivity:
         ).fetchone()
     if file is None:
         raise InvalidInput(f"there is no activity {record_id}: see `keepsake records`")
-    with connection.cursor(row_factory=class_row(KeptInsight)) as insights:
+    with connection.cursor(row_factory=class_row(InsightView)) as insights:
         insight = insights.execute(
             "SELECT heart_rate, pacing, recommendation FROM coaching_insights WHERE record_id = %s",
             (record_id,),
         ).fetchone()
     zone = ZoneInfo(file["time_zone"])
     read = facts_of_row(facts) if facts else None
-    return KeptActivity(
+    return ActivityView(
         record_id=record_id,
         owner=file["owner"],
         title=file["title"],

@@ -1,6 +1,6 @@
 """What a person wants to know of one record, gathered: its line's results, files, what is missing.
 
-What was made is read by each line itself (`kept.py` of the lines). A line that is not in `_LINES`
+What was made is read by each line itself (`views.py` of the lines). A line that is not in `_LINES`
 is shown with its steps.
 """
 
@@ -10,18 +10,18 @@ from typing import Any, Literal
 
 from psycopg.sql import SQL
 
-from keepsake.bookmarks.views import KeptBookmark, kept_bookmark
+from keepsake.bookmarks.views import BookmarkView, read_bookmark
 from keepsake.changes.edits import Edit, edits
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
-from keepsake.family.views import Kept, kept
+from keepsake.family.views import ResponseView, read_response
 from keepsake.pipeline.ledger.rows import HOLD_REASONS, waiting_text
 from keepsake.pipeline.ledger.states import record_steps
 from keepsake.records.progress import RecordHead, record_head
-from keepsake.running.views import KeptActivity, kept_activity
+from keepsake.running.views import ActivityView, read_activity
 from keepsake.search.about import about
 
-Made = Kept | KeptBookmark | KeptActivity
+Made = ResponseView | BookmarkView | ActivityView
 Why = Literal["failed", "nothing to make", "held", "not made yet", "to be made again"]
 
 
@@ -105,9 +105,9 @@ def read_document(connection: Connection, objects: ObjectStore, record_id: int) 
 
 
 _LINES: Mapping[str, Callable[[Connection, int], Made]] = {
-    "family": kept,
-    "bookmarks": kept_bookmark,
-    "running": kept_activity,
+    "family": read_response,
+    "bookmarks": read_bookmark,
+    "running": read_activity,
 }
 
 
@@ -124,7 +124,7 @@ def _title(connection: Connection, record_id: int) -> str | None:
 def _keys(made: Made | None) -> Iterator[tuple[str, str]]:
     """The objects of a record, each with its kind."""
     match made:
-        case Kept():
+        case ResponseView():
             if made.record.audio_key:
                 yield "recording", made.record.audio_key
             for quote in made.quotes:
@@ -134,12 +134,12 @@ def _keys(made: Made | None) -> Iterator[tuple[str, str]]:
                 yield "episode", made.episode.audio_key
                 yield "captions", made.episode.vtt_key
                 yield "chapters", made.episode.chapters_key
-        case KeptBookmark():
+        case BookmarkView():
             if made.body_key:
                 yield "page", made.body_key
             for medium in made.media:
                 yield medium.kind, medium.object_key
-        case KeptActivity():
+        case ActivityView():
             yield "activity", made.file_key
 
 

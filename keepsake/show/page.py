@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from keepsake.bookmarks.views import KeptBookmark
+from keepsake.bookmarks.views import BookmarkView
 from keepsake.clients.objects import MissingObject, ObjectStore
 from keepsake.family.remarks import remark
-from keepsake.family.views import Kept
+from keepsake.family.views import ResponseView
 from keepsake.running.remarks import remarks
-from keepsake.running.views import KeptActivity
+from keepsake.running.views import ActivityView
 from keepsake.show.document import Document, File
 from keepsake.text.moments import clock, day, when
 from keepsake.text.templates import environment
@@ -67,16 +67,20 @@ async def render_page(document: Document, objects: ObjectStore) -> str:
     )
 
 
-_KINDS: Mapping[type, str] = {Kept: "response", KeptBookmark: "bookmark", KeptActivity: "activity"}
+_KINDS: Mapping[type, str] = {
+    ResponseView: "response",
+    BookmarkView: "bookmark",
+    ActivityView: "activity",
+}
 
 
 def _title(document: Document) -> str:
     match document.made:
-        case Kept(story=story) if story:
+        case ResponseView(story=story) if story:
             return story.title
-        case KeptBookmark() as bookmark:
+        case BookmarkView() as bookmark:
             return bookmark.title or bookmark.url or f"Record {document.record.id}"
-        case KeptActivity() as activity:
+        case ActivityView() as activity:
             return activity.title or activity.file_name
         case None if document.title:
             return document.title
@@ -86,9 +90,9 @@ def _title(document: Document) -> str:
 def _language(document: Document) -> str:
     """The language of what a person reads here, as far as it is known."""
     match document.made:
-        case Kept(transcript=transcript, record=record):
+        case ResponseView(transcript=transcript, record=record):
             found = transcript.language if transcript else record.language
-        case KeptBookmark(language=found):
+        case BookmarkView(language=found):
             pass
         case _:
             found = None

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from keepsake.bookmarks.imports import import_bookmarks
-from keepsake.bookmarks.views import kept_bookmark
+from keepsake.bookmarks.views import read_bookmark
 from keepsake.changes.edits import edit_title
 from keepsake.changes.tags import tag, untag
 from keepsake.database import connect
@@ -46,6 +46,6 @@ async def test_a_title_by_hand_makes_what_is_made_with_it_again_and_fetches_noth
     assert made == {"summaries", "keywords", "bookmark_embeddings"}
     assert site.asked_for("/bread") == 1
     with connect(shelf.url) as db:
-        assert kept_bookmark(db, record_id).title == "On patience"
+        assert read_bookmark(db, record_id).title == "On patience"
         edit_title(db, record_id, None)
-        assert kept_bookmark(db, record_id).title == "Bread"
+        assert read_bookmark(db, record_id).title == "Bread"

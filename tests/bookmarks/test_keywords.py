@@ -1,7 +1,7 @@
 """Keywords: few, in the forms that their owner has already; what people set is never touched."""
 
 from keepsake.bookmarks.steps.keywords import few_keywords
-from keepsake.bookmarks.views import Keyword, kept_bookmark
+from keepsake.bookmarks.views import Keyword, read_bookmark
 from keepsake.database import connect
 from keepsake.pipeline.spec import EngineConfig
 from tests.family.house import Storyteller
@@ -134,7 +134,7 @@ async def test_a_bookmark_is_read_back_as_people_look_at_it(shelf: Shelf, site: 
     record_id = shelf.add(address, tags=["food"])
     await shelf.run()
     with connect(shelf.url) as db:
-        kept = kept_bookmark(db, record_id)
+        kept = read_bookmark(db, record_id)
     assert (kept.owner, kept.status, kept.url) == ("Rose", "COMPLETED", address)
     assert (kept.title, kept.summary) == (
         "Slow bread",

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from keepsake.clients.heard import Signs, language_code, read_heard
 from keepsake.clients.transcription import Segment, Word
+from keepsake.clients.transcription_result import Signs, language_code, read_transcription
 from keepsake.errors import EndpointDown, PermanentError, RetryableError
 from keepsake.owners.usage import metered
 from tests.clients.conftest import Opens
@@ -169,7 +169,7 @@ async def test_what_each_model_takes(
 
 def test_what_a_model_says_of_its_doubts_is_read() -> None:
     segment = {"text": "We", "start": 0, "end": 1, "avg_logprob": -1.3, "no_speech_prob": "nan"}
-    heard = read_heard({"text": "We", "segments": [segment], "language_probability": 0.4})
+    heard = read_transcription({"text": "We", "segments": [segment], "language_probability": 0.4})
     assert heard.signs == (Signs(avg_logprob=-1.3),)
     assert heard.language_probability == 0.4
 
@@ -183,7 +183,7 @@ def test_words_taken_out_leave_the_rest_of_their_segment() -> None:
         {"text": "We baked bread.", "start": 0, "end": 3},
         {"text": "Every Sunday!", "start": 3, "end": 5},
     ]
-    heard = read_heard(
+    heard = read_transcription(
         {"text": "We baked bread. Every Sunday!", "words": words, "segments": segments}
     )
     left = heard.without([(heard.word_places[2][0], heard.word_places[4][0])])
@@ -200,7 +200,7 @@ def test_times_that_make_no_sense_are_passed_over() -> None:
         {"word": "", "start": 1, "end": 2},
         "rye",
     ]
-    heard = read_heard({"text": "We baked\x00 bread", "words": words, "duration": "nan"})
+    heard = read_transcription({"text": "We baked\x00 bread", "words": words, "duration": "nan"})
     assert heard.words == (Word("We", 0.5, 0.5),)
     assert heard.text == "We baked bread"
     assert heard.duration == 0.5
@@ -208,7 +208,7 @@ def test_times_that_make_no_sense_are_passed_over() -> None:
 
 def test_speech_without_sentence_ends_still_makes_segments() -> None:
     words = [{"word": "and", "start": i, "end": i + 1} for i in range(130)]
-    segments = read_heard({"text": "and", "words": words}).segments
+    segments = read_transcription({"text": "and", "words": words}).segments
     assert [len(segment.text.split()) for segment in segments] == [60, 60, 10]
 
 

@@ -11,7 +11,7 @@ from keepsake.database import connect
 from keepsake.errors import InvalidInput
 from keepsake.family.line import FAMILY
 from keepsake.family.response import days_with_stories_without_podcast
-from keepsake.family.views import kept
+from keepsake.family.views import read_response
 from tests.doubles.openai_api import OpenAI
 from tests.recordings import record, tone
 
@@ -122,7 +122,7 @@ async def test_an_edit_is_shown_before_the_steps_have_followed(
     retitle(weak_house, record_id, "Seeds")
     rewrite(weak_house, record_id, OTHER)
     with connect(weak_house.url) as db:
-        found = kept(db, record_id)
+        found = read_response(db, record_id)
     assert found.story is not None
     assert found.transcript is not None
     assert (found.story.title, found.transcript.text) == ("Seeds", OTHER)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from keepsake.audio.recording import Recording
-from keepsake.clients.heard import read_heard
 from keepsake.clients.invented import sift
 from keepsake.clients.model_connection import HttpClients, ModelConnection
 from keepsake.clients.transcription import Transcription
+from keepsake.clients.transcription_result import read_transcription
 from keepsake.errors import PermanentError
 from keepsake.family import listening
 from keepsake.settings import Settings
@@ -248,7 +248,7 @@ def heard(*segments: tuple[str, float, float, dict[str, float]]) -> Any:
             {"word": part, "start": start + at * step, "end": start + (at + 1) * step}
             for at, part in enumerate(parts)
         ]
-    return read_heard({"text": text, "segments": entries, "words": words, "duration": 30.0})
+    return read_transcription({"text": text, "segments": entries, "words": words, "duration": 30.0})
 
 
 SURE = {"avg_logprob": -0.2, "no_speech_prob": 0.05, "compression_ratio": 1.5, "voice_prob": 0.8}

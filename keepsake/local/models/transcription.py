@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from keepsake.clients.heard import language_code, language_name
+from keepsake.clients.transcription_result import language_code, language_name
 from keepsake.local.models.errors import RequestRefused
 from keepsake.local.models.whisper import WHISPERS, WrongWeights, load
 from keepsake.text.spans import word_keys

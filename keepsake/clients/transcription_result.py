@@ -72,7 +72,7 @@ class Signs:
 
 
 @dataclass(frozen=True)
-class Heard:
+class TranscriptionResult:
     """What a provider heard.
 
     Attributes:
@@ -106,7 +106,7 @@ class Heard:
         """Where in the text each segment stands: characters [start, end)."""
         return places(self.text, [segment.text for segment in self.segments])
 
-    def without(self, gone: Sequence[tuple[int, int]]) -> "Heard":
+    def without(self, gone: Sequence[tuple[int, int]]) -> "TranscriptionResult":
         """The same without these characters of the text, and the words and segments in them.
 
         A segment that loses some of its words keeps the others, and their times.
@@ -133,7 +133,7 @@ class Heard:
             signs=tuple(self.signs[number] for number, _ in kept) if self.signs else (),
         )
 
-    def from_(self, seconds: float) -> "Heard":
+    def from_(self, seconds: float) -> "TranscriptionResult":
         """The same; what begins before that time begins then."""
         return replace(
             self,
@@ -141,7 +141,7 @@ class Heard:
             segments=tuple(_from(segment, seconds) for segment in self.segments),
         )
 
-    def later(self, seconds: float) -> "Heard":
+    def later(self, seconds: float) -> "TranscriptionResult":
         """The same, its times moved by so many seconds."""
         return replace(
             self,
@@ -178,7 +178,7 @@ def _rest(text: str, first: int, last: int, gone: Sequence[tuple[int, int]]) -> 
 
 
 def _shrunk(
-    heard: Heard,
+    heard: TranscriptionResult,
     segment: Segment,
     place: tuple[int, int],
     gone: Sequence[tuple[int, int]],
@@ -218,7 +218,7 @@ def language_name(code: str) -> str:
     return next((name for name, known in _LANGUAGES.items() if known == code), code)
 
 
-def read_heard(answer: dict[str, Any]) -> Heard:
+def read_transcription(answer: dict[str, Any]) -> TranscriptionResult:
     """Read a provider's JSON answer leniently: entries whose times make no sense are left out.
 
     Args:
@@ -232,7 +232,7 @@ def read_heard(answer: dict[str, Any]) -> Heard:
     duration = _duration(answer, words, segments)
     if text and duration and not segments:
         segments = (Segment(text, 0.0, duration),)
-    return Heard(
+    return TranscriptionResult(
         text=text,
         language=language_code(_language(answer)),
         duration=duration,
