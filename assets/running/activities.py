@@ -33,6 +33,6 @@ ACTIVITIES = StepAsset(
             "where that is assumed: the number of activities that showed no higher one",
         ),
         ("best_efforts", "jsonb", "fastest seconds by distance in metres"),
-        ("issues", "jsonb", "what was wrong in the file and was mended or left out"),
+        ("issues", "jsonb", "what was wrong in the file and was repaired or left out"),
     ],
 )

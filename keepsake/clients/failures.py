@@ -112,7 +112,7 @@ def _refusal(error: "APIStatusError", endpoint: Endpoint) -> StepError:
 
 
 def _endpoint_trouble(status: int, codes: list[str], text: str, endpoint: Endpoint) -> str | None:
-    """What is wrong with the endpoint itself and which setting to mend, or None."""
+    """What is wrong with the endpoint itself and which setting to fix, or None."""
     role, variable = endpoint.role, endpoint.role.upper()
     keys = f"{variable}_API_KEY or {_SHARED_KEY[endpoint.provider]}"
     if status == 402 or _NO_CREDIT.intersection(codes):

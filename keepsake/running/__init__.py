@@ -2,9 +2,9 @@
 
     points.py        the points of an activity as its file has them
     fit.py markup.py those of a FIT file, and of a GPX or TCX file; sports.py names their sports
-    outline.py       what is in a FIT file, undecoded; mending.py: XML that is not quite XML
+    outline.py       what is in a FIT file, undecoded; xml_repair.py: XML that is not quite XML
     files.py         which format a file is, when it began, and the track in it
-    track.py         the points mended, on one clock; motion.py: distance, and what is movement
+    track.py         the points repaired, on one clock; motion.py: distance, and what is movement
     facts.py         what is known of an activity, and `compute`, the way from a file to it
     formulas.py heart.py best_efforts.py    how each fact is computed, and where that is from
     wording.py       the facts as a runner says them; remarks.py: what was wrong in the file

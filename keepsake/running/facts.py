@@ -24,7 +24,7 @@ EFFORTS = {
 
 @dataclass(frozen=True)
 class Issue:
-    """What was wrong in a file and was mended or left out, or is missing, and how often."""
+    """What was wrong in a file and was repaired or left out, or is missing, and how often."""
 
     kind: str
     count: int

@@ -109,7 +109,7 @@ def read_start(data: bytes, *, most_bytes: int = MOST_BYTES) -> Start:
 def read_track(
     data: bytes, *, part: int = 1, sport: str | None = None, most_bytes: int = MOST_BYTES
 ) -> "Track":
-    """The whole track of an activity in this file, mended.
+    """The whole track of an activity in this file, repaired.
 
     Args:
         data: the file, packed or not.
@@ -120,7 +120,7 @@ def read_track(
     Raises:
         PermanentError: it is no activity file, nothing of it can be read, or it has no times.
     """
-    from keepsake.running.track import mended  # numpy: not for looking at a start
+    from keepsake.running.track import repaired  # numpy: not for looking at a start
 
     unpacked = unpack(data, most_bytes=most_bytes)
     found = _read(unpacked.data, only_start=False)
@@ -130,7 +130,7 @@ def read_track(
     points.sport = points.sport or sport
     if unpacked.flaw:
         points.issues[unpacked.flaw] = 1
-    return mended(points)
+    return repaired(points)
 
 
 def _read(data: bytes, *, only_start: bool) -> list[Points]:

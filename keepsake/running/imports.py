@@ -32,11 +32,11 @@ from keepsake.settings import Settings
 from keepsake.text.names import clean_name
 from keepsake.worker_pool import WorkerFailed, WorkerPool, open_worker_pool
 
-IN_FLIGHT = 16  # files being looked at or waiting for it
+IN_FLIGHT = 16  # files being checked or waiting for it
 FILES_A_BATCH = 100
-BYTES_HELD = 32_000_000  # packed: of those being looked at, and again of those not yet stored
+BYTES_HELD = 32_000_000  # packed: of those being checked, and again of those not yet stored
 ANALYZE_FROM = 500  # new records; then whenever there are four times as many
-SECONDS_A_LOOK = 60.0
+CHECK_SECONDS = 60.0
 REASONS_KEPT = 100
 
 
@@ -73,7 +73,7 @@ class AddedActivity(Added):
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _CheckedFile:
     """An activity in a file, with the file's bytes as they are kept."""
 
     file: ActivityFile
@@ -105,11 +105,11 @@ async def import_activities(
     try:
         async with (
             open_worker_pool(settings) as workers,
-            aclosing(intake.looked_at(found, workers)) as all,
+            aclosing(intake.checked(found, workers)) as all,
         ):
-            batch: list[_Looked] = []
-            async for looked in all:
-                batch.extend(looked)
+            batch: list[_CheckedFile] = []
+            async for checked in all:
+                batch.extend(checked)
                 held = sum(len(each.data) for each in batch)
                 if len(batch) >= FILES_A_BATCH or held >= BYTES_HELD:
                     await intake.store(batch)
@@ -159,8 +159,8 @@ async def add_activity(
     number = records.check_priority(priority)
     intake = _Intake(pool, objects, settings, owner, number, imported)
     async with open_worker_pool(settings, processes=1) as workers:
-        looked = await intake.look(entry, entry.read(), workers, external_id)
-    first, *others = await intake.store(looked)
+        checked = await intake.check(entry, entry.read(), workers, external_id)
+    first, *others = await intake.store(checked)
     return AddedActivity(first.record_id, first.created, tuple(others))
 
 
@@ -180,18 +180,18 @@ class _Intake:
     imported: Imported
     batch_id: int | None = None
 
-    async def looked_at(
+    async def checked(
         self, found: Iterable[Entry], workers: WorkerPool
-    ) -> AsyncGenerator[Sequence[_Looked]]:
-        """The activities of each entry, in order; a few ahead are being looked at."""
-        ahead: deque[tuple[asyncio.Task[Sequence[_Looked]], int]] = deque()
+    ) -> AsyncGenerator[Sequence[_CheckedFile]]:
+        """The activities of each entry, in order; a few ahead are being checked."""
+        ahead: deque[tuple[asyncio.Task[Sequence[_CheckedFile]], int]] = deque()
         try:
             for entry in found:
                 # Read now: an archive is closed when its last entry was given.
                 if (data := self._read(entry)) is None:
                     continue
-                look = asyncio.create_task(self._check_or_reject(entry, data, workers))
-                ahead.append((look, len(data)))
+                check = asyncio.create_task(self._check_or_reject(entry, data, workers))
+                ahead.append((check, len(data)))
                 while len(ahead) == IN_FLIGHT or sum(size for _, size in ahead) > BYTES_HELD:
                     yield await ahead.popleft()[0]
             while ahead:
@@ -209,17 +209,17 @@ class _Intake:
 
     async def _check_or_reject(
         self, entry: Entry, data: bytes, workers: WorkerPool
-    ) -> Sequence[_Looked]:
+    ) -> Sequence[_CheckedFile]:
         try:
-            return await self.look(entry, data, workers)
+            return await self.check(entry, data, workers)
         except (InvalidInput, PermanentError, WorkerFailed) as error:
             self.imported.reject(entry.name, str(error))
             return ()
 
-    async def look(
+    async def check(
         self, entry: Entry, data: bytes, workers: WorkerPool, external_id: str | None = None
-    ) -> Sequence[_Looked]:
-        """Tell what a file is: the activities in it, at least one.
+    ) -> Sequence[_CheckedFile]:
+        """Say what a file is: the activities in it, at least one.
 
         The first bears the name of the file, the others that name and their number: so they are
         known again, and a file that was taken for one activity gets the others beside it.
@@ -229,7 +229,7 @@ class _Intake:
             PermanentError: telling so took more memory or time than it may.
         """
         examined = await workers.run(
-            examine, data, most_bytes=_most_bytes(self.settings), seconds=SECONDS_A_LOOK
+            examine, data, most_bytes=_most_bytes(self.settings), seconds=CHECK_SECONDS
         )
         packed = ".gz" if data.startswith(GZIP) else ""
         kind, digest = examined.format, examined.sha256
@@ -254,7 +254,7 @@ class _Intake:
             )
             for part, start in enumerate(examined.others, start=2)
         ]
-        return [_Looked(file, data) for file in (first, *others)]
+        return [_CheckedFile(file, data) for file in (first, *others)]
 
     def _recorded_at(self, start: datetime | None, date: datetime | None) -> datetime:
         """When it began, as the file says; else as what lists it says, or the file's own date."""
@@ -266,13 +266,13 @@ class _Intake:
         except InvalidInput:
             return datetime.now(UTC)
 
-    async def store(self, looked: Sequence[_Looked]) -> list[Added]:
+    async def store(self, checked: Sequence[_CheckedFile]) -> list[Added]:
         """Add what is new, in one transaction; returns the records, new ones or not.
 
         The files are in the object store by then: no connection is held while they are stored.
         """
-        files = activities.distinct(each.file for each in looked)
-        data = {each.file.key: each.data for each in looked}
+        files = activities.distinct(each.file for each in checked)
+        data = {each.file.key: each.data for each in checked}
         uploaded: set[str] = set()
         while True:
             async with self.pool.connection() as connection, connection.transaction():
@@ -304,7 +304,7 @@ class _Intake:
             uploaded.update(missing)
         self.imported.created += len(new)
         self.imported.replaced += len(better)
-        self.imported.duplicates += len(looked) - len(new) - len(better)
+        self.imported.duplicates += len(checked) - len(new) - len(better)
         return [
             Added(record.record_id, created=record.replace)
             if record

@@ -15,9 +15,9 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 from keepsake.errors import PermanentError
-from keepsake.running.mending import REFUSED, mended, without_beginning
 from keepsake.running.points import Format, NoActivity, Points, Totals
 from keepsake.running.sports import sport_name
+from keepsake.running.xml_repair import REFUSED, repaired, without_beginning
 
 CHUNK = 65_536  # bytes given to the parser at once
 FIRST_CHUNK = 4_096  # and at first: most files have their first point in it
@@ -50,8 +50,8 @@ def read(data: bytes, *, only_start: bool = False) -> list[Points]:
     """The points of each activity in a GPX or TCX file; with `only_start` up to the first time.
 
     Every activity of a TCX file is one. The tracks of a GPX file are one together, unless they say
-    that they are of different sports. XML with faults that programs forgive is mended
-    (`mending.py`). What still cannot be read ends the file, and what came before it is taken:
+    that they are of different sports. XML with faults that programs forgive is repaired
+    (`xml_repair.py`). What still cannot be read ends the file, and what came before it is taken:
     `cut_off` where the file ends too early, `damaged` where it goes on.
 
     Raises:
@@ -64,7 +64,7 @@ def read(data: bytes, *, only_start: bool = False) -> list[Points]:
     target, fault = _parsed(data, only_start=only_start)
     kinds: Counter[str] = Counter()
     if fault and fault.kind != "cut_off":
-        better, kinds = mended(data)
+        better, kinds = repaired(data)
         if better != data:
             target, fault = _parsed(better, only_start=only_start)
     found = target.activities()

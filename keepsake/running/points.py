@@ -75,7 +75,7 @@ class Points:
         sport: in our words, once the file said it.
         started_at: what the file says beside its points, in seconds since 1970.
         totals: what it says of the whole.
-        issues: what was mended or left out as it was read, by kind.
+        issues: what was repaired or left out as it was read, by kind.
         sessions: its stretches, where it has some.
         lengths: of a pool.
         beats: moments in seconds since 1970 and heart rates, as a strap stored them by itself.

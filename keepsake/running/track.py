@@ -1,4 +1,4 @@
-"""The points of an activity mended: on one clock, with one distance, what was wrong named.
+"""The points of an activity repaired: on one clock, with one distance, what was wrong named.
 
 Reading a format is not here (`fit.py`, `markup.py`), nor what is computed (`formulas.py`).
 """
@@ -40,7 +40,7 @@ class Track:
         cadence: as the file counts it: steps, or strides of two.
         moving: whether the runner moved, of each leg from a point to the next.
         totals: what the file says of the whole.
-        issues: what was wrong and was mended or left out.
+        issues: what was wrong and was repaired or left out.
     """
 
     format: Format
@@ -56,7 +56,7 @@ class Track:
     issues: tuple[Issue, ...]
 
 
-def mended(points: Points) -> Track:
+def repaired(points: Points) -> Track:
     """The track of these points.
 
     - A clock that jumps (back by more than a minute, or forward by more than an hour that the

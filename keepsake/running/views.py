@@ -28,7 +28,7 @@ class InsightView:
 class ActivityView:
     """Everything that was made of an activity; what is not made yet, or failed, is missing.
 
-    `issues` are what was wrong in the file and was mended or left out.
+    `issues` are what was wrong in the file and was repaired or left out.
     """
 
     record_id: int

@@ -300,7 +300,7 @@ def _loop_at(keys: list[str], at: int, longest: int, at_least: int) -> Loop | No
 def clean_speech(text: str, language: str | None = None) -> str:
     """Spoken text made readable without a single word that was not said.
 
-    Takes out hesitations and stutters, mends spacing and capitals at sentence starts. By rule, not
+    Takes out hesitations and stutters, fixes spacing and capitals at sentence starts. By rule, not
     by a model: what only removes cannot add a fact. `language` is an ISO 639 code, None where it is
     not known: then only what is a word in no language goes (uh, hm, äh), in English also um, er and
     a small word said twice.

@@ -1,6 +1,6 @@
-"""XML as some programs write it, mended so that a strict parser can read it.
+"""XML as some programs write it, repaired so that a strict parser can read it.
 
-What is mended is what other programs forgive: an `&` by itself, a prefix that was never declared,
+What is repaired is what other programs forgive: an `&` by itself, a prefix that was never declared,
 characters that XML does not allow, a wrong name of the encoding. Everything is one pass over the
 bytes, whatever they are. Document types and entities are no such thing: the parser refuses them.
 """
@@ -28,8 +28,8 @@ def without_beginning(data: bytes) -> bytes:
     return data.lstrip(b" \t\r\n\xef\xbb\xbf")
 
 
-def mended(data: bytes) -> tuple[bytes, Counter[str]]:
-    """XML in which a strict parser found a fault, mended, and what was: kinds and how often.
+def repaired(data: bytes) -> tuple[bytes, Counter[str]]:
+    """XML in which a strict parser found a fault, repaired, and what was: kinds and how often.
 
     UTF-16 is left as it is.
 
