@@ -22,6 +22,7 @@ from assets.line_assets import StepAsset
 from assets.partitions import read_calendar
 from definitions import build_defs
 from keepsake import lines
+from keepsake.access import keep_owners_apart
 from keepsake.cli.reading import show_document
 from keepsake.clients.objects import open_objects
 from keepsake.database import Pool, connect, open_pool
@@ -113,10 +114,11 @@ def module(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 
 
 def migrate(settings: Settings, page: Path) -> None:
-    """Apply the migration of a page."""
+    """Apply the migration of a page, as `keepsake db migrate` does."""
     (migration,) = blocks(page, "sql")
     with connect(settings.database_url) as connection, connection.transaction():
         connection.execute(migration.encode())
+        keep_owners_apart(connection)
 
 
 @pytest.mark.parametrize("name", FILES)
