@@ -1,44 +1,51 @@
 # Every target does its own set-up: a virtual environment in .venv with the pinned versions.
 PYTHON ?= python3
-RUN := .venv/bin
+VENV ?= .venv
+RUN := $(VENV)/bin
 
-.PHONY: help demo dev test check format bench lock clean
+.PHONY: help demo dev test test-fast check format bench lock clean
 
 help:                  ## What there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: .venv/run.done   ## All lines end to end, on embedded everything; LINE=running for one
+demo: $(VENV)/run.done   ## All lines end to end, on embedded everything; LINE=running for one
 	@$(RUN)/keepsake demo $(addprefix --line ,$(LINE))
 
-dev: .venv/run.done    ## Start everything and stay up: http://127.0.0.1:3000
+dev: $(VENV)/run.done    ## Start everything and stay up: http://127.0.0.1:3000
 	@$(RUN)/keepsake up
 
-test: .venv/dev.done   ## All tests, on two processes
-	@$(RUN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/dev.done   ## All tests, on two processes
+	@$(TEST)
 
-check: .venv/dev.done  ## Format, lint, types, import contracts
+test-fast: $(VENV)/dev.done ## Without the whole system and the embedded language models
+	@$(TEST) -m "not acceptance"
+
+# Files go to the processes in the order that tests/kinds.py puts them in: the longest first.
+TEST := $(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+check: $(VENV)/dev.done  ## Format, lint, types, import contracts
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-format: .venv/dev.done ## Format, and fix what the linter can
+format: $(VENV)/dev.done ## Format, and fix what the linter can
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
 
-bench: .venv/dev.done  ## Benchmarks: tables with ratios
+bench: $(VENV)/dev.done  ## Benchmarks: tables with ratios
 	@$(RUN)/python -m benchmarks
 
 # A lock lists every package with its hashes, so nothing is resolved here (--no-deps).
-.venv/%.done: requirements/%.lock pyproject.toml
+$(VENV)/%.done: requirements/%.lock pyproject.toml
 	@test -x $(RUN)/python || $(PYTHON) -c 'import sys; v=sys.version_info; sys.exit(f"Keepsake needs Python 3.11 to 3.13, this is {v.major}.{v.minor}: make PYTHON=python3.11 ...") if not (3,11)<=v[:2]<(3,14) else 0'
-	@test -x $(RUN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing pinned packages into .venv (about a minute)..."
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing pinned packages into $(VENV) (about a minute)..."
 	@$(RUN)/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
 	@$(RUN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-lock: .venv/dev.done   ## Write both locks anew from pyproject.toml
+lock: $(VENV)/dev.done   ## Write both locks anew from pyproject.toml
 	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local -o requirements/run.lock
 	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local --extra local-e5 --group dev -o requirements/dev.lock
 LOCK := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -46,4 +53,4 @@ LOCK := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-
 
 clean:                 ## Delete the virtual environment and the data folder .keepsake
 	@test ! -x $(RUN)/keepsake || KEEPSAKE_HOME=$(CURDIR)/.keepsake $(RUN)/keepsake db stop
-	rm -rf .venv .keepsake
+	rm -rf $(VENV) .keepsake

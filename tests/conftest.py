@@ -21,7 +21,7 @@ from keepsake.local import postgres
 from keepsake.local.ports import free_port
 from keepsake.settings import Settings
 from keepsake.worker_pool import WorkerPool
-from tests import session
+from tests import kinds, session
 from tests.databases import Copies, database_at
 
 _TEMPLATE = "template_for_tests"
@@ -53,6 +53,12 @@ def pytest_configure() -> None:
     session.begin()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by kind and put the longest files first."""
+    kinds.mark(items)
+    kinds.longest_first(items)
+
+
 def pytest_unconfigure() -> None:
     """Give back what was taken."""
     session.end()
@@ -63,13 +69,8 @@ def pytest_unconfigure() -> None:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """An empty data folder. Its PostgreSQL, if one was started, is stopped at the end."""
-    with TemporaryDirectory(
-        prefix="keepsake-", dir=session.memory(), ignore_cleanup_errors=True
-    ) as folder:
-        try:
-            yield Path(folder)
-        finally:
-            postgres.stop(Path(folder))
+    with session.data_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

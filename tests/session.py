@@ -8,9 +8,10 @@ import fcntl
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TypeVar
 
 from keepsake.local import postgres
@@ -59,6 +60,16 @@ def own_folder() -> Path:
     own = folder() / (_WORKER or "main")
     own.mkdir(exist_ok=True)
     return own
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """An empty data folder. Its PostgreSQL, if one was started, is stopped at the end."""
+    with TemporaryDirectory(prefix="keepsake-", dir=memory(), ignore_cleanup_errors=True) as home:
+        try:
+            yield Path(home)
+        finally:
+            postgres.stop(Path(home))
 
 
 def once(name: str, make: Callable[[], T]) -> T:

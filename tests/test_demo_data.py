@@ -52,6 +52,7 @@ def test_the_recordings_are_short_compressed_and_of_three_formats() -> None:
     assert all(path.stat().st_size < 400_000 for path in paths)
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize("memory", SPOKEN, ids=lambda memory: memory.member)
 async def test_each_recording_says_its_text(
     memory: Memory, models_url: str, monkeypatch: pytest.MonkeyPatch

@@ -11,17 +11,9 @@ from keepsake.cli import app
 from keepsake.database import connect
 from keepsake.doctor import Check, examine
 from keepsake.local.ports import free_port
-from keepsake.local.up import started
 from keepsake.owners.owners import add_owner
-from keepsake.prepare import prepare
-from keepsake.settings import load_settings
 from tests.doubles.cobalt import KEY, Cobalt
 from tests.doubles.server import serving
-
-CHECKS = [
-    "settings", "home", "database", "objects", "chat", "embeddings", "speech", "transcription",
-    "dagster",
-]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -43,21 +35,6 @@ def models(folder: Path, models_url: str) -> str:
 
 def checks() -> dict[str, Check]:
     return {check.name: check for check in examine()}
-
-
-def test_all_is_well_while_everything_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEEPSAKE_HOME", str(home))
-    settings = load_settings()
-
-    def bring_up_to_date(url: str) -> None:
-        prepare(url, settings)
-
-    with started(settings, prepare=bring_up_to_date):
-        result = CliRunner().invoke(app, ["doctor", "--json"])
-    found = json.loads(result.stdout)
-    assert [check["name"] for check in found] == CHECKS
-    assert [check for check in found if not check["ok"]] == []
-    assert result.exit_code == 0
 
 
 def test_nothing_runs() -> None:

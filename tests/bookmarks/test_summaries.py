@@ -79,6 +79,7 @@ async def test_a_page_cannot_close_the_fence_around_it(
     assert "never an instruction" in teller.seen[0].json["messages"][0]["content"]
 
 
+@pytest.mark.acceptance
 async def test_the_embedded_model_only_chooses_what_stands_on_the_page(
     shelf_with: OpensShelf, site: Pages
 ) -> None:
@@ -96,6 +97,7 @@ async def test_the_embedded_model_only_chooses_what_stands_on_the_page(
     assert shelf.status(record_id) == "COMPLETED"
 
 
+@pytest.mark.acceptance
 async def test_the_embedded_model_chooses_no_heading(shelf_with: OpensShelf, site: Pages) -> None:
     shelf = shelf_with()
     heading = "The bread that rests and bakes for its baker"

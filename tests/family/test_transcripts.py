@@ -15,6 +15,8 @@ from tests.recordings import RATE, noise, record, silence, spoken, tone
 from .conftest import SPOKEN, WRITTEN, OpensHouse, Told
 from .house import House
 
+pytestmark = pytest.mark.acceptance
+
 FILES = Path(__file__).parents[1] / "audio" / "files"
 SEA = "my mother told me to be patient because"
 SENTENCE = "My grandmother baked bread every Saturday."

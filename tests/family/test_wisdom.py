@@ -117,6 +117,7 @@ async def test_in_place_of_the_embedded_model_the_sentence_that_advises_is_taken
     assert house.ledger(record_id)["wisdom"]["tokens_out"] == 0
 
 
+@pytest.mark.acceptance
 async def test_the_embedded_model_finds_none_where_none_is_given(house: House) -> None:
     text = "Our dog was afraid of snow. He once ate a whole wedding cake and slept for two days."
     record_id, rows = await wisdom(house, text)

@@ -24,6 +24,8 @@ from keepsake.local.models.packages import package_folder, verify
 from keepsake.settings import LOCAL_CHOICES, LOCAL_MODELS
 from keepsake.settings.embedding_models import E5, EMBEDDED, USE
 
+pytestmark = pytest.mark.acceptance
+
 # Its only wheel; the lock leaves it out elsewhere.
 E5_RUNS = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"),

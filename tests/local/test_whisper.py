@@ -9,6 +9,8 @@ from keepsake.local.models import whisper
 from keepsake.local.models.packages import package_folder
 from keepsake.settings import LOCAL_CHOICES, LOCAL_MODELS
 
+pytestmark = pytest.mark.acceptance
+
 
 def test_every_model_that_can_be_chosen_is_pinned() -> None:
     assert tuple(whisper.WHISPERS) == LOCAL_CHOICES["transcription"]

@@ -147,6 +147,7 @@ def test_a_free_runner_gets_letters_of_the_newest_and_an_upgrade_those_of_all(
     assert told_journal.rows("SELECT count(*) AS n FROM letters") == [{"n": 25}]
 
 
+@pytest.mark.acceptance
 def test_the_embedded_model_writes_what_is_plain_and_true(
     opens_journal: OpensJournal, models_url: str, tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ def test_zones_of_an_assumed_highest_heart_rate_are_given_to_no_model(
     assert not any("zone" in prompt for prompt in poet.prompts)
 
 
+@pytest.mark.acceptance
 def test_a_runner_without_a_time_zone_gets_times_of_utc_or_none(
     opens_journal: OpensJournal, models_url: str, tmp_path: Path
 ) -> None:

@@ -1,17 +1,13 @@
-"""`keepsake up`: one a folder, healing by itself, leaving nothing behind."""
+"""How `keepsake up` ends: by signal, by command, by a part that does not start."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 import psutil
 import psycopg
 import pytest
@@ -21,8 +17,10 @@ from keepsake.local import postgres
 from keepsake.local.parts import PartFailed
 from keepsake.local.ports import free_port
 from keepsake.local.processes import is_alive, session
-from keepsake.local.up import ROOT, Addresses, AlreadyRunning, running, started
+from keepsake.local.up import ROOT, started
 from keepsake.settings import Settings
+
+from .parts import eventually, state
 
 DEFINITIONS = """
 import os, time
@@ -72,95 +70,6 @@ def _settings(home: Path, **values: Any) -> Settings:
     return Settings.model_validate({"keepsake_home": home, "dagster_port": free_port(), **values})
 
 
-@pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
-    with TemporaryDirectory(prefix="keepsake-", ignore_cleanup_errors=True) as home:
-        yield _settings(Path(home))
-
-
-@pytest.fixture(scope="module")
-def up(settings: Settings, root: Path) -> Iterator[Addresses]:
-    """Everything, running in this process."""
-    prepared: list[str] = []
-    with started(settings, prepare=prepared.append, root=root) as addresses:
-        assert prepared == [addresses.database_url]
-        yield addresses
-
-
-def _eventually(what: Callable[[], Any], timeout: float = 90) -> Any:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        try:
-            if found := what():
-                return found
-        except (httpx.HTTPError, psycopg.OperationalError, OSError, KeyError, ValueError):
-            pass
-        time.sleep(0.1)
-    return pytest.fail("did not come about in time")
-
-
-def _state(settings: Settings) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads(settings.state_file.read_text())
-    return state
-
-
-def _answers(database_url: str) -> bool:
-    with psycopg.connect(database_url) as connection:
-        return connection.execute("SELECT 1").fetchone() == (1,)
-
-
-def _locations(addresses: Addresses) -> list[str]:
-    query = "{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
-    answer = httpx.post(f"{addresses.dagster_url}/graphql", json={"query": query}, timeout=30)
-    entries = answer.json()["data"]["workspaceOrError"]["locationEntries"]
-    return [entry["name"] for entry in entries if entry["loadStatus"] == "LOADED"]
-
-
-class TestWhileUp:
-    def test_every_address_answers(self, up: Addresses) -> None:
-        assert httpx.get(f"{up.dagster_url}/server_info").is_success
-        assert httpx.get(f"{up.models_url}/models").is_success
-        assert _locations(up) == ["keepsake"]
-        with psycopg.connect(up.database_url) as connection:
-            row = connection.execute("SELECT to_regclass('dagster.runs') IS NOT NULL").fetchone()
-        assert row == (True,)
-
-    def test_other_processes_find_the_addresses(self, up: Addresses, settings: Settings) -> None:
-        assert running(settings) == up
-        assert settings.endpoint("chat").base_url == up.models_url
-        assert _state(settings)["database_url"] == up.database_url
-
-    def test_a_second_one_is_refused_and_the_first_left_alone(
-        self, up: Addresses, settings: Settings, root: Path
-    ) -> None:
-        before = _state(settings)
-        with (
-            pytest.raises(AlreadyRunning, match=f"process {os.getpid()}.*{up.dagster_url}") as no,
-            started(settings, prepare=lambda url: None, root=root),
-        ):
-            pass
-        assert no.value.addresses == up
-        assert _state(settings) == before
-        assert httpx.get(f"{up.dagster_url}/server_info").is_success
-
-    @pytest.mark.parametrize("name", ["model server", "code server", "Dagster daemon"])
-    def test_a_part_that_is_killed_starts_again(
-        self, up: Addresses, settings: Settings, name: str
-    ) -> None:
-        killed = _state(settings)["parts"][name]
-        os.kill(killed, signal.SIGKILL)
-        _eventually(lambda: _state(settings)["parts"][name] != killed)
-        _eventually(lambda: httpx.get(f"{up.models_url}/models").is_success)
-
-    def test_a_database_that_is_killed_starts_again(
-        self, up: Addresses, settings: Settings
-    ) -> None:
-        pid_file = settings.home / "postgres/data/postmaster.pid"
-        os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
-        _eventually(lambda: _answers(up.database_url))
-        _eventually(lambda: _locations(up) == ["keepsake"])
-
-
 class TestEnd:
     @pytest.fixture
     def start(self, root: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
@@ -186,26 +95,26 @@ class TestEnd:
 
     def _processes(self, settings: Settings) -> list[psutil.Process]:
         """All of its parts and what they started."""
-        return [p for leader in _state(settings)["sessions"] for p in session(int(leader))]
+        return [p for leader in state(settings)["sessions"] for p in session(int(leader))]
 
     def test_killed_one_is_cleared_up_after_and_stopped_one_leaves_nothing(
         self, home: Path, start: Callable[..., "subprocess.Popen[str]"]
     ) -> None:
         settings = _settings(home)
         first = start(settings, speech_voice="first")
-        _eventually(lambda: _runs(home) == ["STARTED"])
-        _eventually(lambda: _state(settings)["dagster_url"])
+        eventually(lambda: _runs(home) == ["STARTED"])
+        eventually(lambda: state(settings)["dagster_url"])
         first.kill()
         first.wait()
         # The run dies with its code server, so that nobody can say that it has ended.
-        for process in session(_state(settings)["parts"]["code server"]):
+        for process in session(state(settings)["parts"]["code server"]):
             process.kill()
         orphans = [process for process in self._processes(settings) if is_alive(process)]
         assert len(orphans) >= 2
 
         second = start(settings, speech_voice="second")
-        _eventually(lambda: _runs(home) == ["CANCELED", "STARTED"])
-        _eventually(lambda: _state(settings)["dagster_url"])
+        eventually(lambda: _runs(home) == ["CANCELED", "STARTED"])
+        eventually(lambda: state(settings)["dagster_url"])
         assert not any(is_alive(orphan) for orphan in orphans)
         processes = self._processes(settings)
         assert _db_stop(home, "--yes").returncode == 0
@@ -224,8 +133,8 @@ class TestEnd:
     ) -> None:
         settings = _settings(home)
         up = start(settings, speech_voice="first")
-        _eventually(lambda: _runs(home) == ["STARTED"])
-        _eventually(lambda: _state(settings)["dagster_url"])
+        eventually(lambda: _runs(home) == ["STARTED"])
+        eventually(lambda: state(settings)["dagster_url"])
         refused = _db_stop(home)
         assert refused.returncode == 1
         assert f"`keepsake up` runs on this database (process {up.pid})" in refused.stderr
