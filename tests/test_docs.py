@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,31 @@ def test_every_path_exists(page: Path) -> None:
     named = [path for text in inline(page) for path in re.findall(rf"^(?:{TOP})/[\w./-]*$", text)]
     named += re.findall(r"^`(\.?\w[\w-]*\.(?:toml|yaml))`$", "\n".join(inline(page)), re.M)
     assert not [p for p in named if p not in EXAMPLES and not (ROOT / p).exists()]
+
+
+def test_the_rooms_of_the_library_are_drawn_in_the_layers_of_the_import_contract() -> None:
+    (contract,) = [
+        each
+        for each in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+            "contracts"
+        ]
+        if each.get("containers") == ["keepsake"]
+    ]
+    (diagram,) = [b for b in blocks(ROOT / "docs/architecture.md", "mermaid") if "subgraph" in b]
+    rows = re.findall(r"^    (.* --> .*)$", diagram, re.M)
+    drawn = [set(layer.split(" & ")) for row in rows for layer in row.split(" --> ")]
+    assert drawn == [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
+def test_every_room_of_the_library_is_described() -> None:
+    rooms = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (ROOT / "keepsake").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    page = (ROOT / "docs/architecture.md").read_text()
+    described = re.findall(r"`([^`]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", page, re.M)))
+    assert rooms - {"__init__.py"} <= set(described)
 
 
 @every_page
