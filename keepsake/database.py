@@ -117,12 +117,24 @@ async def owner_transaction(pool: Pool, owner_id: int | None) -> AsyncIterator[A
     none, and to add one raises `psycopg.errors.InsufficientPrivilege`.
     """
     async with pool.connection() as connection, connection.transaction():
-        # Both end with the transaction.
-        await connection.execute(
-            "SELECT set_config('role', %s, true), set_config('keepsake.owner_id', %s, true)",
-            (API_ROLE, "" if owner_id is None else str(owner_id)),
-        )
+        await connection.execute(_ACT_AS, _of_role(owner_id))
         yield connection
+
+
+@contextmanager
+def as_owner(connection: Connection, owner_id: int | None) -> Iterator[Connection]:
+    """`owner_transaction` for code that is not asynchronous."""
+    with connection.transaction():
+        connection.execute(_ACT_AS, _of_role(owner_id))
+        yield connection
+
+
+# Both end with the transaction.
+_ACT_AS = "SELECT set_config('role', %s, true), set_config('keepsake.owner_id', %s, true)"
+
+
+def _of_role(owner_id: int | None) -> tuple[str, str]:
+    return API_ROLE, "" if owner_id is None else str(owner_id)
 
 
 async def hold_records(connection: AsyncConnection, record_ids: Sequence[int]) -> None:

@@ -225,6 +225,11 @@ def _database(settings: DatabaseSettings) -> str:
                 f"{counted(len(missing), 'migration')} not applied, the first is {missing[0].name}",
                 fix="apply them: `keepsake db migrate`",
             )
+        if connection.execute("SELECT row_security_active('records')").fetchone() == (True,):
+            raise Trouble(
+                f"row-level security hides the records of all owners from {connection.info.user}",
+                fix="connect as the user that owns the tables: DATABASE_URL names it",
+            )
     return f"PostgreSQL {version // 10_000}.{version % 10_000}, pgvector {pgvector}, schema current"
 
 

@@ -3,10 +3,13 @@
 import json
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
 
+from keepsake.access import API_ROLE
 from keepsake.cli import app
 from keepsake.database import connect
 from keepsake.doctor import Check, examine
@@ -102,6 +105,23 @@ def test_a_database_without_the_schema(postgres_url: str, monkeypatch: pytest.Mo
 def test_a_database_that_is_well(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     assert checks()["database"].ok
+
+
+def test_a_database_user_from_whom_records_are_hidden(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = f"reader_{uuid4().hex}"
+    url = urlsplit(database_url)
+    with connect(database_url) as connection:
+        connection.execute(f"CREATE ROLE {user} LOGIN IN ROLE {API_ROLE}".encode())
+        connection.execute(f"GRANT SELECT ON migrations TO {user}".encode())
+        try:
+            monkeypatch.setenv("DATABASE_URL", url._replace(netloc=f"{user}@").geturl())
+            database = checks()["database"]
+        finally:
+            connection.execute(f"DROP OWNED BY {user}; DROP ROLE {user}".encode())
+    assert database.detail == f"row-level security hides the records of all owners from {user}"
+    assert "owns the tables" in (database.fix or "")
 
 
 def test_objects_that_cannot_be_written(folder: Path) -> None:

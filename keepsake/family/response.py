@@ -348,7 +348,7 @@ async def _insert(
                 "audio_name": audio.name if audio else None,
             },
         )
-        await uploads.named(connection, files)
+        await uploads.named(connection, family.id, files)
     return added
 
 

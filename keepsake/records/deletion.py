@@ -3,13 +3,14 @@
 First the rows go, in one transaction that notes their objects in `loose_objects`; then `sweep`
 takes objects out of the store that are noted and that no row names. Whatever breaks off in between
 is known, and the next sweep goes on. Results that are made again note what they replace, likewise.
+
+Owners may share an object. So a deletion decides nothing: it may see one owner's rows only. `sweep`
+decides, with a connection that sees all.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from psycopg.rows import class_row
+from typing import Any, LiteralString
 
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import AsyncConnection, Connection
@@ -49,6 +50,11 @@ _NAMED = " OR ".join(
         " AND t.record_id <> ALL(%(ids)s))",
         "EXISTS (SELECT FROM weekly_digests t WHERE t.page_key = k.key)",
     ]
+)
+
+_NOTES: LiteralString = (
+    "SELECT owner_id, record_id, not_before <= now() FROM loose_objects"
+    " WHERE key = %s ORDER BY owner_id"
 )
 
 
@@ -127,7 +133,7 @@ def _note_record(connection: Connection, record_id: int) -> None:
     connection.execute(
         f"INSERT INTO loose_objects (key, owner_id, record_id)"  # noqa: S608
         f" SELECT DISTINCT k.key, r.owner_id, r.id FROM ({_KEYS_OF}) AS k"
-        " JOIN records r ON r.id = k.record_id ON CONFLICT (key) DO NOTHING".encode(),
+        " JOIN records r ON r.id = k.record_id ON CONFLICT DO NOTHING".encode(),
         {"ids": [record_id]},
     )
 
@@ -144,7 +150,7 @@ def _forget_periods(connection: Connection, record_id: int) -> None:
         ).fetchall()
         connection.cursor().executemany(
             "INSERT INTO loose_objects (key, owner_id, record_id) VALUES (%s, %s, %s)"
-            " ON CONFLICT (key) DO NOTHING",
+            " ON CONFLICT DO NOTHING",
             [(page, owner_id, record_id) for page, owner_id in found if page],
         )
 
@@ -164,68 +170,67 @@ async def note_replaced(
         f" SELECT DISTINCT key, r.owner_id, r.id FROM {table} t JOIN records r ON r.id ="
         f" t.record_id CROSS JOIN LATERAL unnest(ARRAY[{keys}]{speech}) AS key"
         " WHERE t.record_id = ANY(%s) AND key IS NOT NULL AND key <> ALL(%s)"
-        " ON CONFLICT (key) DO NOTHING".encode(),
+        " ON CONFLICT DO NOTHING".encode(),
         ([each.record_id for each in made], list(still)),
     )
-
-
-@dataclass(frozen=True)
-class _Loose:
-    key: str
-    owner_id: int
-    record_id: int | None  # None: its upload was noted, and no row came to name it
 
 
 async def sweep(connection: Connection, objects: ObjectStore) -> Swept:
     """Delete the objects that are noted and that no row names.
 
     Stops when the store fails. What a run may be about to name again is left for the next time.
+
+    Args:
+        connection: sees the rows of all owners.
+        objects: the store.
     """
     deleted, after = 0, ""
     reason = None
     while reason is None and (page := _noted(connection, after)):
-        for loose in page:
+        for key in page:
             try:
-                deleted += await _sweep_one(connection, objects, loose)
+                deleted += await _sweep_one(connection, objects, key)
             except StepError as error:
                 reason = str(error)
                 break
-        after = page[-1].key
+        after = page[-1]
     row = connection.execute(
-        "SELECT count(*) FROM loose_objects WHERE not_before <= now()"
+        "SELECT count(DISTINCT key) FROM loose_objects WHERE not_before <= now()"
     ).fetchone()
     return Swept(deleted, row[0] if row else 0, reason)
 
 
-def _noted(connection: Connection, after: str, *, limit: int = 500) -> list[_Loose]:
-    with connection.cursor(row_factory=class_row(_Loose)) as cursor:
-        return cursor.execute(
-            "SELECT key, owner_id, record_id FROM loose_objects"
-            " WHERE key > %s AND not_before <= now() ORDER BY key LIMIT %s",
-            (after, limit),
-        ).fetchall()
+def _noted(connection: Connection, after: str, *, limit: int = 500) -> list[str]:
+    rows = connection.execute(
+        "SELECT DISTINCT key FROM loose_objects"
+        " WHERE key > %s AND not_before <= now() ORDER BY key LIMIT %s",
+        (after, limit),
+    ).fetchall()
+    return [key for (key,) in rows]
 
 
-async def _sweep_one(connection: Connection, objects: ObjectStore, loose: _Loose) -> bool:
+async def _sweep_one(connection: Connection, objects: ObjectStore, key: str) -> bool:
     """Delete one object, unless a row names it. Returns whether it was deleted."""
     with connection.transaction():
+        notes = connection.execute(_NOTES, (key,)).fetchall()
         try:
-            if loose.record_id is not None:
-                _lock(connection, loose.record_id, wait=False)
+            # A note of an upload has no record: no row came to name its object.
+            for record_id in sorted({each for _, each, _ in notes if each is not None}):
+                _lock(connection, record_id, wait=False)
         except RecordBusy:
             return False
-        connection.execute("SELECT FROM owners WHERE id = %s FOR UPDATE", (loose.owner_id,))
-        # An object that is being stored again meanwhile is no longer ours (`uploads.py`).
-        ours = connection.execute(
-            "SELECT FROM loose_objects WHERE key = %s AND not_before <= now() FOR UPDATE",
-            (loose.key,),
-        ).fetchone()
-        if ours is None:
+        connection.execute(
+            "SELECT FROM owners WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+            ([owner_id for owner_id, _, _ in notes],),
+        )
+        # An object that is noted again meanwhile, to be stored (`uploads.py`), is no longer ours.
+        now = connection.execute(f"{_NOTES} FOR UPDATE", (key,)).fetchall()
+        if not now or now != notes or not all(ours for _, _, ours in now):
             return False
-        unnamed = not _named(connection, [loose.key])
+        unnamed = not _named(connection, [key])
         if unnamed:
-            await objects.delete(loose.key)
-        connection.execute("DELETE FROM loose_objects WHERE key = %s", (loose.key,))
+            await objects.delete(key)
+        connection.execute("DELETE FROM loose_objects WHERE key = %s", (key,))
     return unnamed
 
 

@@ -33,21 +33,23 @@ async def to_upload(
     # A sweep locks the owner first, too: the two never wait for each other.
     await connection.execute("SELECT FROM owners WHERE id = %s FOR KEY SHARE", (owner_id,))
     cursor = await connection.execute(
-        "SELECT key FROM loose_objects WHERE key = ANY(%s) AND not_before > now()"
-        " ORDER BY key FOR UPDATE",
-        (list(keys),),
+        "SELECT key FROM loose_objects"
+        " WHERE owner_id = %s AND key = ANY(%s) AND not_before > now() ORDER BY key FOR UPDATE",
+        (owner_id, list(keys)),
     )
     noted = {row[0] for row in await cursor.fetchall()}
     missing = sorted(set(keys) - noted.intersection(uploaded))
     await connection.execute(
         "INSERT INTO loose_objects (key, owner_id, not_before)"
         " SELECT key, %s, now() + %s FROM unnest(%s::text[]) AS key"
-        " ON CONFLICT (key) DO UPDATE SET not_before = excluded.not_before",
+        " ON CONFLICT (owner_id, key) DO UPDATE SET not_before = excluded.not_before",
         (owner_id, LONGEST_UPLOAD, missing),
     )
     return missing
 
 
-async def named(connection: AsyncConnection, keys: Collection[str]) -> None:
-    """Take the notes of these objects away: rows of this transaction name them."""
-    await connection.execute("DELETE FROM loose_objects WHERE key = ANY(%s)", (list(keys),))
+async def named(connection: AsyncConnection, owner_id: int, keys: Collection[str]) -> None:
+    """Take the owner's notes of these objects away: rows of this transaction name them."""
+    await connection.execute(
+        "DELETE FROM loose_objects WHERE owner_id = %s AND key = ANY(%s)", (owner_id, list(keys))
+    )

@@ -197,7 +197,7 @@ async def replace_file(connection: AsyncConnection, record_id: int, file: Activi
     await connection.execute(
         "INSERT INTO loose_objects (key, owner_id, record_id)"
         " SELECT file_key, owner_id, record_id FROM activity_files"
-        " WHERE record_id = %s AND file_key <> %s ON CONFLICT (key) DO NOTHING",
+        " WHERE record_id = %s AND file_key <> %s ON CONFLICT DO NOTHING",
         (record_id, file.key),
     )
     await connection.execute(

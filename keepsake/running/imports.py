@@ -298,7 +298,7 @@ class _Intake:
                             batch_id=self.batch_id,
                         )
                     )
-                    await uploads.named(connection, keys)
+                    await uploads.named(connection, self.owner.id, keys)
                     break
             await together(self.objects.put_bytes(key, data[key]) for key in missing)
             uploaded.update(missing)
