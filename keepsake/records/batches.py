@@ -2,7 +2,7 @@
 
 A batch is opened before its first record and closed after its last, so that a reader knows whether
 more is to come. The message to its owner, when all its records are done, is in
-`import_messages.py`. How records are read from a file belongs to their lines.
+`keepsake/import_messages.py`. How records are read from a file belongs to their lines.
 """
 
 from dataclasses import dataclass

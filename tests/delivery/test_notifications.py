@@ -1,4 +1,4 @@
-"""Notifications: delivered through apprise, told apart, and no address ever repeated."""
+"""Notifications: delivered through apprise, each outcome distinguished, no address repeated."""
 
 from pathlib import Path
 

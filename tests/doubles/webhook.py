@@ -1,5 +1,8 @@
 """A receiver of messages, as apprise's json:// sends them."""
 
+import asyncio
+import threading
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -7,13 +10,16 @@ from tests.doubles.server import Double
 
 
 class Webhook(Double):
-    """Takes every message, unless its `status` says otherwise."""
+    """Takes every message, unless its `status` says otherwise; answers while `open` is set."""
 
     def __init__(self) -> None:
         super().__init__()
         self.status = 200
+        self.open = threading.Event()
+        self.open.set()
 
     async def answer(self, request: Request) -> Response:
+        await asyncio.to_thread(self.open.wait, 60)
         return Response(status_code=self.status)
 
     @property
