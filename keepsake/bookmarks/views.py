@@ -1,6 +1,6 @@
 """What was made of a bookmark, read together as people look at it.
 
-For the command line and the demo. Each step's rows are written by the step, in `assets/bookmarks/`.
+For the command line and the demo. The tables' rows are the steps' (`keepsake/bookmarks/steps/`).
 """
 
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from datetime import date, datetime
 
 from psycopg.rows import class_row, dict_row
 
+from keepsake.bookmarks.steps.media import MediaFile
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
+from keepsake.steps.rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -18,17 +20,6 @@ class Keyword:
 
     keyword: str
     source: str
-
-
-@dataclass(frozen=True)
-class Medium:
-    """A video, audio or image file: its object, and how large (bytes) and long (seconds) it is."""
-
-    kind: str
-    name: str
-    object_key: str
-    size_bytes: int
-    duration: float | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ class BookmarkView:
     text: str | None
     summary: str | None
     keywords: tuple[Keyword, ...]
-    media: tuple[Medium, ...]
+    media: tuple[MediaFile, ...]
 
 
 def read_bookmark(connection: Connection, record_id: int) -> BookmarkView:
@@ -92,18 +83,14 @@ def read_bookmark(connection: Connection, record_id: int) -> BookmarkView:
         ).fetchone()
     if head is None:
         raise InvalidInput(f"there is no bookmark {record_id}: see `keepsake records`")
-    with (
-        connection.cursor(row_factory=class_row(Keyword)) as keywords,
-        connection.cursor(row_factory=class_row(Medium)) as media,
-    ):
+    with connection.cursor(row_factory=class_row(Keyword)) as keywords:
         keywords.execute(
             "SELECT keyword, source FROM keywords WHERE record_id = %s"
             " ORDER BY source DESC, keyword",
             (record_id,),
         )
-        media.execute(
-            "SELECT kind, name, object_key, size_bytes, duration FROM media WHERE record_id = %s"
-            " ORDER BY position",
-            (record_id,),
+        return BookmarkView(
+            **head,
+            keywords=tuple(keywords),
+            media=read_rows(connection, "media", MediaFile, record_id, order="position"),
         )
-        return BookmarkView(**head, keywords=tuple(keywords), media=tuple(media))

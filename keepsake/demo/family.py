@@ -12,7 +12,8 @@ from keepsake.demo.show import clock, line, path
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
 from keepsake.family import response as family
-from keepsake.family.views import Quote, ResponseView, read_response
+from keepsake.family.steps.quotes import Quote
+from keepsake.family.views import ResponseView, read_response
 from keepsake.records.adding import Added
 from keepsake.search.hits import Hit
 from keepsake.search.search import search_once

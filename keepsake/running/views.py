@@ -1,27 +1,16 @@
 """What was made of an activity, read together as people look at it: facts, letter, insight."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass
 
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.running.facts import Facts, Issue
+from keepsake.running.facts import Issue
+from keepsake.running.steps.activities import stored
+from keepsake.running.steps.coaching_insights import Insight
 from keepsake.running.wording import Fact, told
-
-COLUMNS = tuple(field.name for field in fields(Facts))
-
-
-@dataclass(frozen=True)
-class InsightView:
-    """A coach's advice, in three short texts."""
-
-    heart_rate: str
-    pacing: str
-    recommendation: str
+from keepsake.steps.rows import read_row
 
 
 @dataclass(frozen=True)
@@ -39,12 +28,7 @@ class ActivityView:
     facts: tuple[Fact, ...]
     issues: tuple[Issue, ...]
     letter: str | None
-    insight: InsightView | None
-
-
-def facts_of_row(row: Mapping[str, Any]) -> Facts:
-    """The facts that a row of `activities` holds."""
-    return Facts(**{name: row[name] for name in COLUMNS})
+    insight: Insight | None
 
 
 def read_activity(connection: Connection, record_id: int) -> ActivityView:
@@ -56,7 +40,7 @@ def read_activity(connection: Connection, record_id: int) -> ActivityView:
     with connection.cursor(row_factory=dict_row) as rows:
         file = rows.execute(
             """
-            SELECT f.title, f.file_name, f.file_key, o.name AS owner, o.time_zone, l.letter
+            SELECT f.title, f.file_name, f.file_key, o.name AS owner, l.letter
             FROM activity_files f
             JOIN records r ON r.id = f.record_id
             JOIN owners o ON o.id = r.owner_id
@@ -65,26 +49,17 @@ def read_activity(connection: Connection, record_id: int) -> ActivityView:
             """,
             (record_id,),
         ).fetchone()
-        facts = rows.execute(
-            "SELECT * FROM activities WHERE record_id = %s", (record_id,)
-        ).fetchone()
     if file is None:
         raise InvalidInput(f"there is no activity {record_id}: see `keepsake records`")
-    with connection.cursor(row_factory=class_row(InsightView)) as insights:
-        insight = insights.execute(
-            "SELECT heart_rate, pacing, recommendation FROM coaching_insights WHERE record_id = %s",
-            (record_id,),
-        ).fetchone()
-    zone = ZoneInfo(file["time_zone"])
-    read = facts_of_row(facts) if facts else None
+    computed = stored(connection, [record_id]).get(record_id)
     return ActivityView(
         record_id=record_id,
         owner=file["owner"],
         title=file["title"],
         file_name=file["file_name"],
         file_key=file["file_key"],
-        facts=tuple(told(read, zone)) if read else (),
-        issues=read.issues if read else (),
+        facts=tuple(told(computed.facts, computed.zone)) if computed else (),
+        issues=computed.facts.issues if computed else (),
         letter=file["letter"],
-        insight=insight,
+        insight=read_row(connection, "coaching_insights", Insight, record_id),
     )

@@ -1,17 +1,25 @@
-"""How the rows of results are stored: one COPY for many records, in place of earlier rows.
+"""How the rows of results are stored and read: a column for each field of a dataclass.
 
-Which table and which columns is for each step to say.
+Which table and which dataclass is for each step to say.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from psycopg import sql
+from psycopg.rows import class_row
 
-from keepsake.database import AsyncConnection
+from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.line import Made
 
 Result = TypeVar("Result")
+Row = TypeVar("Row")
+
+
+def columns_of(shape: type[Any]) -> tuple[str, ...]:
+    """The columns that hold a dataclass: the names of its fields."""
+    return tuple(field.name for field in fields(shape))
 
 
 async def replace_rows(
@@ -49,3 +57,34 @@ async def replace_rows(
         for each in made:
             for row in rows_of(each.result):
                 await sink.write_row((each.record_id, each.owner_id, *row))
+
+
+def read_rows(
+    connection: Connection,
+    table: str,
+    shape: type[Row],
+    record_id: int,
+    *,
+    order: str = "record_id",
+) -> tuple[Row, ...]:
+    """Read what a table has of a record, each row as the dataclass `shape`.
+
+    Args:
+        connection: to the database.
+        table: with `record_id` and the columns of `shape`.
+        shape: a dataclass.
+        record_id: of the record.
+        order: the column by which rows are sorted.
+    """
+    query = sql.SQL("SELECT {} FROM {} WHERE record_id = %s ORDER BY {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns_of(shape))),
+        sql.Identifier(table),
+        sql.Identifier(order),
+    )
+    with connection.cursor(row_factory=class_row(shape)) as cursor:
+        return tuple(cursor.execute(query, (record_id,)))
+
+
+def read_row(connection: Connection, table: str, shape: type[Row], record_id: int) -> Row | None:
+    """The one row that a table has of a record; None: it has none."""
+    return next(iter(read_rows(connection, table, shape, record_id)), None)

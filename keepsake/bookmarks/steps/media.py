@@ -8,7 +8,7 @@ it.
 
 import re
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -19,7 +19,7 @@ from keepsake.pipeline.line import Made, Step
 from keepsake.pipeline.window import Window
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
-from keepsake.steps.rows import replace_rows
+from keepsake.steps.rows import columns_of, replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.names import printable
 from keepsake.web.media import identify
@@ -64,7 +64,7 @@ SUFFIXES = {
 
 
 @dataclass(frozen=True)
-class File:
+class MediaFile:
     """A file that is kept. `duration` is in seconds."""
 
     kind: str
@@ -83,7 +83,7 @@ class Media:
     `nothing` is the reason why there are none.
     """
 
-    files: tuple[File, ...] = ()
+    files: tuple[MediaFile, ...] = ()
     nothing: str | None = None
 
 
@@ -129,7 +129,7 @@ def _served(link: SplitResult, platform: str | None) -> bool:
     return bool(hosts & SERVICES.keys()) or (platform or "").strip().lower() in PLATFORMS
 
 
-async def _linked(url: str, link: SplitResult, tools: Tools) -> File:
+async def _linked(url: str, link: SplitResult, tools: Tools) -> MediaFile:
     """The file that a link leads to."""
     settings = tools.settings
     async with tools.folder() as folder:
@@ -143,7 +143,7 @@ async def _linked(url: str, link: SplitResult, tools: Tools) -> File:
         return await _stored(path, done, done.name or _file_name(link).name, tools)
 
 
-async def _offered(offer: "Offer", tools: Tools) -> File:
+async def _offered(offer: "Offer", tools: Tools) -> MediaFile:
     """A file that Cobalt offers."""
     async with tools.folder() as folder:
         path = folder / "file"
@@ -151,7 +151,7 @@ async def _offered(offer: "Offer", tools: Tools) -> File:
         return await _stored(path, done, offer.name or done.name or "", tools)
 
 
-async def _stored(path: Path, done: "Downloaded", name: str, tools: Tools) -> File:
+async def _stored(path: Path, done: "Downloaded", name: str, tools: Tools) -> MediaFile:
     """A downloaded file in the object store, once it is known to be media.
 
     Raises:
@@ -161,7 +161,7 @@ async def _stored(path: Path, done: "Downloaded", name: str, tools: Tools) -> Fi
     key = f"media/{done.sha256}{found.suffix}"
     if not await tools.objects.exists(key):
         await tools.objects.put_file(key, path, found.content_type)
-    return File(
+    return MediaFile(
         kind=found.kind,
         object_key=key,
         name=_shown(name) or f"{found.kind}{found.suffix}",
@@ -185,7 +185,7 @@ async def save(connection: AsyncConnection, made: Sequence[Made[Media]]) -> None
         connection,
         "media",
         made,
-        ("position", *(field.name for field in fields(File))),
+        ("position", *columns_of(MediaFile)),
         lambda media: [(position, *astuple(file)) for position, file in enumerate(media.files)],
     )
 

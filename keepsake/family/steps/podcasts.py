@@ -10,9 +10,9 @@ and its chapters.
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keepsake.audio.captions import Cue, chapters_json, vtt
 from keepsake.concurrency import together
@@ -27,7 +27,7 @@ from keepsake.pipeline.line import Made, Nothing, Step
 from keepsake.pipeline.window import Window
 from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
-from keepsake.steps.rows import replace_rows
+from keepsake.steps.rows import columns_of, replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.language import language_name, language_of
 from keepsake.text.spans import chunks, sentences
@@ -284,13 +284,14 @@ async def save(connection: AsyncConnection, made: Sequence[Made[Podcast | Nothin
         connection,
         "podcasts",
         made,
-        ("audio_key", "vtt_key", "chapters_key", "duration", "loudness", "size_bytes",
-         "speech_keys", "introduced_in"),
-        lambda p: [
-            (p.audio_key, p.vtt_key, p.chapters_key, p.duration, p.loudness, p.size_bytes,
-             list(p.speech_keys), p.introduced_in)
-        ] if isinstance(p, Podcast) else [],
-    )  # fmt: skip
+        columns_of(Podcast),
+        lambda p: [_columns(p)] if isinstance(p, Podcast) else [],
+    )
+
+
+def _columns(podcast: Podcast) -> list[Any]:
+    """The values of a row; a tuple would be stored as a record, a list is an array."""
+    return [list(value) if isinstance(value, tuple) else value for value in astuple(podcast)]
 
 
 def episodes_audible(connection: Connection, window: Window) -> Finding:

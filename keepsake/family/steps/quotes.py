@@ -7,7 +7,7 @@ counted. From a recording, the words are cut out as a clip.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from textwrap import shorten
@@ -27,7 +27,7 @@ from keepsake.records.deletion import note_replaced
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import nearest, one_of, whole_sentences
 from keepsake.steps.refusals import save_refusals
-from keepsake.steps.rows import replace_rows
+from keepsake.steps.rows import columns_of, replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.spans import Span, Spoken, word_count
 
@@ -169,11 +169,8 @@ async def save(connection: AsyncConnection, made: Sequence[Made[Quotes]]) -> Non
         connection,
         "quotes",
         made,
-        ("position", "text", "starts_at", "ends_at", "clip_key"),
-        lambda r: [
-            (position, q.text, q.starts_at, q.ends_at, q.clip_key)
-            for position, q in enumerate(r.quotes)
-        ],
+        ("position", *columns_of(Quote)),
+        lambda r: [(position, *astuple(quote)) for position, quote in enumerate(r.quotes)],
     )
     await save_refusals(connection, "quotes", made)
 

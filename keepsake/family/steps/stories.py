@@ -9,7 +9,7 @@ form, and the summary is one of the sentences.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -29,7 +29,7 @@ from keepsake.family.steps.prompts import RULES, told, too_short
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Made, Nothing, Step
 from keepsake.steps.prompts import condensed, nearest, one_of, whole_sentences
-from keepsake.steps.rows import replace_rows
+from keepsake.steps.rows import columns_of, replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.caveats import gives_an_order, trusted
 from keepsake.text.grounding import ungrounded
@@ -218,8 +218,8 @@ async def save(connection: AsyncConnection, made: Sequence[Made[Story | Nothing]
         connection,
         "stories",
         made,
-        ("title", "summary", "text"),
-        lambda s: [(s.title, s.summary, s.text)] if isinstance(s, Story) else [],
+        columns_of(Story),
+        lambda story: [astuple(story)] if isinstance(story, Story) else [],
     )
 
 

@@ -7,7 +7,7 @@ taken that advises by its form (`keepsake/family/steps/advice.py`), which is kno
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
@@ -20,7 +20,7 @@ from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Made, Step
 from keepsake.steps.prompts import nearest, whole_sentences
 from keepsake.steps.refusals import save_refusals
-from keepsake.steps.rows import replace_rows
+from keepsake.steps.rows import columns_of, replace_rows
 from keepsake.steps.tools import Tools
 from keepsake.text.caveats import gives_an_order
 from keepsake.text.grounding import ungrounded
@@ -180,11 +180,8 @@ async def save(connection: AsyncConnection, made: Sequence[Made[Wisdom]]) -> Non
         connection,
         "wisdom",
         made,
-        ("position", "advice", "audience", "life_area", "support", "starts_at", "ends_at"),
-        lambda r: [
-            (position, a.advice, a.audience, a.life_area, a.support, a.starts_at, a.ends_at)
-            for position, a in enumerate(r.advice)
-        ],
+        ("position", *columns_of(Advice)),
+        lambda r: [(position, *astuple(advice)) for position, advice in enumerate(r.advice)],
     )
     await save_refusals(connection, "wisdom", made)
 

@@ -17,11 +17,11 @@ from keepsake.pipeline.line import Made, Step
 from keepsake.running.activity import Activity
 from keepsake.running.compute import compute
 from keepsake.running.facts import Facts, Seen
-from keepsake.running.views import COLUMNS, facts_of_row
-from keepsake.steps.rows import replace_rows
+from keepsake.steps.rows import columns_of, replace_rows
 from keepsake.steps.tools import Tools
 
 SECONDS_A_FILE = 120.0
+_COLUMNS = columns_of(Facts)
 _DOCUMENTS = ("splits", "zones", "best_efforts", "issues")  # columns of JSON
 
 
@@ -76,14 +76,14 @@ async def save(connection: AsyncConnection, made: Sequence[Made[Computed]]) -> N
         connection,
         "activities",
         made,
-        COLUMNS,
+        _COLUMNS,
         lambda computed: [_columns(computed.facts)],
     )
 
 
 def _columns(facts: Facts) -> list[Any]:
     plain = RootModel[Facts](facts).model_dump()
-    return [Jsonb(plain[name]) if name in _DOCUMENTS else plain[name] for name in COLUMNS]
+    return [Jsonb(plain[name]) if name in _DOCUMENTS else plain[name] for name in _COLUMNS]
 
 
 _STORED = """
@@ -101,14 +101,15 @@ async def load(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, 
 
 
 def stored(connection: Connection, ids: Sequence[int]) -> Mapping[int, Computed]:
-    """Read stored facts, for checks."""
+    """Read stored facts, for checks and for people."""
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(_STORED, (list(ids),))
         return {row["record_id"]: _computed(row) for row in cursor}
 
 
 def _computed(row: Mapping[str, Any]) -> Computed:
-    return Computed(row["owner_id"], row["time_zone"], row["title"], facts_of_row(row))
+    facts = Facts(**{name: row[name] for name in _COLUMNS})
+    return Computed(row["owner_id"], row["time_zone"], row["title"], facts)
 
 
 ACTIVITIES = Step(

@@ -6,7 +6,7 @@ in the file there is nothing to say about it, and no model is asked to.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, create_model
@@ -27,7 +27,7 @@ from keepsake.running.steps.prompts import (
 )
 from keepsake.steps.checks import Finding
 from keepsake.steps.prompts import one_of
-from keepsake.steps.rows import replace_rows
+from keepsake.steps.rows import columns_of, replace_rows
 from keepsake.steps.tools import Tools
 
 SYSTEM = (
@@ -115,8 +115,8 @@ async def save(connection: AsyncConnection, made: Sequence[Made[Insight]]) -> No
         connection,
         "coaching_insights",
         made,
-        ("heart_rate", "pacing", "recommendation"),
-        lambda i: [(i.heart_rate, i.pacing, i.recommendation)],
+        columns_of(Insight),
+        lambda insight: [astuple(insight)],
     )
 
 
