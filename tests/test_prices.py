@@ -136,7 +136,7 @@ def test_a_row_that_is_none_is_named_by_its_line(own: Path, row: str) -> None:
 @pytest.mark.parametrize("text", ["name,price\nbig,1\n", f"{HEADER}{'x' * 5_000_000},,,1,,,,\n"])
 def test_what_is_no_table_of_prices_is_refused(own: Path, text: str) -> None:
     own.write_text(text)
-    with pytest.raises(SettingsError, match=r"keepsake/prices\.csv shows the format"):
+    with pytest.raises(SettingsError, match=r"keepsake/owners/prices\.csv shows the format"):
         load_prices(str(own))
 
 
