@@ -45,7 +45,7 @@ $(VENV)/%.done: requirements/%.lock pyproject.toml
 	@$(RUN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-lock: $(VENV)/dev.done   ## Write both locks anew from pyproject.toml
+lock: $(VENV)/dev.done   ## Write both locks again from pyproject.toml
 	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local -o requirements/run.lock
 	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local --extra local-e5 --group dev -o requirements/dev.lock
 LOCK := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -83,11 +83,9 @@ def check_content(
         partition=partition.key,
         passed=not bad,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{finding.fault} {again}"
-        if bad
-        else f"{finding.looked_at} looked at, none bad.",
+        description=f"{finding.fault} {again}" if bad else f"{finding.checked} checked, none bad.",
         metadata={
-            "looked at": finding.looked_at,
+            "checked": finding.checked,
             "bad": len(bad),
             "ids": named_ids(bad[:20], len(bad)),
         },

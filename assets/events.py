@@ -94,7 +94,7 @@ def _state(states: Mapping[str, StepState], step: str) -> StepState:
 
 
 def _versions(step: Step, source: str, states: Mapping[str, StepState]) -> dict[str, str]:
-    """Tags by which Dagster tells whether a partition is made from what its needs hold now.
+    """Tags by which Dagster decides whether a partition is made from what its needs hold now.
 
     The version of a partition's data is a hash of all its results. The source has no version in
     Dagster, which calls that INITIAL: the ledger knows which records have changed.

@@ -83,7 +83,7 @@ async def _until_moved(work: asyncio.Task[Report], moved: asyncio.Event) -> None
 def frozen_heap() -> Iterator[None]:
     """Leave what is loaded by now out of garbage collection for the length of the block.
 
-    Dagster's modules are some two hundred thousand objects. Every full collection would look at
+    Dagster's modules are some two hundred thousand objects. Every full collection would visit
     them all, and nothing else runs meanwhile: 140 ms a time, several times a run.
     """
     gc.freeze()

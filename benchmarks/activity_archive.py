@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.running.activity_files import MORNING, Run, fit, gpx, steady, tcx
 
-APART = timedelta(hours=7)  # 10,000 of them are eight years
+INTERVAL = timedelta(hours=7)  # 10,000 of them are eight years
 MINUTES, EVERY = 30, 5  # seconds between points
 
 # Of ten files: what watches upload is FIT, packed by Strava.
@@ -30,7 +30,7 @@ def write_archive(path: Path, count: int) -> None:
     rows = ["Activity ID,Activity Date,Activity Name,Activity Type,Filename"]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for number in range(count):
-            run = steady(MORNING - number * APART, MINUTES, every=EVERY, seed=number)
+            run = steady(MORNING - number * INTERVAL, MINUTES, every=EVERY, seed=number)
             suffix = _MIX[number % len(_MIX)]
             kind, _, packed = suffix.partition(".")
             data = _WRITE[kind](run)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 
 from openai import AsyncOpenAI
 
-from benchmarks.site import AT_ONCE, told
+from benchmarks.site import AT_ONCE, memory_text
 
 CHAT_CALLS = 4  # of each record: its tags, its wisdom, its story, its quotes
 TEXTS_A_CALL = 128
@@ -20,7 +20,7 @@ TEXTS_A_CALL = 128
 async def call_models(base_url: str, records: int) -> float:
     """Make the calls for so many records, and return how many seconds that took."""
     places = asyncio.Semaphore(AT_ONCE)
-    texts = [told(number) for number in range(records)]
+    texts = [memory_text(number) for number in range(records)]
 
     async with AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
 

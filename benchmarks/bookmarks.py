@@ -1,6 +1,6 @@
 """500 bookmarks of one site through the bookmarks line, each time in one run in a new process.
 
-As many pages are fetched and as many calls made at once as Keepsake does unless told otherwise, and
+As many pages are fetched and as many calls made at once as Keepsake does by default, and
 every page takes a tenth of a second. The floor is the time of whatever is busiest: the site, or one
 of the model roles. With summaries and keywords that is the chat model, without them the site.
 """
@@ -64,7 +64,7 @@ def run() -> list[Figure]:
                 sum(asked.values()),
                 "",
                 at_most=0,
-                note=_told(asked),
+                note=_requests(asked),
             ),
             Figure(f"the same {BOOKMARKS} again: job body", took["body_seconds"], "s", at_most=2),
         ]
@@ -76,7 +76,7 @@ def run() -> list[Figure]:
 def _body(name: str, took: dict[str, Any], asked: dict[str, int]) -> Figure:
     floor = _floor(asked)
     seconds = took["body_seconds"]
-    return Figure(name, seconds, "s", at_most=RATIO * floor, floor=floor, note=_told(asked))
+    return Figure(name, seconds, "s", at_most=RATIO * floor, floor=floor, note=_requests(asked))
 
 
 @dataclass(frozen=True)
@@ -125,5 +125,5 @@ def _floor(asked: dict[str, int]) -> float:
     )
 
 
-def _told(asked: dict[str, int]) -> str:
+def _requests(asked: dict[str, int]) -> str:
     return ", ".join(f"{count} {what}" for what, count in asked.items() if count)

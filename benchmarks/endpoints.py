@@ -216,7 +216,7 @@ def _sound() -> bytes:
 
 
 def main() -> None:
-    """Serve on the port of the command line until told to stop."""
+    """Serve on the port of the command line until it is stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.endpoints", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     port = parser.parse_args().port

@@ -1,7 +1,7 @@
 """10,000 activities of a Strava export taken in, in a new process; then the same again.
 
 The floor is the same files read, unpacked, hashed and written one after the other, with nothing
-looked at, recognised, recorded or made safe on the disk.
+checked, recognised, recorded or made safe on the disk.
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ def run() -> list[Figure]:
                 many["peak_rss_mb"] - few["peak_rss_mb"],
                 "MB",
                 at_most=50,
-                note=f"{many['peak_rss_mb']:.0f} MB at most, with the processes that look at files",
+                note=f"{many['peak_rss_mb']:.0f} MB at most, with the processes that check files",
             ),
             Figure(
                 f"the same {MANY:,} again: new records",

@@ -18,7 +18,7 @@ from keepsake.local.ports import free_port
 from keepsake.local.up import started
 
 ONE_BY_ONE = 8
-PATIENCE = 120.0  # seconds
+WAIT_SECONDS = 120.0  # seconds
 IDLE = 4.0  # seconds at least between the end of one response and the next
 
 
@@ -83,7 +83,7 @@ def _wait(connection: Connection, ids: Sequence[int]) -> tuple[float, float]:
     Raises:
         RuntimeError: a step failed, or they were not done in time.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         row = connection.execute(
             """
@@ -103,4 +103,4 @@ def _wait(connection: Connection, ids: Sequence[int]) -> tuple[float, float]:
         if not open_steps:
             return float(start), float(end)
         time.sleep(0.1)
-    raise RuntimeError(f"not done after {PATIENCE:.0f} s: is the machine very busy?")
+    raise RuntimeError(f"not done after {WAIT_SECONDS:.0f} s: is the machine very busy?")

@@ -10,7 +10,7 @@ import httpx
 import psutil
 
 from benchmarks.results import Figure
-from benchmarks.site import serving, told
+from benchmarks.site import memory_text, serving
 from keepsake.local.ports import free_port
 from keepsake.settings import LOCAL_MODELS
 
@@ -50,7 +50,7 @@ def _speed(name: str, seconds: float, work: Callable[[], object], *, at_least: f
 
 
 def _speak(client: httpx.Client) -> bytes:
-    text = " ".join(told(number) for number in range(2))
+    text = " ".join(memory_text(number) for number in range(2))
     asked = {"model": LOCAL_MODELS["speech"], "voice": "alloy", "input": text}
     answer = client.post("audio/speech", json={**asked, "response_format": "wav"})
     return answer.raise_for_status().content

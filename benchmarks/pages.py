@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from benchmarks.site import told
+from benchmarks.site import memory_text
 
 LATENCY = 0.1  # seconds
 PARAGRAPHS = 6  # of about a hundred words
@@ -57,7 +57,7 @@ def article(number: int) -> str:
     """A page as sites have them: its text among links; each is about a place of its own."""
     place = "".join(_SYLLABLES[int(digit)] for digit in f"{number:04}").title()
     title = f"Letters from {place}"
-    text = "".join(f"<p>{told(PARAGRAPHS * number + at)}</p>" for at in range(PARAGRAPHS))
+    text = "".join(f"<p>{memory_text(PARAGRAPHS * number + at)}</p>" for at in range(PARAGRAPHS))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} | The Village Paper</title>
 <meta property="og:title" content="{title}">
@@ -70,7 +70,7 @@ def article(number: int) -> str:
 
 
 def main() -> None:
-    """Serve on the port of the command line until told to stop."""
+    """Serve on the port of the command line until it is stopped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     port = parser.parse_args().port

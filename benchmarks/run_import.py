@@ -1,7 +1,7 @@
 """One import of activities in this process, as `keepsake import activities` makes it.
 
 `python -m benchmarks.run_import OWNER PATH` prints what it took as one line of JSON. Memory is that
-of this process and of those that look at the files, together.
+of this process and of those that check the files, together.
 
 Nothing is imported before it is used: those processes import this module too.
 """
@@ -60,7 +60,7 @@ class _Memory:
 
 @contextmanager
 def _watched() -> Iterator[_Memory]:
-    """Look at the memory of this process and all below it, ten times a second."""
+    """Read the memory of this process and all below it, ten times a second."""
     import psutil
 
     memory, end, own = _Memory(), threading.Event(), psutil.Process()

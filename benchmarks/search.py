@@ -1,6 +1,6 @@
 """How well each embedded embeddings model finds, in one language and across, and its floor.
 
-Forty passages told in three languages, each with a question in all three (`search.json`). The
+Forty passages in three languages, each with a question in all three (`search.json`). The
 records of the search are three passages of one language each, cut as the pipeline cuts them, so
 that a passage may hold the end of one memory and the start of the next. By vectors alone: words
 only add to it.
@@ -87,9 +87,9 @@ def corpus() -> Corpus:
     records: list[int] = []
     memories: list[frozenset[int]] = []
     for language in LANGUAGES:
-        told = [at for at, memory in enumerate(MEMORIES) if memory["language"] == language]
-        for start in range(len(told)):
-            three = [told[(start + step) % len(told)] for step in (7, 0, 3)]
+        same = [at for at, memory in enumerate(MEMORIES) if memory["language"] == language]
+        for start in range(len(same)):
+            three = [same[(start + step) % len(same)] for step in (7, 0, 3)]
             text = " ".join(MEMORIES[at]["text"] for at in three)
             for span in passages(text, words=WORDS):
                 texts.append(text[span.start : span.end])

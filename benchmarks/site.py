@@ -111,7 +111,7 @@ def serving_endpoints() -> Iterator[str]:
 
 @contextmanager
 def serving_counted(module: str) -> Iterator[str]:
-    """A module that serves and tells at `/stats` how often it was asked; gives its address."""
+    """A module that serves and reports at `/stats` how often it was asked; gives its address."""
     port = free_port()
     with serving(module, port, f"http://127.0.0.1:{port}/stats"):
         yield f"http://127.0.0.1:{port}"
@@ -194,14 +194,16 @@ async def _add_responses(site: Site, to: Family, moments: Sequence[datetime]) ->
     ids = []
     async with open_pool(site.database_url, size=1) as pool:
         for number, moment in enumerate(moments):
-            new = NewResponse(MEMBER, moment, text=told(number), external_id=moment.isoformat())
+            new = NewResponse(
+                MEMBER, moment, text=memory_text(number), external_id=moment.isoformat()
+            )
             added = await family.add_response(pool, store, site.settings, to, new)
             ids.append(added.record_id)
     return ids
 
 
-def told(number: int) -> str:
-    """What somebody tells: three sentences, about a hundred words, for each number its own."""
+def memory_text(number: int) -> str:
+    """What somebody says: three sentences, about a hundred words, for each number its own."""
     chance = random.Random(number)
     sentences = []
     for opening in chance.sample(_OPENINGS, 3):

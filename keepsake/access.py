@@ -132,7 +132,7 @@ def _add_policy(connection: psycopg.Connection[Any], table: str) -> None:
 
 
 def _views_without_invoker(connection: psycopg.Connection[Any]) -> list[str]:
-    """Views that would be read with the rights of their owner, whom no policy applies to."""
+    """Views that would be read with the rights of their owner, to whom no policy applies."""
     rows = connection.execute(
         "SELECT relname FROM pg_class"
         " WHERE relnamespace = 'keepsake'::regnamespace AND relkind = 'v'"

@@ -1,7 +1,7 @@
 """The connection to PostgreSQL, and the numbered migrations that make its schema.
 
 Keepsake's tables live in the schema `keepsake`; Dagster's own storage may share the database.
-The SQL itself stands where it is used.
+The SQL itself is where it is used.
 """
 
 import hashlib
@@ -138,7 +138,7 @@ def _of_role(owner_id: int | None) -> tuple[str, str]:
 
 
 async def hold_records(connection: AsyncConnection, record_ids: Sequence[int]) -> None:
-    """Let nobody change these records by hand until our transaction ends.
+    """Keep people from changing these records until our transaction ends.
 
     Waits for those who do so now: the next statement reads what they have left.
     """
@@ -181,7 +181,7 @@ def migrate(url: str, *, to: int | None = None) -> list[Migration]:
 
     Raises:
         DatabaseError: pgvector is missing or too old, or an applied migration was edited.
-        RoleError: we may not create or use the role that keeps owners apart.
+        RoleError: we may not create or use the role that separates owners.
     """
     with connect(url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))

@@ -1,4 +1,4 @@
-"""Every kind of failure that Keepsake tells apart, and what happens after each.
+"""Every kind of failure that Keepsake knows, and what happens after each.
 
     KeepsakeError
     ├── SettingsError      a setting is missing or wrong: nothing starts
@@ -6,7 +6,7 @@
     └── StepError          a step could not make its result for one record
         ├── RetryableError     worth another try: 5xx, timeouts, broken connections
         │   ├── RateLimited    429: the endpoint is well, we are too fast
-        │   └── Unreachable    nobody took the connection: says nothing about the record
+        │   └── Unreachable    the connection was refused: says nothing about the record
         ├── PermanentError     never will: audio that is no audio
         │   └── UnfitAnswer    a model's answer that stays wrong
         └── EndpointDown       not the record's fault: the endpoint itself is unreachable,
@@ -46,7 +46,7 @@ class RateLimited(RetryableError):
 
 
 class Unreachable(RetryableError):
-    """Nobody took the connection. When it stays so, the record is put off, not failed."""
+    """The connection was refused. If it stays so, the record is put off, not failed."""
 
 
 class PermanentError(StepError):

@@ -1,4 +1,4 @@
-"""What a line tells the rest of the library about itself: one `LineModule` a line.
+"""What the rest of the library knows of a line: one `LineModule` a line.
 
 Data, and functions that import when they are called: a module is read by every command. What the
 steps of a line are is in `pipeline/line.py`; which lines there are is in `lines.py`.
@@ -44,7 +44,7 @@ class GivenField:
 
 
 @dataclass(frozen=True)
-class Tags:
+class TagTable:
     """Where a line has the tags of its records.
 
     Attributes:
@@ -94,5 +94,5 @@ class LineModule:
     text: str | None = None
     embeddings: str | None = None
     fields: Mapping[str, MadeField | GivenField] = field(default_factory=dict)
-    tags: Tags | None = None
+    tags: TagTable | None = None
     add_commands: Callable[["Typer", "Typer", "Typer"], None] | None = None

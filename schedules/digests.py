@@ -1,8 +1,8 @@
-"""The running journal by the clock: digests and trends for what came in since.
+"""The running journal by the clock: digests and trends for what was added since.
 
 No sensor asks for them: a week's runs come one by one, and one page in the morning is what a runner
-reads. A week ends at other moments in other time zones; whoever runs after the night's page was
-made gets it anew the night after.
+reads. A week ends at other moments in other time zones; a run after the night's page was
+made is in the next one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ def nightly_digests(calendar: Calendar) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         default_status=RUNNING,
         description="Every night a digest for each week with runs or letters that its digest does "
-        "not tell of yet: this week, on Monday the one that has ended, and old ones after an "
+        "not cover yet: this week, on Monday the one that has ended, and old ones after an "
         "import.",
     )
     def ask(
@@ -82,11 +82,11 @@ def _requests(
     periods: Sequence[date],
     name: str,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    # Older records may have come in since the code location was loaded: to ask for what is no
+    # Older records may have been added since the code location was loaded: to ask for what is no
     # partition yet would fail the tick.
     keys = [p.isoformat() for p in periods if partitions.has_partition_key(p.isoformat())]
     if not keys:
-        yield dg.SkipReason(f"the {name} tell of every run")
+        yield dg.SkipReason(f"the {name} cover every run")
     for key in keys:
         yield dg.RunRequest(
             run_key=f"{name}-{context.scheduled_execution_time:%Y-%m-%d}-{key}", partition_key=key

@@ -39,7 +39,7 @@ def daily_podcasts(calendar: Calendar) -> dg.ScheduleDefinition:
         """One run for each day that has stories without an episode, the newest days first."""
         with database.connect() as connection:
             found = days_with_stories_without_podcast(connection, limit=DAYS_AT_ONCE)
-        # Older records may have come in since the code location was loaded.
+        # Older records may have been added since the code location was loaded.
         days = [day for day in found if partitions.has_partition_key(day.isoformat())]
         if not days:
             yield dg.SkipReason("every story has its episode")

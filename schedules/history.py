@@ -31,5 +31,5 @@ nightly_attempts = dg.ScheduleDefinition(
     cron_schedule="15 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: attempts at steps are kept for ATTEMPTS_KEPT_DAYS.",
+    description="Every night: attempts at steps are stored for ATTEMPTS_KEPT_DAYS.",
 )

@@ -1,6 +1,6 @@
 """A sensor that sees a line's due records and asks for a run of each partition that has some.
 
-It waits inside its tick for work to come, since Dagster starts ticks at least five seconds apart:
+It waits inside its tick for work to come, since Dagster waits at least five seconds between ticks:
 so a new record is seen within half a second. What is due is read from the ledger by an index, new
 records, put-off ones and retried ones alike; a run that dies needs no extra care, its records
 are simply still due.
@@ -209,7 +209,7 @@ def _await_partitions(
 
 @dataclass(frozen=True)
 class _UnderWay:
-    """What runs have in their hands: they take what comes in while they last."""
+    """What runs are working on: they take what becomes due while they last."""
 
     partitions: frozenset[str]
     bulk: bool  # one of imported history is among them

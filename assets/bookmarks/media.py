@@ -1,4 +1,4 @@
-"""The film, sound and pictures that a bookmark shows, kept as files."""
+"""The film, sound and pictures that a bookmark shows, stored as files."""
 
 from assets.checks import ContentCheck
 from assets.line_assets import StepAsset

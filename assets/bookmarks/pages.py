@@ -26,7 +26,7 @@ PAGES = StepAsset(
         ("canonical_url", "text", "the address it asks to be known by"),
         ("text", "text", "readable text; empty if there is none"),
         ("words", "integer", "words of the text"),
-        ("note", "text", "what kept us from more"),
+        ("note", "text", "why there is no more of the page"),
         ("extractor", "text", "which extractor's text it is; empty: not from HTML"),
     ],
     objects=True,

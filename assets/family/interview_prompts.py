@@ -1,6 +1,6 @@
 """Questions to ask each family next: a few a week, none that was asked or answered before.
 
-Made from what the family has told so far, by title and value, and from the questions already
+Made from the stories of the family so far, by title and value, and from the questions already
 asked. A question that means the same as an earlier one is dropped.
 """
 
@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.line_assets import OWNERS, kinds_of, table_schema
 from assets.partitions import Calendar
-from keepsake.family.interview_prompts import Written, write_prompts
+from keepsake.family.interview_prompts import WrittenPrompts, write_prompts
 from keepsake.family.response import LINE
 from keepsake.settings import Settings
 from resources.database import DatabaseResource
@@ -19,7 +19,7 @@ from resources.models import ModelsResource
 
 COLUMNS = (
     ("id", "bigint", "the question"),
-    ("owner_id", "bigint", "whom to ask"),
+    ("owner_id", "bigint", "the family to ask"),
     ("question", "text", "as it is asked"),
     ("question_key", "text", "without case and punctuation: no question comes twice"),
     ("topic", "text", "what it is about, where a person said so"),
@@ -60,7 +60,7 @@ def interview_prompts(settings: Settings, calendar: Calendar) -> dg.AssetsDefini
     def make(
         context: dg.AssetExecutionContext, database: DatabaseResource, models: ModelsResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """Write the week's questions for every family that has told something and has none yet."""
+        """Write the week's questions for every family that has stories and no questions yet."""
         week = context.partition_time_window.end.date() - timedelta(days=7)
         written = asyncio.run(_write(database, models, week))
         if written.failed:
@@ -77,6 +77,6 @@ def interview_prompts(settings: Settings, calendar: Calendar) -> dg.AssetsDefini
     return make
 
 
-async def _write(database: DatabaseResource, models: ModelsResource, week: date) -> Written:
+async def _write(database: DatabaseResource, models: ModelsResource, week: date) -> WrittenPrompts:
     async with database.open_pool() as pool, models.open() as clients:
         return await write_prompts(pool, clients, week)

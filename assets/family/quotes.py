@@ -11,7 +11,7 @@ QUOTES = StepAsset(
     columns=[
         ("record_id", "bigint", "the response"),
         ("position", "integer", "the best first, from 0"),
-        ("text", "text", "as it stands in the transcript"),
+        ("text", "text", "as the transcript has it"),
         ("starts_at", "real", "when it is said, in seconds into the recording"),
         ("ends_at", "real", "in seconds"),
         ("clip_key", "text", "the object with the speaker's own voice"),
@@ -19,7 +19,7 @@ QUOTES = StepAsset(
     checks=[
         ContentCheck(
             "quotes_verbatim",
-            "Every quote stands in its transcript, word for word.",
+            "Every quote is in its transcript, word for word.",
             quotes.quotes_verbatim,
         ),
     ],

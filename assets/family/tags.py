@@ -16,7 +16,7 @@ TAGS = StepAsset(
     checks=[
         ContentCheck(
             "tags_in_the_vocabulary",
-            "Every tag stands in its family's vocabulary.",
+            "Every tag is in its family's vocabulary.",
             tags.tags_in_the_vocabulary,
         ),
     ],

@@ -12,7 +12,7 @@ TRANSCRIPTS = StepAsset(
         (
             "language",
             "text",
-            "ISO 639-1 code: as it was heard, else as the family's; of a written text as it was"
+            "ISO 639-1 code: as detected, else as the family's; of a written text as it was"
             " found, empty where that is not clear",
         ),
         ("duration", "real", "seconds; empty for a written response"),

@@ -5,7 +5,7 @@ predictions and suggestions, each by a published rule that is named. No model is
 those of the runner's own calendar, whatever UTC says of a run late on Sunday. Every night the
 weeks that have new runs or letters are made again, the newest first; materialise old weeks from
 here after a large import, many in one run, or one by `keepsake digest --make`. A week that is not
-over is told so far, and once more when it is.
+over is described so far, and once more when it is.
 """
 
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """Audio work on FFmpeg's libraries (PyAV): from any recording to chunks, clips and episodes.
 
     media.py      open and decode whatever FFmpeg reads, as a stream, on the recording's own clock
-    recording.py  a recording in chunks for transcription, and what was heard on the way
+    recording.py  a recording in chunks for transcription, and what decoding found
     loudness.py   integrated loudness and true peak (EBU R128)
     encode.py     mp3 and FLAC out, written whole or not at all
     clip.py       a few seconds of the original, as mp3

@@ -140,8 +140,8 @@ def _prove(
         position = 0
         for block in blocks:
             for number, place in enumerate(placed):
-                heard = block[:, max(0, place.start - position) : max(0, place.end - position)]
-                peaks[number] = max(peaks[number], float(np.abs(heard).max(initial=0.0)))
+                part = block[:, max(0, place.start - position) : max(0, place.end - position)]
+                peaks[number] = max(peaks[number], float(np.abs(part).max(initial=0.0)))
             position += block.shape[1]
             yield block
 

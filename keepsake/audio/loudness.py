@@ -97,5 +97,5 @@ def measure_blocks(blocks: Iterable[Samples], *, rate: int, channels: int) -> Me
 
 
 def decibels(amplitude: float) -> float:
-    """Amplitude (full scale 1.0) in dBFS; -120 stands for nothing at all."""
+    """Amplitude (full scale 1.0) in dBFS; -120 means nothing at all."""
     return 20 * float(np.log10(max(amplitude, 1e-6)))

@@ -103,7 +103,7 @@ class Source:
         """Decode to blocks of at most one second, resampled to `rate` and mixed to `channels`.
 
         Where the timestamps pause (a muted call, lost packets), silence of that length is put in,
-        so that counting samples tells the time. Packets that do not decode are counted. Two
+        so that the count of samples gives the time. Packets that do not decode are counted. Two
         channels in opposite phase would cancel each other: the second is turned over.
 
         Args:

@@ -1,9 +1,9 @@
-"""A recording in chunks for transcription, and what was heard on the way.
+"""A recording in chunks for transcription, and what decoding found.
 
     recording = Recording(path, max_seconds=7200)
     for chunk in recording.chunks():    # FLAC, mono, 16 kHz; as it decodes
         ...
-    recording.heard                     # truncated? silent? where are the long silences?
+    recording.properties                     # truncated? silent? where are the long silences?
 
 Cuts fall where it is quietest. Where there is no pause, as over music, a word may still be cut in
 two: with an overlap both chunks hold what is said around the cut. What the words are is the
@@ -59,7 +59,7 @@ class Chunk:
 
     @property
     def filename(self) -> str:
-        """A name that tells an endpoint the format."""
+        """A name whose suffix gives an endpoint the format."""
         return f"{self.start:.3f}s.flac"
 
     @property
@@ -69,8 +69,8 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class TranscriptionResult:
-    """What decoding a whole recording told about it.
+class AudioProperties:
+    """What decoding a whole recording found.
 
     Attributes:
         duration: seconds on the recording's clock.
@@ -113,7 +113,7 @@ class TranscriptionResult:
 
 
 class Recording:
-    """One recording to be heard once.
+    """One recording, to be decoded once.
 
     Args:
         path: the file, in any format that FFmpeg reads.
@@ -136,14 +136,14 @@ class Recording:
         self._overlap = round(overlap_seconds * RATE)
         self._max_seconds = max_seconds
         self._levels = _Levels()
-        self._heard: TranscriptionResult | None = None
+        self._properties: AudioProperties | None = None
 
     @property
-    def heard(self) -> TranscriptionResult:
-        """What was heard; only once `chunks()` ran to its end."""
-        if self._heard is None:
-            raise RuntimeError("the recording was not heard to its end yet")
-        return self._heard
+    def properties(self) -> AudioProperties:
+        """What decoding found; only once `chunks()` ran to its end."""
+        if self._properties is None:
+            raise RuntimeError("the recording was not decoded to its end yet")
+        return self._properties
 
     def chunks(self) -> Iterator[Chunk]:
         """Decode the recording and yield its chunks in order, each as soon as it is whole.
@@ -154,7 +154,7 @@ class Recording:
         with open_source(self._path) as source:
             self._refuse_if_longer(source.info.duration or 0.0)
             yield from self._cut(source)
-            self._heard = self._sum_up(source)
+            self._properties = self._sum_up(source)
 
     def _cut(self, source: Source) -> Iterator[Chunk]:
         full = round(FULL * self._chunk_samples) + self._overlap
@@ -185,9 +185,9 @@ class Recording:
                 "split it, or raise MAX_AUDIO_MINUTES"
             )
 
-    def _sum_up(self, source: Source) -> TranscriptionResult:
+    def _sum_up(self, source: Source) -> AudioProperties:
         levels = self._levels
-        return TranscriptionResult(
+        return AudioProperties(
             duration=levels.samples / RATE,
             declared_seconds=source.info.duration,
             gap_seconds=source.gap_seconds,

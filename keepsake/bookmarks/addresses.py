@@ -1,6 +1,6 @@
 """Addresses that people save: which of them can be fetched, and when two are the same page.
 
-Only what the text of an address tells. Whether its host may be asked is decided where it is
+Only what the text of an address shows. Whether its host may be asked is decided where it is
 fetched, after its name is resolved (`keepsake/web/`).
 """
 
@@ -38,7 +38,7 @@ def same_page(address: str) -> str:
 
     Case of the host, its default port and what only tracks clicks do not count. Nor does a
     fragment, which names a place on a page, unless it starts with `/` or `!`: then a script shows
-    another page for each. An address that cannot be fetched counts as it stands.
+    another page for each. An address that cannot be fetched counts as it is.
     """
     try:
         url = _parsed(address)

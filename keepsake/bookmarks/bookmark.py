@@ -37,7 +37,7 @@ class Bookmark:
         title: the sender's own.
         content: text that came with it.
         folder: where it was filed in the program it was imported from.
-        fetched: whether its page was made before, from a response that was kept.
+        fetched: whether its page was made before, from a stored response.
     """
 
     record_id: int
@@ -218,7 +218,7 @@ def _record(new: NewBookmark) -> NewRecord:
 
 
 def clean_tag(tag: str) -> str:
-    """A tag as it stands on a bookmark: in the owner's own spelling, without needless space.
+    """A tag as a bookmark has it: in the owner's own spelling, without needless space.
 
     Raises:
         InvalidInput: it is empty or longer than 60 characters.

@@ -1,6 +1,6 @@
 """The files that browsers and other programs export bookmarks to: what each entry holds.
 
-The content tells the format, the name does not. Names of columns and the writing of tags differ
+The content gives the format, the name does not. Names of columns and the writing of tags differ
 from program to program and from year to year, so they are read tolerantly; `Export.kind` and
 `Export.taken` say as what. What becomes of an entry is decided in `imports.py`.
 """
@@ -36,7 +36,7 @@ codecs.register_error("windows", _windows)
 
 @dataclass(frozen=True)
 class Entry:
-    """One bookmark as it stands in a file. `where` names its line or its number there."""
+    """One bookmark as a file has it. `where` names its line or its number there."""
 
     where: str
     url: str
@@ -96,7 +96,7 @@ def read_export(file: BinaryIO, name: str) -> Export:
 class _Netscape(HTMLParser):
     """Bookmarks as browsers export them: nested lists of links below headings.
 
-    Read leniently, since nobody writes it well: a heading names the list that follows it, a text
+    Read leniently, since programs write it badly: a heading names the list that follows it, a text
     after `<DD>` belongs to the link before it.
     """
 
@@ -286,7 +286,7 @@ def _json_export(document: Any) -> Export | None:
     return Export(kind, taken, _of_objects(rows))
 
 
-# What tells programs apart that all write a list of objects.
+# What distinguishes programs that all write a list of objects.
 _KINDS = {
     "Pinboard (JSON)": {"href", "extended"},
     "Omnivore (JSON)": {"slug", "labels", "savedAt"},
@@ -320,7 +320,7 @@ def _pinboard_columns(row: Mapping[str, Any]) -> dict[str, list[str]] | None:
 
 
 def _objects(document: Any) -> tuple[str, Iterator[tuple[Any, str | None]] | None]:
-    """What a JSON document is, and its bookmarks, each with the folders it stands in."""
+    """What a JSON document is, and its bookmarks, each with its folders."""
     if isinstance(document, list):
         return "a list (JSON)", ((row, None) for row in document)
     if document.keys() & {"bookmarks", "collections"}:

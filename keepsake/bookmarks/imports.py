@@ -1,6 +1,6 @@
 """Files full of bookmarks, as browsers and other programs export them, taken in.
 
-The format is told by the content, not by the name. What a file holds comes in by the hundreds, each
+The content gives the format, not by the name. A file holds hundreds of records, each
 hundred in one transaction: an import that breaks off is run again, and recognises what is there.
 Nothing is lost on the way: an address that cannot be fetched (`javascript:`, `file:`) is a bookmark
 too, whose page then says why it has none. What cannot be stored at all is counted and listed, and
@@ -36,7 +36,7 @@ MOST_PROBLEMS = 100  # that are listed; all are counted
 
 @dataclass(frozen=True)
 class Problem:
-    """A bookmark that could not be stored: where it stands in the file, and why."""
+    """A bookmark that could not be stored: where it is in the file, and why."""
 
     where: str
     why: str
@@ -189,7 +189,7 @@ def _tags(tags: Iterable[str]) -> Iterator[str]:
 
 
 def _has_date(entry: Entry) -> bool:
-    """Whether a date stands there. A zero is what programs write for none."""
+    """Whether there is a date. A zero is what programs write for none."""
     return str(entry.saved or "0").strip() not in ("", "0")
 
 
@@ -205,7 +205,7 @@ def _read_moment(saved: str | float | None) -> datetime:
     """A time as programs write it: seconds and fractions of them, ISO 8601, or as in an e-mail.
 
     Raises:
-        ValueError: it is none of these. Of `03/04/2021` nobody knows which is the month.
+        ValueError: it is none of these. Of `03/04/2021` it is unknown which is the month.
     """
     text = str(saved or "").strip()
     if re.fullmatch(r"\d{9,}(\.\d+)?", text):

@@ -1,6 +1,6 @@
 """Markup that came with a bookmark, as plain text.
 
-Programs export a saved page as HTML, with pictures inside it as base64. What is kept is what is
+Programs export a saved page as HTML, with pictures inside it as base64. What stays is what is
 there to read. Read with the standard library: an import runs in the command itself, and this parser
 is bounded by the length of its input.
 """

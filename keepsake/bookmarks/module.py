@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import GivenField, LineModule, Tags
+from keepsake.line_module import GivenField, LineModule, TagTable
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -56,6 +56,6 @@ MODULE = LineModule(
     """,
     embeddings="bookmark_embeddings",
     fields={"title": GivenField("SELECT title FROM bookmarks WHERE record_id = r.id", _retitle)},
-    tags=Tags("keywords", "keyword", add=_tag),
+    tags=TagTable("keywords", "keyword", add=_tag),
     add_commands=_add_commands,
 )

@@ -1,4 +1,4 @@
-"""What was made of a bookmark, read together as people look at it.
+"""What was made of a bookmark, read together as people see it.
 
 For the command line and the demo. The tables' rows are the steps' (`keepsake/bookmarks/steps/`).
 """
@@ -33,7 +33,7 @@ class BookmarkView:
         published_on: the day that the page names.
         saved_at: when it was saved.
         language: of the page, as a code.
-        note: what kept us from more of the page.
+        note: why there is no more of the page.
         body_key: the object that the response is.
         text: what is readable of the page.
     """

@@ -29,7 +29,7 @@ class Edit:
     Attributes:
         field: `title` or `transcript`.
         value: what it was changed to; None: the change before was taken back.
-        previous: what stood there before; None: nothing.
+        previous: what was there before; None: nothing.
         edited_at: when.
     """
 
@@ -67,7 +67,7 @@ def edit_transcript(
     """Put another text in the place of a response's transcript; None: take the change back.
 
     Of a recording the words keep their times (`keepsake/text/realign.py`). Taken back, it is
-    transcribed anew.
+    transcribed again.
 
     Returns False if that is its text already; then nothing changes.
 
@@ -140,7 +140,7 @@ def _changes(
 
 
 def _first(connection: Connection, record_id: int, field: str) -> str | None:
-    """What stood there before the first edit."""
+    """What was there before the first edit."""
     row = connection.execute(
         "SELECT previous FROM edits WHERE record_id = %s AND field = %s ORDER BY id LIMIT 1",
         (record_id, field),

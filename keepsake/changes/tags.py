@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
-from keepsake.line_module import Tags
+from keepsake.line_module import TagTable
 from keepsake.lines import module_of
 from keepsake.records.lookup import line_of
 
@@ -23,7 +23,7 @@ def tag(connection: Connection, record_id: int, value: str) -> None:
 
 
 def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[str]:
-    """Take tags off a response or a bookmark, whoever set them.
+    """Take tags off a response or a bookmark, those of models too.
 
     A value that came into the family's vocabulary with somebody's tag leaves it when no record has
     it any more. Returns the values that left.
@@ -59,7 +59,7 @@ def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[s
         return tags_of.removed(connection, record_id, found)
 
 
-def _locked(connection: Connection, record_id: int) -> Tags:
+def _locked(connection: Connection, record_id: int) -> TagTable:
     """Where the tags of a record are, which no run writes until the transaction ends.
 
     Raises:

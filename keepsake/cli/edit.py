@@ -33,7 +33,7 @@ def untag(
     values: Annotated[list[str], typer.Argument(metavar="TAG...", help="The tags to take off.")],
     json: Json = False,
 ) -> None:
-    """Take tags off a response or a bookmark, whoever set them. No model puts them back."""
+    """Take tags off a response or a bookmark, those of models too. No model puts them back."""
     from keepsake.changes import tags
     from keepsake.settings import load_settings
 

@@ -61,8 +61,8 @@ def _show_response(out: "Console", made: "ResponseView", document: "Document") -
     if record.question:
         out.print(f"Asked: {record.question}")
     if made.tags:
-        told = (f"{t.value} (by hand)" if t.source == "human" else t.value for t in made.tags)
-        out.print(f"Values: {', '.join(told)}")
+        values = (f"{t.value} (by hand)" if t.source == "human" else t.value for t in made.tags)
+        out.print(f"Values: {', '.join(values)}")
     if story:
         out.print()
         _prose(out, story.summary)
@@ -113,8 +113,8 @@ def _show_words(out: "Console", made: "ResponseView", document: "Document") -> N
 def _show_bookmark(out: "Console", made: "BookmarkView", document: "Document") -> None:
     out.print(made.title or made.url, style="bold")
     out.print(made.url)
-    told = (made.site, made.author, day(made.published_on) if made.published_on else None)
-    if said := ", ".join(filter(None, told)):
+    about = (made.site, made.author, day(made.published_on) if made.published_on else None)
+    if said := ", ".join(filter(None, about)):
         out.print(said)
     folder = f", in {made.folder}" if made.folder else ""
     out.print(f"Saved by {made.owner}, {when(made.saved_at)}{folder}")

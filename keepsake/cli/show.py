@@ -13,7 +13,7 @@ from keepsake.errors import InvalidInput
 from keepsake.terminal.shell import Json, console, filled, open_database, print_json, print_table
 
 if TYPE_CHECKING:
-    from keepsake.search.listing import Listed, State
+    from keepsake.search.listing import ListedRecord, State
     from keepsake.settings import HomeSettings
 
 LONGEST_TITLE = 60  # characters of a title in the table
@@ -55,7 +55,7 @@ def show(
 
 
 def page_path(settings: "HomeSettings", record: int) -> Path:
-    """Where the page of a record is written, if nobody says where."""
+    """Where the page of a record is written, if no path is given."""
     return settings.home / "pages" / f"record-{record}.html"
 
 
@@ -122,7 +122,7 @@ def records(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List records, the last that came in first, with what went wrong."""
+    """List records, the last that was added first, with what went wrong."""
     from keepsake.owners.owners import find_owner
     from keepsake.search.listing import list_records
     from keepsake.settings import load_settings
@@ -163,7 +163,7 @@ def _state(**asked: bool) -> "State | None":
     return names[0] if names else None
 
 
-def _row(record: "Listed") -> dict[str, Any]:
+def _row(record: "ListedRecord") -> dict[str, Any]:
     title = record.title or ""
     return {
         "id": record.id,

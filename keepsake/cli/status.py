@@ -61,7 +61,7 @@ def _status_of_all(line: str | None, owner: str | None, *, watch: bool, json: bo
         )
     else:
         print_table("Records", records, ("line", "status", "records"))
-        if not watch:  # else they stand above
+        if not watch:  # else they are above
             _print_steps(steps)
 
 

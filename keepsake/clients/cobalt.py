@@ -3,8 +3,8 @@
 Its protocol, and what its answers mean in the words of `keepsake.errors`, belong here. Which links
 are worth asking about, and whether a file is what it should be, is the step's business.
 
-Cobalt may stand in a private network and is asked directly. An address that it hands out is either
-a tunnel of its own, or a stranger's: that one goes through the guarded client.
+Cobalt may be in a private network and is asked directly. An address that it hands out is either
+a tunnel of its own, or a foreign one: that one goes through the guarded client.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ _PERMANENT = ("link.", "service.", "content.", "youtube.")
 _TOO_FAST = ("rate_exceeded", "capacity", "fetch.rate")
 _CODE = re.compile(r"[a-z0-9_.]{1,60}")
 _MEND = "is it up, and is COBALT_URL right?"
-_GATEWAY = {502, 503, 504}  # whoever stands before Cobalt does not reach it
+_GATEWAY = {502, 503, 504}  # what is in front of Cobalt does not reach it
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Offer:
 
     link: str
     position: int
-    name: str  # empty: the download may tell
+    name: str  # empty: the download may give it
     url: str
     tunnel: str | None  # where Cobalt itself serves it, None for a file elsewhere
 
@@ -156,7 +156,7 @@ class Cobalt:
         """Which Cobalt answers, once it has read a request of ours and taken our key.
 
         Raises:
-            StepError: saying what does not work and which setting to look at.
+            StepError: saying what does not work and which setting to check.
         """
         await self._ask("")  # it says that a link is missing, after all else
         return await self.server()
@@ -188,7 +188,7 @@ class Cobalt:
 
         Raises:
             PermanentError: it is larger than `MAX_MEDIA_MB`, or its address is none to go to.
-            RetryableError: nothing came, or not all of it: ask anew.
+            RetryableError: nothing came, or not all of it: ask again.
             StepError: Cobalt itself is unwell.
         """
         try:
@@ -316,7 +316,7 @@ class Cobalt:
 async def open_cobalt(settings: MediaSettings, web: "Web") -> AsyncIterator[Cobalt]:
     """The Cobalt that `settings` name, closed at the end of the block.
 
-    Nothing is connected before the first call. `web` is the guarded client, for strangers.
+    Nothing is connected before the first call. `web` is the guarded client, for foreign addresses.
     """
     cobalt = Cobalt(settings, web)
     try:

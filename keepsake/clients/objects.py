@@ -1,4 +1,4 @@
-"""Where audio and other large things are kept: a folder, or a bucket that speaks S3.
+"""Where audio and other large things are stored: a folder, or a bucket that speaks S3.
 
 Both stores keep the same promises: an object is there whole or not at all, a missing one is a
 `PermanentError` that names its key, and trouble with the store itself is worth another try. What
@@ -81,7 +81,7 @@ class ObjectStore(Protocol):
         """Write, read and delete a probe.
 
         Raises:
-            StepError: saying what does not work and which setting to look at.
+            StepError: saying what does not work and which setting to check.
         """
 
 

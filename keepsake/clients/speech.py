@@ -176,7 +176,7 @@ def _wrapped(sentence: str, most_chars: int) -> list[str]:
 def _read_wav(recording: bytes) -> tuple[tuple[int, int], bytes]:
     """Channels and rate, and the frames. Sizes in the header are not believed.
 
-    A streaming server writes the header before it knows the length: 0 or 0xFFFFFFFF stand there.
+    A streaming server writes the header before it knows the length: 0 or 0xFFFFFFFF is there.
     """
     try:
         with wave.open(io.BytesIO(recording)) as file:

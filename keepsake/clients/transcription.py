@@ -1,6 +1,6 @@
 """The transcription role: a recording in, its words with their times out.
 
-Providers differ in what they can tell (`Capabilities`) and in how they say it;
+Providers differ in what they report (`Capabilities`) and in how they say it;
 `TranscriptionResult` is the same for all (`transcription_result.py`). Decoding and cutting audio
 belongs to `keepsake.audio`, passages to the steps.
 """
@@ -32,7 +32,7 @@ _PROMPT_CHARS = 600  # Whisper reads the last 224 tokens of a prompt
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can tell and what it takes.
+    """What a model reports and what it takes.
 
     Attributes:
         words: whether it gives the times of words.
@@ -40,8 +40,8 @@ class Capabilities:
         hints: the parameter for names it should expect. None where it has none, or where names
             do harm: Whisper takes a list of names for what was said before, and goes on with it.
         languages: the codes of all it understands, where these are few.
-        detects: whether it finds the language out and says so. Then it is told none: a model that
-            is told the wrong one translates or makes words up.
+        detects: whether it finds the language out and says so. Then it is given none: a model that
+            is given the wrong one translates or makes words up.
         max_bytes: the largest file it takes, where known.
         sunset: the last day it is served, where announced.
     """
@@ -134,7 +134,7 @@ class Transcription:
 
         Args:
             audio: an encoded file in a format the provider reads.
-            filename: a name whose suffix tells the format.
+            filename: a name whose suffix gives the format.
             language: of the speech, as a code or an English name. None: the provider finds out,
                 or assumes English (Cartesia).
             hints: names and rare words to expect; left out where the provider takes none.
@@ -166,7 +166,7 @@ class OpenAITranscription:
     async def listen(
         self, audio: bytes, filename: str, language: str | None, hints: Sequence[str]
     ) -> dict[str, Any]:
-        """Transcribe once, asking for all that the model can tell.
+        """Transcribe once, asking for all that the model reports.
 
         Raises:
             StepError: see `keepsake.clients.failures`.
@@ -198,7 +198,7 @@ class OpenAITranscription:
 
 
 class CartesiaTranscription:
-    """Cartesia's own `/stt`: word times, no detection of the language (English unless told)."""
+    """Cartesia's own `/stt`: word times, no detection of the language (English unless given)."""
 
     def __init__(self, connection: ModelConnection, *, version: str) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""What was heard: words and segments with their times, read from any provider's answer.
+"""Transcription results: words and segments with their times, read from any provider's answer.
 
 Pure functions and data. The calls are in `transcription.py`.
 """
@@ -73,7 +73,7 @@ class Signs:
 
 @dataclass(frozen=True)
 class TranscriptionResult:
-    """What a provider heard.
+    """What a provider transcribed.
 
     Attributes:
         text: everything that was said; empty when nothing was.
@@ -84,7 +84,7 @@ class TranscriptionResult:
         raw: the provider's answer as it came.
         signs: one for each segment that the provider gave; empty where it gave none.
         language_probability: how sure the model is of the language it found; None where it does
-            not say, or was told the language.
+            not say, or was given the language.
     """
 
     text: str
@@ -98,12 +98,12 @@ class TranscriptionResult:
 
     @cached_property
     def word_places(self) -> list[tuple[int, int]]:
-        """Where in the text each word stands: characters [start, end)."""
+        """Where in the text each word is: characters [start, end)."""
         return places(self.text, [word.text for word in self.words])
 
     @cached_property
     def segment_places(self) -> list[tuple[int, int]]:
-        """Where in the text each segment stands: characters [start, end)."""
+        """Where in the text each segment is: characters [start, end)."""
         return places(self.text, [segment.text for segment in self.segments])
 
     def without(self, gone: Sequence[tuple[int, int]]) -> "TranscriptionResult":
@@ -151,7 +151,7 @@ class TranscriptionResult:
 
 
 def places(text: str, pieces: Sequence[str]) -> list[tuple[int, int]]:
-    """Where in `text` each piece stands, in order; one that is not found takes no characters."""
+    """Where in `text` each piece is, in order; one that is not found takes no characters."""
     found, position = [], 0
     for piece in pieces:
         start = text.find(piece, position)
@@ -290,7 +290,7 @@ def _sentences(words: Sequence[Word]) -> Iterator[Segment]:
 
 
 def _duration(answer: dict[str, Any], words: Sequence[Word], segments: Sequence[Segment]) -> float:
-    """Seconds of audio: as said, as billed, or up to the last word; 0.0 when nothing tells."""
+    """Seconds of audio: as said, as billed, or up to the last word; 0.0 when unknown."""
     counted = answer.get("usage")
     billed = counted.get("seconds") if isinstance(counted, dict) else None
     last = max([word.end for word in words] + [part.end for part in segments], default=0.0)

@@ -1,4 +1,4 @@
-"""Make the recordings in `data/` anew: `python -m keepsake.demo.make_recordings`.
+"""Make the recordings in `data/` again: `python -m keepsake.demo.make_recordings`.
 
 The embedded voice speaks each text; shifting its pitch and its pace makes it three people. The
 files are compressed as the messages of phones are, each in another format.

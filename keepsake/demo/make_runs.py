@@ -1,7 +1,7 @@
-"""Make the activities in `data/runs/` anew: `python -m keepsake.demo.make_runs`, from a checkout.
+"""Make the activities in `data/runs/` again: `python -m keepsake.demo.make_runs`, from a checkout.
 
 A simulated runner, second by second: pace by a plan, slower uphill, a heart that follows the effort
-late. The routes are curves on a map, nobody's. The files are written by what the tests use.
+late. The routes are invented curves on a map. The files are written by what the tests use.
 """
 
 import gzip
@@ -64,7 +64,7 @@ class Plan:
         every: seconds between points.
         form: beats a minute by which the heart is slower than in September.
         strap: whether the heart rate was measured.
-        wait: metres after which the runner stands for 70 seconds.
+        wait: metres after which the runner pauses for 70 seconds.
     """
 
     file: str

@@ -11,7 +11,7 @@ from keepsake.local.up import Addresses
 
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 60.0  # with one call, and with one run
-LAST_RUNS_SECONDS = 30.0  # that runs get to tell Dagster what they made
+LAST_RUNS_SECONDS = 30.0  # that runs get to report to Dagster what they made
 
 RUNS_UNDER_WAY = """
 { runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
@@ -34,9 +34,9 @@ class NotMade(KeepsakeError):
 
 
 def wait_for_runs(addresses: Addresses) -> None:
-    """Let the runs end that still tell Dagster what they made; they have the results stored."""
+    """Let the runs end that still report to Dagster; their results are stored."""
     deadline = time.monotonic() + LAST_RUNS_SECONDS
-    with suppress(httpx.HTTPError):  # then nobody is there to be told
+    with suppress(httpx.HTTPError):  # then Dagster is gone already
         while _query(addresses, RUNS_UNDER_WAY)["runsOrError"].get("results"):
             if time.monotonic() > deadline:
                 return

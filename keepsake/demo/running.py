@@ -54,8 +54,8 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
         facts = {fact.name: fact.text for fact in found.facts}
         out.print()
         out.print(found.title or facts.get("date", "Activity"), style="bold cyan")
-        told = [facts[name] for name in ("distance", "moving time", "pace") if name in facts]
-        out.print(", ".join([*told, f"record {record_id}"]), style="dim")
+        parts = [facts[name] for name in ("distance", "moving time", "pace") if name in facts]
+        out.print(", ".join([*parts, f"record {record_id}"]), style="dim")
         if found.letter:
             line(out, "letter", " ".join(found.letter.split()))
         if found.insight:

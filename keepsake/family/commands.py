@@ -50,7 +50,7 @@ def family(
 
 def member(
     family: Family,
-    name: Annotated[str, typer.Argument(help="The member's name, as it stands in stories.")],
+    name: Annotated[str, typer.Argument(help="The member's name, as stories have it.")],
     json: Json = False,
 ) -> None:
     """Add a member to a family."""

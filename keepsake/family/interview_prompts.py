@@ -1,6 +1,6 @@
 """Questions to ask each family next: a few a week, none that was asked or answered before.
 
-Made from what the family has told so far, by title and value, and from the questions already
+Made from the stories of the family so far, by title and value, and from the questions already
 asked. A question that means the same as an earlier one is dropped.
 """
 
@@ -45,7 +45,7 @@ class Questions(BaseModel):
 
 @dataclass(frozen=True)
 class Background:
-    """What a family has told and been asked so far."""
+    """The stories of a family and the questions to it so far."""
 
     owner_id: int
     language: str
@@ -55,7 +55,7 @@ class Background:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenPrompts:
     """What came of a week: families that had no questions, questions stored, families without."""
 
     families: int
@@ -63,8 +63,8 @@ class Written:
     failed: Sequence[int]
 
 
-async def write_prompts(pool: Pool, models: "Models", week: date) -> Written:
-    """Write questions for every family that has told something and has none of this week yet.
+async def write_prompts(pool: Pool, models: "Models", week: date) -> WrittenPrompts:
+    """Write questions for every family that has stories and has none of this week yet.
 
     Args:
         pool: the database.
@@ -78,7 +78,7 @@ async def write_prompts(pool: Pool, models: "Models", week: date) -> Written:
     async with pool.connection() as connection:
         await _store(connection, found, week, models.chat.model)
     with_some = {owner_id for owner_id, _ in found}
-    return Written(
+    return WrittenPrompts(
         families=len(families),
         questions=sum(len(new) for _, new in found),
         failed=[family.owner_id for family in families if family.owner_id not in with_some],

@@ -1,8 +1,8 @@
-"""A recording written down: decoded as a stream, heard in pieces, the pieces joined again.
+"""A recording transcribed: decoded as a stream, transcribed in pieces, the pieces joined again.
 
 Two neighbouring pieces both hold what is said around the cut between them. They are joined at a
-word that both have heard, so that no word is lost or said twice. What a listener could not trust is
-told beside the text as issues.
+word that both have, so that no word is lost or said twice. What a listener could not trust is
+reported beside the text as issues.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ FOREIGN = 0.5  # share of doubtful letters at which a model of few languages is 
 
 
 @dataclass(frozen=True)
-class Written:
+class ListenerTranscript:
     """What is said in a recording. Times are seconds on the recording's clock.
 
     `issues` are described in docs/family-line.md; `raw` are the provider's answers.
@@ -51,7 +51,7 @@ class Written:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What was heard in one chunk, on the recording's clock; `heard.raw` as the model gave it."""
+    """The transcription of one chunk, on the recording's clock; `heard.raw` is the answer."""
 
     start: float
     end: float
@@ -78,11 +78,11 @@ async def listen(
     language: str | None = None,
     hints: Sequence[str] = (),
     decoding: AbstractAsyncContextManager[object] | None = None,
-) -> Written:
+) -> ListenerTranscript:
     """Write down a recording.
 
     Args:
-        recording: from `open_recording()`, not yet heard.
+        recording: from `open_recording()`, not yet decoded.
         transcription: the model.
         language: what it is expected to be in, an ISO 639-1 code.
         hints: names to expect, for models that take them.
@@ -97,16 +97,16 @@ async def listen(
     if refused := language_refusal(transcription.model, can, language):
         raise PermanentError(refused)
     pieces = await _pieces(recording, ask, decoding or nullcontext())
-    silences = [(span.start, span.end) for span in recording.heard.silences]
+    silences = [(span.start, span.end) for span in recording.properties.silences]
     whole = reduce(_joined, pieces)
     heard, in_silence = _without_silence(whole.heard, silences)
     if not word_count(heard.text):
         raise PermanentError(
-            f"no speech was found in {recording.heard.duration:.1f} s of audio "
-            f"(loudest {recording.heard.peak_db:.0f} dBFS){_knows(transcription)}: "
+            f"no speech was found in {recording.properties.duration:.1f} s of audio "
+            f"(loudest {recording.properties.peak_db:.0f} dBFS){_knows(transcription)}: "
             "check the recording"
         )
-    return Written(
+    return ListenerTranscript(
         text=heard.text,
         language=_main_language(pieces) or language,
         segments=heard.segments,
@@ -126,7 +126,7 @@ async def listen(
 
 @dataclass(frozen=True)
 class _Ask:
-    """Whom to ask, and what is expected."""
+    """Which model to ask, and what is expected."""
 
     transcription: Transcription
     language: str | None
@@ -197,7 +197,7 @@ async def _asked(chunk: "Chunk", ask: _Ask) -> TranscriptionResult:
 def _plausible(
     heard: TranscriptionResult, ask: _Ask
 ) -> tuple[TranscriptionResult, list[dict[str, Any]]]:
-    """What was heard without what nobody said, and an issue for each such thing."""
+    """The result without what was not said, and an issue for each such thing."""
     can = ask.transcription.capabilities
     if can.languages and doubtful_share(heard) > FOREIGN:
         raise PermanentError(
@@ -211,13 +211,13 @@ def _plausible(
 
 
 def _without_loops(heard: TranscriptionResult) -> tuple[TranscriptionResult, list[dict[str, Any]]]:
-    """What was heard with each loop said once, and an issue for each. `raw` keeps them."""
+    """The result with each loop said once, and an issue for each. `raw` keeps them."""
     said = [word.text for word in heard.words] or heard.text.split()
-    stands = heard.word_places or places(heard.text, said)
+    spots = heard.word_places or places(heard.text, said)
     gone, issues = [], []
     for loop in loops(said):
-        after = stands[loop.end][0] if loop.end < len(said) else len(heard.text)
-        gone.append((stands[loop.start + loop.length][0], after))
+        after = spots[loop.end][0] if loop.end < len(said) else len(heard.text)
+        gone.append((spots[loop.start + loop.length][0], after))
         issue: dict[str, Any] = {"kind": "loop", "words": loop.length, "times": loop.times}
         if heard.words:
             issue["start"] = round(heard.words[loop.start].start, 2)
@@ -231,7 +231,7 @@ def _without_loops(heard: TranscriptionResult) -> tuple[TranscriptionResult, lis
 
 @dataclass(frozen=True)
 class _Said:
-    """A word near a cut: as it is compared, where it stands in its text, the time of its middle."""
+    """A word near a cut: as it is compared, where it is in its text, the time of its middle."""
 
     key: str
     start: int
@@ -260,8 +260,8 @@ def _joined(first: _Piece, second: _Piece) -> _Piece:
 def _seam(first: _Piece, second: _Piece) -> tuple[int, int]:
     """Up to which character the first piece counts, and from which on the second does.
 
-    Where both heard a word, the one nearest to the cut is where the second takes over; else the cut
-    itself is, by the times of words. Without times only three words in a row tell.
+    Where both have a word, the one nearest to the cut is where the second takes over; else the cut
+    itself is, by the times of words. Without times only three words in a row count.
     """
     cut = second.cut
     before = [said for said in _said(first) if said.time is None or said.time > second.start]
@@ -273,7 +273,7 @@ def _seam(first: _Piece, second: _Piece) -> tuple[int, int]:
     )
     if met is not None:
         return _next(first, met[0].end), _next(second, met[1].end)
-    if not before or not after:  # what only one of them heard at all stays
+    if not before or not after:  # what only one of them has at all stays
         return len(first.heard.text), 0
     late = [said.start for said in before if said.time is not None and said.time >= cut]
     early = [said.end for said in after if said.time is not None and said.time < cut]
@@ -286,13 +286,13 @@ def _said(piece: _Piece) -> list[_Said]:
     timed: list[tuple[str, float | None]]
     if heard.words:
         timed = [(word.text, (word.start + word.end) / 2) for word in heard.words]
-        stands = heard.word_places
+        spots = heard.word_places
     else:
         timed = [(word, None) for word in heard.text.split()]
-        stands = places(heard.text, [word for word, _ in timed])
+        spots = places(heard.text, [word for word, _ in timed])
     return [
         _Said(word_key(word.strip(PUNCTUATION)), *place, time)
-        for (word, time), place in zip(timed, stands, strict=True)
+        for (word, time), place in zip(timed, spots, strict=True)
     ]
 
 
@@ -305,7 +305,7 @@ def _next(piece: _Piece, end: int) -> int:
 
 
 def _common(before: list[_Said], after: list[_Said]) -> Iterator[tuple[_Said, _Said]]:
-    """Words that both pieces have heard in a row of the same words, at about the same time."""
+    """Words that both pieces have in a row of the same words, at about the same time."""
     left_keys, right_keys = ([said.key for said in side] for side in (before, after))
     matcher = SequenceMatcher(None, left_keys, right_keys, autojunk=False)
     for block in matcher.get_matching_blocks():
@@ -342,7 +342,7 @@ def _without_silence(
 
 
 def _recording_issues(recording: "Recording") -> list[dict[str, Any]]:
-    heard = recording.heard
+    heard = recording.properties
     issues: list[dict[str, Any]] = [
         {"kind": "silence", "start": round(span.start, 2), "end": round(span.end, 2)}
         for span in heard.silences

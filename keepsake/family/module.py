@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import LineModule, MadeField, Tags
+from keepsake.line_module import LineModule, MadeField, TagTable
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -70,6 +70,6 @@ MODULE = LineModule(
             "transcripts", "SELECT text FROM transcripts WHERE record_id = r.id"
         ),
     },
-    tags=Tags("tags", "value", add=_tag, removed=_untagged),
+    tags=TagTable("tags", "value", add=_tag, removed=_untagged),
     add_commands=_add_commands,
 )

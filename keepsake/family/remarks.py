@@ -9,7 +9,7 @@ from typing import Any
 from keepsake.clients.transcription_result import language_name
 from keepsake.text.moments import clock
 
-# By kind: a sentence with the fields of the issue. A kind that has none is told by its name.
+# By kind: a sentence with the fields of the issue. A kind that has none is shown by its name.
 REMARKS = {
     "loop": "The model repeated the same words {times} times: they are written once",
     "dropped": "The model wrote down words that were probably not said ({reason}): left out",

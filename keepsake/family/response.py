@@ -1,6 +1,6 @@
 """The family line's own tables: families, members, vocabularies, prompts and responses.
 
-Adding is checked here, at the border. What is made of a response stands with the step that makes
+Adding is checked here, at the border. What is made of a response is with the step that makes
 it, in `assets/family/`.
 """
 
@@ -129,7 +129,7 @@ def find_family(connection: Connection, name: str) -> Family:
 
 
 def clean_value(value: str) -> str:
-    """A value as it stands in a vocabulary: lower case, at most 40 characters.
+    """A value as a vocabulary has it: lower case, at most 40 characters.
 
     Raises:
         InvalidInput: it is empty or longer.
@@ -188,7 +188,7 @@ def tag(connection: Connection, record_id: int, value: str) -> None:
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a vocabulary: on how many records, and whether it came in with a tag by hand."""
+    """A value of a vocabulary: on how many records, and whether a tag by hand added it."""
 
     value: str
     records: int
@@ -246,7 +246,7 @@ def remove_value(connection: Connection, family: Family, value: str) -> int:
 
 
 def forget_unused(connection: Connection, record_id: int, values: Sequence[str]) -> list[str]:
-    """Drop those of the values that came in with a tag by hand and that no record has any more.
+    """Drop those of the values that a tag by hand added and that no record has any more.
 
     Call it in the transaction that took them off a record. Returns what left the vocabulary.
     """
@@ -447,7 +447,7 @@ async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> d
 
 
 def days_with_stories_without_podcast(connection: Connection, *, limit: int) -> list[date]:
-    """Days (UTC) with stories whose episode is missing or asked for anew, the newest first.
+    """Days (UTC) with stories whose episode is missing or asked for again, the newest first.
 
     Failed ones are left out.
     """

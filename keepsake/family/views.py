@@ -1,4 +1,4 @@
-"""What was made of a response, read together as people look at it.
+"""What was made of a response, read together as people see it.
 
 For the command line and the demo. The tables' rows are the steps' (`keepsake/family/steps/`).
 """

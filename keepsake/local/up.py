@@ -316,7 +316,7 @@ class _Up:
         if not older or self._parts is None or runs.any_under_way(self._dagster_url):
             return
         said = ", ".join(f"{line} from {oldest[line]}" for line in older)
-        self._say(f"Older records came in: Dagster gets partitions of {said} on.")
+        self._say(f"Older records were added: Dagster gets partitions of {said} on.")
         self._first_days = oldest
         self._parts.restart(_CODE_SERVER, _END_TIMEOUT)
 

@@ -1,7 +1,7 @@
 """What was spent: by owner, line, step, model and day from `spending`, by record from the ledger.
 
 What a model's call costs is in `keepsake/owners/prices.py`. A model without a price costs an
-unknown amount, never 0: a sum that holds one is unknown too, and its known part is told apart.
+unknown amount, never 0: a sum that holds one is unknown too, and its known part is separate.
 """
 
 from collections.abc import Iterable

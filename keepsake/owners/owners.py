@@ -1,4 +1,4 @@
-"""Owners: whoever records belong to. A family is one, and so is a runner or a reader.
+"""Owners: those to whom records belong. A family is one, and so is a runner or a reader.
 
 Every tenant is one row of `owners`. How records are held to a tier, and what things cost, is not
 here (`keepsake/owners/tiers.py`, `keepsake/owners/costs.py`).
@@ -111,7 +111,7 @@ def find_owner(connection: Connection, name: str) -> Owner:
 
 
 def owner_or_default(connection: Connection, settings: IntakeSettings, name: str | None) -> Owner:
-    """The owner of that name; without one, whom KEEPSAKE_OWNER names, added on first use.
+    """The owner of that name; without one, the owner that KEEPSAKE_OWNER names, added on first use.
 
     Raises:
         InvalidInput: there is no owner of the name that was given.

@@ -2,7 +2,7 @@
 
 `prices.csv` beside this file has the prices that providers publish, with where and when they were
 read; PRICES_FILE names a file of your own in the same format, whose models win. A model that
-neither has costs nobody knows what: NULL, never 0.
+neither has unknown costs: NULL, never 0.
 """
 
 import csv
@@ -34,7 +34,7 @@ class Rate:
         starts_on: the first day (UTC) of this price; None: from ever.
         up_to_tokens: the largest input of a call that it holds for; None: any.
         input_usd, output_usd: for a million tokens; None: it has no such price.
-        minute_usd: for a minute of audio heard.
+        minute_usd: for a minute of transcribed audio.
         characters_usd: for a million characters spoken.
     """
 
@@ -47,7 +47,7 @@ class Rate:
     characters_usd: Decimal | None
 
     def cost(self, amounts: Amounts) -> Decimal | None:
-        """What one call costs; None if it used what has no price, or nobody said what it used."""
+        """What one call costs; None if it used what has no price, or its usage is unknown."""
         parts = (
             (Decimal(amounts.tokens_in), self.input_usd, MILLION),
             (Decimal(amounts.tokens_out), self.output_usd, MILLION),
@@ -81,7 +81,7 @@ class Prices:
         self._unknown: set[str] = set()
 
     def cost(self, model: str, amounts: Amounts, day: date | None = None) -> Decimal | None:
-        """What one call costs on `day` (UTC; default: today); None if nobody knows."""
+        """What one call costs on `day` (UTC; default: today); None if unknown."""
         rate = self._rate(model, amounts.tokens_in, day or datetime.now(UTC).date())
         cost = rate.cost(amounts) if rate else None
         if cost is None and model not in self._unknown:

@@ -61,7 +61,7 @@ async def set_tier(
 ) -> None:
     """Give an owner a tier and hold all lines to it; also when it had that tier before.
 
-    What was put off since the budget was spent is looked at anew: the tier may have another.
+    What was put off since the budget was spent is checked again: the tier may have another.
 
     Raises:
         InvalidInput: there is no such tier; the message lists those there are.

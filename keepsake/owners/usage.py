@@ -61,7 +61,7 @@ Price = Callable[[str, Amounts], Decimal | None]
 
 
 def unpriced(model: str, amounts: Amounts) -> Decimal | None:
-    """The price of a call where nobody knows prices."""
+    """The price of a call where prices are unknown."""
     return None
 
 
@@ -73,7 +73,7 @@ class Billing:
     paid_roles: frozenset[str]
 
 
-# Where nobody knows prices, every model may cost something.
+# Where prices are unknown, every model may cost something.
 UNPRICED = Billing(unpriced, frozenset({"chat", "embeddings", "transcription", "speech"}))
 
 

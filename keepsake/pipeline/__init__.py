@@ -15,5 +15,5 @@
 | `window.py`, `fingerprint.py` | records of a span of time; hashes of plain data |
 
 What the steps do belongs to the lines (`keepsake/family/`, `bookmarks/`, `running/`); what a record
-is and how it comes in to `keepsake/records/`. Nothing here knows Dagster.
+is and how it is added to `keepsake/records/`. Nothing here knows Dagster.
 """

@@ -69,7 +69,7 @@ class Loader:
             items = await self._load({record_id: page[record_id] for record_id in taken})
             self._free(len(page) - len(items))
             for record_id in page.keys() - {item.record_id for item in items}:
-                self._tally.looked_at(page[record_id])
+                self._tally.count_done(page[record_id])
             for item in items:
                 yield item
 
@@ -77,13 +77,13 @@ class Loader:
         """Hand a record back: all that was made of it is written."""
         self._tally.report.records += 1
         self._finished.append(item.record_id)
-        self._tally.looked_at(item.partition)
+        self._tally.count_done(item.partition)
         self._free(1)
 
     async def mark_running(self, connection: AsyncConnection, items: Sequence[WorkItem]) -> None:
         """Mark the planned steps of some records as taken by this run.
 
-        People see what is worked on, and if the run dies, the next one can tell.
+        People see what is worked on, and if the run dies, the next one sees it.
         """
         todo = [(item.record_id, step.name) for item in items for step in item.planned]
         await claims.mark_running(connection, todo, run_id=self._spec.run_id)
@@ -91,7 +91,7 @@ class Loader:
     # -- pages ----------------------------------------------------------------------------------
 
     async def _pages(self) -> AsyncIterator[dict[int, datetime]]:
-        """Records to look at: id and partition. A page is read when there is room for it."""
+        """Records to check: id and partition. A page is read when there is room for it."""
         next_page = self._due_page if self._spec.mode == "due" else self._all_page
         self._tally.report.expected = await self._expect()
         left = self._spec.max_records
@@ -120,7 +120,7 @@ class Loader:
             self._slots.release()
 
     async def _expect(self) -> int:
-        """How many records there are to look at; of each partition, in mode `all`."""
+        """How many records there are to check; of each partition, in mode `all`."""
         spec = self._spec
         async with self._pool.connection() as connection:
             if spec.mode == "due":

@@ -65,7 +65,7 @@ class Report:
     """What became of a run. It does not grow with the number of records."""
 
     steps: dict[str, StepReport]
-    expected: int = 0  # records to look at, counted when the run began
+    expected: int = 0  # records to check, counted when the run began
     records: int = 0
     busy: int = 0  # records left alone because another run holds them
     seconds: float = 0.0
@@ -91,7 +91,7 @@ class Report:
 class Tally:
     """Counts what becomes of a run's records.
 
-    `on_partition` is called once for each partition in which records were looked at: as soon as all
+    `on_partition` is called once for each partition in which records were checked: as soon as all
     its records are done where their number is known (`left`), else in `complete_all`.
     """
 
@@ -102,7 +102,7 @@ class Tally:
             {step.name: StepReport() for step in steps},
             in_flight={step.name: InFlight() for step in steps},
         )
-        self.left: dict[datetime, int] = {}  # records still to be looked at, by partition
+        self.left: dict[datetime, int] = {}  # records still to be checked, by partition
         self._steps = steps
         self._partitions: dict[datetime, dict[str, StepReport]] = {}  # those that are not complete
         self._on_partition = on_partition
@@ -130,7 +130,7 @@ class Tally:
             else:
                 report.up_to_date += 1
 
-    def looked_at(self, partition: datetime) -> None:
+    def count_done(self, partition: datetime) -> None:
         """Count one more record of the partition as done with."""
         self._of(partition)
         if partition in self.left:

@@ -62,7 +62,7 @@ async def run_line(
         models: the model in force for each role.
         billing: what the models cost.
         on_progress: called every few seconds, if anything has moved, with the report so far.
-        on_partition: called once for each partition in which records were looked at, with what
+        on_partition: called once for each partition in which records were checked, with what
             became of its steps: in mode `all` as soon as its records are written, else at the end.
         config: bounds and times of the engine.
 

@@ -157,7 +157,7 @@ def check_recorded_at(moment: datetime, first_day: date) -> datetime:
 
 
 def check_text(text: str, settings: IntakeSettings) -> str:
-    """What people wrote, as it is stored: letters with accents in one form, whoever wrote them.
+    """What people wrote, as it is stored: letters with accents in one form, on every system.
 
     Raises:
         InvalidInput: it is empty, too long, or has characters that no text has.

@@ -98,7 +98,7 @@ def doomed(connection: Connection, record_ids: Iterable[int]) -> Doomed:
 def delete_record(connection: Connection, record_id: int, *, wait: bool = False) -> None:
     """Delete a record with all its rows; its objects are noted for `sweep`.
 
-    What was told of it in a week's digest and a month's trends goes too: they are made again.
+    What was written about it in a week's digest and a month's trends goes too: they are made again.
 
     Args:
         connection: to the database, autocommitting.
@@ -139,7 +139,7 @@ def _note_record(connection: Connection, record_id: int) -> None:
 
 
 def _forget_periods(connection: Connection, record_id: int) -> None:
-    """Drop the digest and the trends that tell of an activity: the schedules make them again."""
+    """Drop the digest and the trends that mention an activity: the schedules make them again."""
     for table, unit, key in (("weekly_digests", "week", "page_key"), ("trends", "month", None)):
         found = connection.execute(
             f"DELETE FROM {table} made USING activities a, owners o"  # noqa: S608

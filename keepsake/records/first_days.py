@@ -1,6 +1,6 @@
 """From which day on a line has partitions, that of its oldest record, and which of them have some.
 
-Dagster learns it when it loads the code location. An older record may come in later: then
+Dagster learns it when it loads the code location. An older record may be added later: then
 `keepsake up` loads the code location again.
 """
 
@@ -20,7 +20,7 @@ from keepsake.settings import DatabaseSettings
 log = logging.getLogger(__name__)
 
 DATABASE_TIMEOUT = 3  # seconds for the database, at each stage
-# Where nothing has come in yet: most first imports reach back no further.
+# Where no record was added yet: most first imports reach back no further.
 BEFORE_ANY_RECORD = timedelta(days=365)
 FIRST_OWNER = (
     "first owner"  # what is made for owners, not of records, begins with the first of them

@@ -33,7 +33,7 @@ class StepProgress:
         switched_off: held, since the step is switched off.
         over_budget: put off to the next month, since the owner's budget is spent.
         per_minute: how many were finished in the last few minutes.
-        seconds_left: until the open ones are made at that rate; None if nobody can tell.
+        seconds_left: until the open ones are made at that rate; None if unknown.
     """
 
     line: str
@@ -147,7 +147,7 @@ async def batch_progress(connection: AsyncConnection, batch_id: int) -> list[Ste
 
 
 def time_left(steps: Iterable[StepProgress]) -> float | None:
-    """Seconds until nothing is open, since steps run side by side; None if nobody can tell."""
+    """Seconds until nothing is open, since steps run side by side; None if unknown."""
     each = [step.seconds_left for step in steps]
     known = [seconds for seconds in each if seconds is not None]
     return max(known, default=0.0) if len(known) == len(each) else None

@@ -9,12 +9,12 @@
     formulas.py heart.py best_efforts.py    how each fact is computed, and where that is from
     wording.py       the facts as a runner says them; remarks.py: what was wrong in the file
 
-These know no database. They run in the worker pool, on files of strangers; fitdecode and numpy are
-loaded there only. Around them stand
+These know no database. They run in the worker pool, on untrusted files; fitdecode and numpy are
+loaded there only. Around them are
 
-    archives.py listings.py packed.py imports.py records.py     activities taken in
+    archives.py listings.py packed.py imports.py activity.py    activities added
     history.py trends.py months.py predictions.py suggestions.py digest.py page.py charts.py
     weekly.py                                       weeks and months of them
 
-What a model makes of the facts stands with the steps, in `assets/running/`.
+What a model makes of the facts is in `steps/`.
 """

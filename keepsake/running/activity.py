@@ -44,7 +44,7 @@ class Activity:
 
 @dataclass(frozen=True)
 class ActivityFile:
-    """An activity file that was looked at and may be added.
+    """An activity file that was checked and may be added.
 
     Attributes:
         external_id: the sender's name for the activity.
@@ -53,7 +53,7 @@ class ActivityFile:
         sha256: of what it holds, unpacked.
         key: the object that it is, or will be, kept as.
         recorded_at: when the activity began, as far as anyone knows.
-        starts: whether the file itself says so; only then can its second tell it from others.
+        starts: whether the file itself says so; only then does its second identify it.
         title: the runner's own name for it.
         sport: as an archive lists it.
         part: which of the activities in the file it is, from 1.
@@ -227,7 +227,7 @@ async def replace_file(connection: AsyncConnection, record_id: int, file: Activi
 
 
 def retitle(connection: Connection, record_id: int, title: str | None) -> None:
-    """Give an activity another title; what is told of it is due."""
+    """Give an activity another title; what is written about it is due."""
     row = connection.execute(
         "UPDATE activity_files SET title = %s WHERE record_id = %s"
         " RETURNING sha256, file_name, title, sport",
@@ -244,7 +244,7 @@ def set_max_heart_rate(connection: Connection, owner_id: int, beats: int) -> Non
     """Say what a runner's highest heart rate is; the zones of later activities go by it.
 
     Raises:
-        InvalidInput: nobody's is.
+        InvalidInput: no person has it.
     """
     if beats not in HEART_RATES:
         raise InvalidInput(

@@ -2,7 +2,7 @@
 
 An archive is somebody else's: nothing in it is written to disk under its own name, a path that
 climbs out is refused, and so is what unpacks to far more than it takes up. What such files hold is
-not looked at here.
+not read here.
 """
 
 import stat
@@ -55,7 +55,7 @@ def entries(path: Path, *, most_bytes: int) -> Iterator[Entry]:
 
     Archives in a folder or an archive are opened too.
 
-    In a folder and an archive they are told by their suffix; a file of one's own naming is taken
+    In a folder and an archive their suffix identifies them; a file of one's own naming is taken
     for what it holds.
 
     Args:

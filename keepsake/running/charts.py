@@ -1,4 +1,4 @@
-"""Where the marks of a chart stand: coordinates in an SVG of `WIDTH` by `HEIGHT`.
+"""Where the marks of a chart are: coordinates in an SVG of `WIDTH` by `HEIGHT`.
 
 The template of the page draws them, so that colours and type follow the page, by day, by night and
 on paper. Nothing here knows running.
@@ -15,7 +15,7 @@ MOST_TICKS = 4
 
 @dataclass(frozen=True)
 class Tick:
-    """A line across the chart at `y`, and the number it stands for."""
+    """A line across the chart at `y`, and its number."""
 
     y: float
     label: str
@@ -103,7 +103,7 @@ class _Scale:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Up to `MOST_TICKS` and one round numbers in the range, a step of 1, 2 or 5 apart."""
+    """Up to `MOST_TICKS` and one round numbers in the range, in steps of 1, 2 or 5."""
     rough = (high - low) / MOST_TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)

@@ -134,5 +134,5 @@ def _summary(imported: "Imported") -> str:
         "duplicate" if imported.duplicates == 1 else "duplicates": imported.duplicates,
         "rejected": imported.rejected,
     }
-    told = (f"{count:,} {what}" for what, count in counts.items() if count)
-    return f"Activities: {', '.join(told) or 'none found'}."
+    texts = (f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"Activities: {', '.join(texts) or 'none found'}."

@@ -1,6 +1,6 @@
 """What an owner's week of running came to: its facts.
 
-A week is told as it stood when it ended; later runs do not change what earlier ones are compared
+A week is described as it was when it ended; later runs do not change what earlier ones are compared
 with. How the facts look on a page is not here (`page.py`), nor when they are made
 (`weekly.py`).
 """

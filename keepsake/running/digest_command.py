@@ -31,12 +31,12 @@ def digest(
     """Show what a week of running came to, and where its page is.
 
     Digests are made at 04:30 UTC for weeks with new runs or letters; --make makes one now. No model
-    is asked. A week that is not over is told so far.
+    is asked. A week that is not over is described so far.
     """
     from keepsake.clients.objects import open_objects
     from keepsake.owners.owners import owner_or_default
     from keepsake.running.digest import find_digest
-    from keepsake.running.weekly import look_at_week, make_digests, week_named
+    from keepsake.running.weekly import make_digests, read_week, week_named
     from keepsake.settings import load_settings
 
     settings = load_settings()
@@ -49,7 +49,7 @@ def digest(
             day = _with_runs(connection, runner, day)
             make_digests(connection, objects, runner, [day])
         found, key = find_digest(connection, runner, day)
-        now = look_at_week(connection, runner, found.week)
+        now = read_week(connection, runner, found.week)
     url = objects.url(key)
     if json:
         print_json({"page": url, "facts": found.model_dump(mode="json")})
@@ -65,12 +65,12 @@ def _with_runs(connection: "Connection", runner: "Owner", week: date | None) -> 
         InvalidInput: there is no run in it.
     """
     from keepsake.errors import InvalidInput
-    from keepsake.running.weekly import look_at_week, newest_week
+    from keepsake.running.weekly import newest_week, read_week
 
     week = week or newest_week(connection, runner)
     if week is None:
         raise InvalidInput(f"{runner.slug} has no runs: a digest is made of those")
-    now = look_at_week(connection, runner, week)
+    now = read_week(connection, runner, week)
     if now.runs:
         return week
     waits = f": {now.to_come} of its activities are still to be computed" if now.to_come else ""
@@ -78,7 +78,7 @@ def _with_runs(connection: "Connection", runner: "Owner", week: date | None) -> 
 
 
 def _print_missing(now: "Week") -> None:
-    """What is not in the digest yet, and how it comes in."""
+    """What is not in the digest yet, and how it gets there."""
     out = console()
     if now.newer:
         runs = "1 run is" if now.newer == 1 else f"{now.newer:,} runs are"

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic.dataclasses import dataclass
 
-# The distances of best efforts in metres, as they stand in the facts, and what people call them.
+# The distances of best efforts in metres, as the facts have them, and what people call them.
 EFFORTS = {
     "400": "400 m",
     "1000": "1 km",

@@ -25,7 +25,7 @@ MOST_BYTES = 50_000_000  # unpacked; `MAX_ACTIVITY_MB` says it for an installati
 
 @dataclass(frozen=True)
 class Start:
-    """What the beginning of a file tells. `sport` is None where only the end of it would say.
+    """What the beginning of a file says. `sport` is None where only the end of it would say.
 
     `others` are the starts of the further activities in it, where it holds several.
     """
@@ -138,7 +138,7 @@ def _read(data: bytes, *, only_start: bool) -> list[Points]:
 
 
 def _reader(data: bytes) -> Callable[..., list[Points]]:
-    """What reads this format. The parsers load here: whoever imports this module may need none."""
+    """What reads this format. The parsers load here: importing this module needs none."""
     if data[8:12] == b".FIT":
         from keepsake.running import fit
 

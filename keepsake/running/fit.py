@@ -117,7 +117,7 @@ def _take(points: Points, sessions: "_Sessions", message: Any) -> None:
 
 
 def _check(points: Points, frame: Any) -> None:
-    """Note a checksum that does not fit. 0 stands where a device did not come to write one."""
+    """Note a checksum that does not fit. 0 is there if a device did not write one."""
     if not frame.matched:
         points.issues["not_closed" if frame.crc == 0 else "checksum_mismatch"] = 1
 

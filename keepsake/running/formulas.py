@@ -211,7 +211,7 @@ def _check_possible(track: Track, distance: float, elapsed: float) -> None:
 
 
 def _missing(track: Track, heart: Heart | None) -> list[Issue]:
-    """What the points lack. A heart rate that some have, but too few, is told apart from none."""
+    """What the points lack. A heart rate that some have, but too few, is another case than none."""
     lacking = int(np.sum(~np.isfinite(track.heart_rate)))
     missing = [Issue("no_heart_rate", lacking)] if lacking and not heart else []
     if heart and lacking:

@@ -1,4 +1,4 @@
-"""What the heart rate tells: mean, highest, zones and drift. Over moving time only."""
+"""What the heart rate shows: mean, highest, zones and drift. Over moving time only."""
 
 from dataclasses import dataclass
 

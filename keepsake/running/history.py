@@ -1,6 +1,6 @@
 """An owner's runs as a table, in the days, weeks and months of the owner's own time zone.
 
-What digests and trends read from the database stands here, and nothing they make of it. A run
+What digests and trends read from the database is here, and nothing they make of it. A run
 belongs to the day that the runner's own calendar showed when it began: PostgreSQL turns the moment
 into local time, so that a week with a change of clocks is a week like any other. Weeks begin on
 Monday. Other sports than running are left out.
@@ -64,9 +64,9 @@ def read_runs(connection: Connection, owner: Owner) -> "pd.DataFrame":
 
     Columns: those of `COLUMNS` and `day`, `week` and `month`, the first days of each. `started` is
     what the owner's clock showed. Metres, seconds, beats a minute; what is unknown is NaN, and so
-    are zones of which nobody knows what they are parts of.
+    are zones of an unknown whole.
     """
-    import pandas as pd  # half a second, which only whoever counts should wait for
+    import pandas as pd  # half a second, which only those who count should wait for
 
     rows = connection.execute(
         """
@@ -135,10 +135,10 @@ def runners_between(connection: Connection, start: date, end: date) -> list[Owne
 
 
 def outdated_weeks(connection: Connection, *, limit: int) -> list[date]:
-    """Mondays of weeks with a run that no digest tells of yet, or not as it is now; newest first.
+    """Mondays of weeks with a run that no digest covers yet, or not as it is now; newest first.
 
-    A run is told anew when its facts or its letter were written after the digest, and a week that
-    was told before it was over is told once more.
+    A run is described again if its facts or its letter were written after the digest, and a week
+    that was described before it was over is described once more.
     """
     return _outdated(connection, "week", ["activities", "letters"], limit)
 

@@ -3,7 +3,7 @@
 Files are checked in the worker pool while the ones before them are stored, a hundred in one
 transaction; so memory stays flat, and an import that was broken off is simply run again. A file
 that is an activity becomes a record even if no more than its beginning can be read: what is wrong
-with it is then told by its `activities` step. What is no activity is rejected and named.
+with it is then reported by its `activities` step. What is no activity is rejected and named.
 """
 
 import asyncio
@@ -226,7 +226,7 @@ class _Intake:
 
         Raises:
             InvalidInput: it is no activity, too large, or of a day that is not kept.
-            PermanentError: telling so took more memory or time than it may.
+            PermanentError: the check took more memory or time than it may.
         """
         examined = await workers.run(
             examine, data, most_bytes=_most_bytes(self.settings), seconds=CHECK_SECONDS

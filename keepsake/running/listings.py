@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 LISTING = "activities.csv"
 SUFFIXES = tuple(f".{kind}{packed}" for kind in ("fit", "gpx", "tcx") for packed in ("", ".gz"))
-# The English headings, and where they stand in every language.
+# The English headings, and which column each has in every language.
 _COLUMNS = (("Activity Date", 1), ("Activity Name", 2), ("Activity Type", 3))
 # How months begin in English, German, French, Spanish, Italian, Portuguese and Dutch.
 _MONTHS = (
@@ -41,7 +41,7 @@ class Listed:
 def read_listing(data: bytes) -> dict[str, Listed]:
     """The rows of an `activities.csv`, by the path of their file.
 
-    The column of files is the one in which files stand, whatever its heading.
+    The column of files is the one that has files, whatever its heading.
     """
     rows = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
     try:
@@ -60,7 +60,7 @@ def read_listing(data: bytes) -> dict[str, Listed]:
 
 def _with_files(rows: Iterator[list[str]]) -> Iterator[tuple[str, list[str]]]:
     for row in rows:
-        # A title may end like a file, and stands before it.
+        # A title may end like a file, and is before it.
         file = next((cell for cell in reversed(row) if cell.lower().endswith(SUFFIXES)), None)
         if file:
             yield file, row
@@ -72,7 +72,7 @@ def listed_date(text: str) -> datetime | None:
     `Jun 7, 2026, 6:30:00 AM`, `7 juin 2026 à 06:30:00`, `07.06.2026, 06:30:00`,
     `2026/06/07 6:30:00`. Of `07/06/2026` it is not.
     """
-    text = " ".join(text.split())  # a narrow space stands before AM and PM
+    text = " ".join(text.split())  # a narrow space is before AM and PM
     for pattern, (year, month, day) in (
         (_MONTH_FIRST, (3, 1, 2)), (_DAY_FIRST, (3, 2, 1)), (_YEAR_FIRST, (1, 2, 3)),
         (_DOTTED, (3, 2, 1)),

@@ -71,7 +71,7 @@ def read(data: bytes, *, only_start: bool = False) -> list[Points]:
     if fault:
         found = [points for points in found if points.first_time is not None or points.totals]
         if not found:
-            raise PermanentError(fault.told(target.name))
+            raise PermanentError(fault.message(target.name))
         found[-1].issues[fault.kind] = 1
     for points in found:
         points.issues.update(kinds)
@@ -94,7 +94,7 @@ class _Fault:
     kind: Literal["cut_off", "damaged"]
     line: int | None  # None: in an encoding that there is not
 
-    def told(self, name: str) -> str:
+    def message(self, name: str) -> str:
         if self.line is None:
             return f"the {name} file is in an unknown encoding"
         wrong = "breaks off" if self.kind == "cut_off" else "is no proper XML"
@@ -248,7 +248,7 @@ class _Target:
             self._point[name] = value
 
     def _end_outside(self, points: Points, name: str) -> None:
-        """What stands beside the points: the sport of a GPX track, the totals of TCX laps.
+        """What is beside the points: the sport of a GPX track, the totals of TCX laps.
 
         Links, waypoints and workouts have a type and totals of their own.
         """

@@ -1,6 +1,6 @@
 """What an owner's month of running came to, and where it is going: its facts.
 
-A month is told as it stood when it ended, as a week is (`digest.py`).
+A month is described as it was when it ended, as a week is (`digest.py`).
 """
 
 from collections.abc import Sequence

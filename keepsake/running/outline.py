@@ -1,6 +1,6 @@
-"""What a FIT file holds, told from its frame: no message is decoded but for a few bytes.
+"""What a FIT file holds, read from its frame: no message is decoded but for a few bytes.
 
-FIT files may be chained, and each may have several sessions. Looking at a file as it comes in needs
+FIT files may be chained, and each may have several sessions. Checking a file as it is added needs
 to know that, and has no time to decode thousands of messages for it. Sizes and numbers are those of
 Garmin's FIT protocol.
 """
@@ -15,7 +15,7 @@ FILE_ID, SESSION = 0, 18  # numbers of messages
 TYPE, SPORT = 0, 5  # numbers of their fields
 ACTIVITY = 4  # the type of a file
 UNKNOWN = 0xFF
-_STRIDES = 64  # messages of one kind that are looked at together, at first
+_STRIDES = 64  # messages of one kind that are read together, at first
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Piece:
     """One of the chained files.
 
     Attributes:
-        data: its bytes as a reader takes them: with a header that tells its true size, and some
+        data: its bytes as a reader takes them: with a header with its true size, and some
             checksum.
         size: bytes that it should have.
         missing: how many of them are missing at its end.
@@ -71,7 +71,7 @@ def _closed(header: bytes, body: bytes) -> bytes:
 
 @dataclass
 class _Definition:
-    """How messages of a local number look: size in bytes, and where fields stand in them."""
+    """How messages of a local number look: size in bytes, and where the fields are in them."""
 
     number: int
     size: int
@@ -128,8 +128,9 @@ def _define(body: bytes, at: int, definitions: dict[int, _Definition]) -> int:
 def _same(body: bytes, at: int, size: int) -> int:
     """Bytes of the messages from `at` on that have the same header as the first.
 
-    Most of a file is thousands of records in a row. Their headers stand `size` bytes apart, and one
-    slice has them all: as long as they are the same, each is the header of the next message.
+    Most of a file is thousands of records in a row. Their headers are `size` bytes from
+    each other, and one slice has them all: as long as they are the same, each is the
+    header of the next message.
     """
     header, strides, length = body[at : at + 1], _STRIDES, 0
     while True:

@@ -1,7 +1,7 @@
-"""An activity file looked at as it is taken in: what it holds, which format, and when it began.
+"""An activity file checked as it is added: what it holds, which format, and when it began.
 
-Runs in the worker pool (`keepsake/worker_pool.py`), on a stranger's bytes. A file need not be
-whole: what its beginning tells is enough to keep it. Reading all of it is a step's work
+Runs in the worker pool (`keepsake/worker_pool.py`), on untrusted bytes. A file need not be
+whole: what its beginning says is enough to keep it. Reading all of it is a step's work
 (`facts.py`).
 """
 
@@ -40,7 +40,7 @@ class Examined:
 
 
 def examine(data: bytes, *, most_bytes: int) -> Examined:
-    """Tell what a file is, by its content.
+    """Say what a file is, by its content.
 
     Raises:
         InvalidInput: it is no activity file, or larger than `most_bytes` when unpacked.

@@ -38,7 +38,7 @@ def page(digest: Digest, letters: Mapping[int, str]) -> str:
         ),
         efficiency=dot_chart(
             [(point.day.toordinal(), point.value) for point in digest.efficiency],
-            # A month's median stands in its middle, or at the edge where that is outside.
+            # A month's median is drawn in its middle, or at the edge where that is outside.
             [
                 (min(max(point.day.toordinal() + 14, end - EFFICIENCY_DAYS), end), point.value)
                 for point in digest.efficiency_by_month
@@ -91,13 +91,13 @@ def grounds(race: Prediction) -> str:
     short = (
         f" ({measured:.0f} m measured)" if measured and round(measured) < race.from_metres else ""
     )
-    told = (
+    text = (
         f"from {distance(race.from_metres)}{short} in {clock(race.from_seconds)} "
         f"on {day(race.from_day)}"
     )
     if race.ran is None or race.ran_day is None:
-        return told
-    return f"{told}; no slower than the {clock(race.ran)} that you ran on {day(race.ran_day)}"
+        return text
+    return f"{text}; no slower than the {clock(race.ran)} that you ran on {day(race.ran_day)}"
 
 
 def change(percent: float) -> str:

@@ -1,6 +1,6 @@
 """The points of an activity as its file has them: columns of numbers.
 
-Every reader of a format fills these. No numpy here: looking at a file as it comes in needs none.
+Every reader of a format fills these. No numpy here: checking a file as it is added needs none.
 """
 
 from array import array

@@ -17,7 +17,7 @@ from keepsake.running.trends import Facts
 
 RECENT_DAYS = 90
 RACES = {"5 km": 5_000.0, "10 km": 10_000.0, "Half marathon": 21_097.5, "Marathon": 42_195.0}
-# Riegel fitted races of 3.5 to 230 minutes. Effort and race are at most a factor of 4.25 apart:
+# Riegel fitted races of 3.5 to 230 minutes. Effort and race differ by a factor of at most 4.25:
 # 10 km speak for a marathon and 5 km for a half, 5 km not for a marathon, 400 m for none.
 SHORTEST, LONGEST = 3.5 * 60, 230 * 60
 FURTHEST = 4.25

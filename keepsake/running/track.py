@@ -16,7 +16,7 @@ from keepsake.running.facts import Issue
 from keepsake.running.motion import Flags, Floats
 from keepsake.running.points import COLUMNS, Format, Length, Points, Totals, start_of
 
-LONGEST_GAP = 3600.0  # seconds; a longer one that the watch did not mark is a clock set anew
+LONGEST_GAP = 3600.0  # seconds; a longer one that the watch did not mark is a clock set again
 LATEST = 60.0  # seconds; a point later than that is no straggler: the clock was set back
 USUAL_STEPS = 1.5  # between two points; a longer wait at a mark of a pause is one
 STALE_BEAT = 10.0  # seconds for which a heart rate holds
@@ -62,12 +62,13 @@ def repaired(points: Points) -> Track:
     - A clock that jumps (back by more than a minute, or forward by more than an hour that the
       watch did not mark as a pause) goes on at the usual step: `clock_jump`.
     - Points at one moment are one (`duplicate_point`): what the first lacks is taken from the
-      others, as some watches write position and heart rate apart. One that comes late by less than
-      a minute is left out (`late_point`), and so is one without a time (`no_time`).
+      others, as some watches write position and heart rate in records of their own.
+      One that comes late by less than a minute is left out (`late_point`), and so
+      is one without a time (`no_time`).
     - Heart rates and elevations that cannot be are taken as missing: `heart_rate_out_of_range`,
       `elevation_out_of_range`.
     - A mark of a pause between points that follow each other as all others do is that of a lap.
-    - What records lack is taken from what stands beside them: the distance of a swim from the
+    - What records lack is taken from what is beside them: the distance of a swim from the
       lengths of the pool (`distance_from_lengths`), heart rates from the strap's own memory
       (`heart_rate_from_strap`).
     - Where the file names no sport, it is taken to be on foot: `no_sport`.

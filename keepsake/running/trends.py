@@ -19,7 +19,7 @@ Number = Annotated[float, AfterValidator(lambda number: round(number, 3))]
 
 STEADY_SECONDS = 20 * 60  # shorter runs say little about pace at heart rate: the pulse lags
 EASY_ZONES = ZONES[:3]  # below 80 per cent of the highest heart rate
-LIKE_DISTANCE = 0.10  # how far, as a share, the distances of like runs lie apart
+LIKE_DISTANCE = 0.10  # how far, as a share, the distances of like runs differ
 LIKE_ASCENT = 10.0  # metres of ascent a kilometre
 FEWEST_LIKE = 3
 
@@ -62,7 +62,7 @@ class Comparison(Facts):
 
 
 class Trend(Facts):
-    """A straight line through medians: where it stands and how steep it is."""
+    """A straight line through medians: where it is and how steep."""
 
     median: Number
     monthly_change: Number | None  # per cent of the median a month
@@ -71,7 +71,7 @@ class Trend(Facts):
 def volume(runs: "pd.DataFrame", unit: Unit, last: "pd.Timestamp") -> "pd.DataFrame":
     """How much was run in each week or month up to the one that begins with `last`.
 
-    Columns: `runs` (count), `distance`, `moving`, `ascent`, `longest`, all 0 where nobody ran;
+    Columns: `runs` (count), `distance`, `moving`, `ascent`, `longest`, all 0 without runs;
     `mean4`, the rolling mean distance of four periods with this one; `before4`, that of the four
     periods before, NaN until there are four.
     """
@@ -100,7 +100,7 @@ def load_ratio(volume_by_week: "pd.DataFrame") -> float | None:
     50:273; uncoupled: Windt and Gabbett, 2019; 53:988). Its worth is disputed (Impellizzeri et
     al., Int J Sports Physiol Perform 2020; 15:907), and among 5,205 runners a high one did not go
     with more injuries (Frandsen et al., Br J Sports Med 2025; 59:1203): a number to think about,
-    no limit. None until there are four earlier weeks, or if nobody ran in them.
+    no limit. None until there are four earlier weeks, or if there was no run in them.
     """
     week = volume_by_week.iloc[-1]
     return float(week["distance"] / week["before4"]) if week["before4"] > 0 else None

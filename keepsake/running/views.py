@@ -1,4 +1,4 @@
-"""What was made of an activity, read together as people look at it: facts, letter, insight."""
+"""What was made of an activity, read together as people see it: facts, letter, insight."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from keepsake.errors import InvalidInput
 from keepsake.running.facts import Issue
 from keepsake.running.steps.activities import stored
 from keepsake.running.steps.coaching_insights import Insight
-from keepsake.running.wording import Fact, told
+from keepsake.running.wording import Fact, facts_in_words
 from keepsake.steps.rows import read_row
 
 
@@ -58,7 +58,7 @@ def read_activity(connection: Connection, record_id: int) -> ActivityView:
         title=file["title"],
         file_name=file["file_name"],
         file_key=file["file_key"],
-        facts=tuple(told(computed.facts, computed.zone)) if computed else (),
+        facts=tuple(facts_in_words(computed.facts, computed.zone)) if computed else (),
         issues=computed.facts.issues if computed else (),
         letter=file["letter"],
         insight=read_row(connection, "coaching_insights", Insight, record_id),

@@ -35,7 +35,7 @@ def make_digests(
 ) -> int:
     """Make and store the digests of these weeks, given by their Mondays; returns how many.
 
-    A week without runs has none. One that is not over is told so far.
+    A week without runs has none. One that is not over is described so far.
 
     Raises:
         StepError: the object store does not take the pages.
@@ -135,8 +135,8 @@ def newest_week(connection: Connection, owner: Owner) -> date | None:
     return monday(row[0]) if row and row[0] else None
 
 
-def look_at_week(connection: Connection, owner: Owner, week: date) -> Week:
-    """How the digest of a week stands to what came in."""
+def read_week(connection: Connection, owner: Owner, week: date) -> Week:
+    """How many runs of a week there are, are not in its digest, and are still to come."""
     row = connection.execute(
         """
         WITH bounds AS (

@@ -1,4 +1,4 @@
-"""The facts of an activity as a runner says them: the closed list that a model may tell of.
+"""The facts of an activity as a runner says them: the closed list that a model may use.
 
 Rounded as people round them, since a model is not to round by itself. What an activity lacks is
 not on the list. How it compares with others is not here.
@@ -31,7 +31,7 @@ class Fact:
     assumed: bool = False
 
 
-def told(facts: Facts, zone: ZoneInfo) -> list[Fact]:
+def facts_in_words(facts: Facts, zone: ZoneInfo) -> list[Fact]:
     """The facts in words, with date and time as the runner's clock in `zone` showed them."""
     return [
         *_occasion(facts, zone),
@@ -64,7 +64,7 @@ def ordinal(number: int) -> str:
 
 
 def is_local(zone: ZoneInfo) -> bool:
-    """Whether a clock of this zone is the runner's. UTC is what stands where no zone was named."""
+    """Whether a clock of this zone is the runner's. UTC is there if no zone was named."""
     return zone.key not in ("UTC", "Etc/UTC")
 
 

@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from keepsake.database import AsyncConnection, Connection
 
-# One look at a passage takes 3 to 5 us. The index takes 20 ms for an owner with half of 100,000
+# To compare with a passage takes 3 to 5 us. The index takes 20 ms for an owner with half of 100,000
 # passages, and 90 ms for one with a tenth (`python -m benchmarks search_speed`).
 EXACT_UP_TO = 20_000
 LEAST_SHARE = 20
@@ -65,7 +65,7 @@ def distance(dimensions: int) -> Composed:
 async def has_many(
     connection: AsyncConnection, owner_id: int, model: str, dimensions: int, *, exact_up_to: int
 ) -> bool:
-    """Whether the vector index finds an owner's nearest passages sooner than a look at each does.
+    """Whether the vector index finds an owner's nearest passages sooner than comparing each.
 
     That is, more than `exact_up_to` passages, and a twentieth of all. The index gives the nearest
     of all owners, of which the owner's are taken: the smaller the share, the more it has to read.

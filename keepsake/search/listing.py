@@ -30,7 +30,7 @@ _STATES = {
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedRecord:
     """A record in a list.
 
     Attributes:
@@ -64,8 +64,8 @@ def list_records(
     words: str | None = None,
     before: int | None = None,
     limit: int = 50,
-) -> list[Listed]:
-    """Records as they came in, the newest first.
+) -> list[ListedRecord]:
+    """Records as they were added, the newest first.
 
     Args:
         connection: to the database.
@@ -104,7 +104,7 @@ def list_records(
         if value is not None:
             conditions.append(condition)
             asked[name] = value
-    with connection.cursor(row_factory=class_row(Listed)) as cursor:
+    with connection.cursor(row_factory=class_row(ListedRecord)) as cursor:
         return cursor.execute(_page(conditions), asked).fetchall()
 
 

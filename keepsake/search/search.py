@@ -76,7 +76,7 @@ async def search(
         )
         found = {hit.record_id for hit in hits}
         by_words = await search_unembedded(connection, query, owner_id=owner_id, limit=limit)
-        anything, of_other_models = await _kept(connection, owner_id, model, dimensions)
+        anything, of_other_models = await _models_of(connection, owner_id, model, dimensions)
         if of_other_models:
             by_words += await search_other_models(
                 connection, query, model=model, dimensions=dimensions, limit=limit
@@ -110,11 +110,11 @@ async def search_once(
         )
 
 
-async def _kept(
+async def _models_of(
     connection: AsyncConnection, owner_id: int, model: str, dimensions: int
 ) -> tuple[bool, bool]:
     """Whether the owner has passages of this model, and of another."""
-    # Each is one look into the index on these columns, however many passages there are.
+    # Each is one lookup in the index on these columns, however many passages there are.
     passages = SQL("EXISTS (SELECT FROM passages WHERE owner_id = %(owner)s AND {})")
     this_one = SQL("(model, dimensions) {} (%(model)s, %(dimensions)s)")
     same, before, after = (passages.format(this_one.format(SQL(sign))) for sign in "=<>")

@@ -1,7 +1,8 @@
 """The page of one record: one HTML file with everything in it, to read, keep and send on.
 
-Sound and pictures are put into the file itself, so that it plays on any device and asks nobody for
-anything; what is too large for that is linked. No script, and a policy that lets none in.
+Sound and pictures are put into the file itself, so that it plays on any device and asks no
+server for anything; what is too large for that is linked. No script, and a policy that lets
+none in.
 """
 
 import base64
@@ -121,7 +122,7 @@ async def _played(document: Document, objects: ObjectStore) -> AsyncIterator[tup
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """The paragraphs of a text; a blank line stands between two."""
+    """The paragraphs of a text; a blank line is between two."""
     return (part for part in text.split("\n\n") if part.strip())
 
 

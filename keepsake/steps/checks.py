@@ -1,4 +1,4 @@
-"""What a check of stored results finds: how many rows it looked at, and which records are bad."""
+"""What a check of stored results finds: how many rows it checked, and which records are bad."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ class Finding:
     """What a content check found in a window of records.
 
     Attributes:
-        looked_at: rows that were checked.
+        checked: rows that were checked.
         bad: ids of the records with bad rows.
         fault: what is wrong with them, and what to check; how to make them again is added.
     """
 
-    looked_at: int
+    checked: int
     bad: Sequence[int]
     fault: str

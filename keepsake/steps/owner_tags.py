@@ -10,7 +10,7 @@ MOST_OWNERS = 100  # whose tags are in memory
 MOST_TAGS = 2000  # of each
 
 
-class Tags:
+class OwnerTags:
     """Owners' tags, read now and then: to count those of many bookmarks takes a tenth of a second.
 
     What a run adds itself it knows at once, before it is written.

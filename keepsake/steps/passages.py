@@ -1,6 +1,6 @@
 """Passages of about 80 words, cut at sentence ends, embedded for search by meaning.
 
-What every line with passages shares: they stand in one table, so that one search looks at all that
+What every line with passages shares: they are in one table, so that one search covers all that
 an owner keeps. Each row has the name of the model that embedded it and the length of its vector.
 Vectors of different models never meet in one index or one search.
 """
@@ -94,7 +94,7 @@ def vectors_of_the_declared_size(connection: Connection, window: Window) -> Find
         (window.line, window.start, window.end),
     ).fetchall()
     return Finding(
-        looked_at=len(rows),
+        checked=len(rows),
         bad=[record_id for record_id, good in rows if not good],
         fault="Vectors are empty or of another length than declared: check the embeddings model.",
     )

@@ -1,6 +1,6 @@
 """What the prompts of all lines share: fences around words, and what a weak model may answer.
 
-Words are data. They stand in a fence that they cannot close, after instructions that say so, and
+Words are data. They are in a fence that they cannot close, after instructions that say so, and
 whatever comes back is checked against them.
 """
 
@@ -11,7 +11,7 @@ from keepsake.steps.tools import Tools
 from keepsake.text.spans import chunks, sentences, word_count
 
 FEW = 2  # choices that a weak model is left with: looking by meaning judges better than it does
-SENTENCE_WORDS = range(5, 46)  # of a sentence that can stand for itself
+SENTENCE_WORDS = range(5, 46)  # of a sentence that makes sense alone
 
 
 def fenced(text: str, name: str) -> str:
@@ -31,7 +31,7 @@ async def condensed(text: str, tools: Tools, *, sum_up: Callable[[str], Awaitabl
 
 
 def whole_sentences(text: str, *, least: int = SENTENCE_WORDS.start) -> list[str]:
-    """The sentences of a text that can stand for themselves, in order: of `least` words or more."""
+    """The sentences of a text that make sense alone, in order: of `least` words or more."""
     said = [text[span.start : span.end] for span in sentences(text)]
     return [each for each in said if least <= word_count(each) < SENTENCE_WORDS.stop]
 

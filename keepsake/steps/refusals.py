@@ -1,4 +1,4 @@
-"""How much of what a model offered was refused: words that nobody said, values nobody keeps."""
+"""How much of what a model offered was refused: words that were not said, values not in use."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -11,7 +11,7 @@ from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool
 from keepsake.pipeline.limits import FairSemaphore
 from keepsake.settings import Settings
-from keepsake.steps.owner_tags import Tags
+from keepsake.steps.owner_tags import OwnerTags
 from keepsake.worker_pool import WorkerPool, open_worker_pool
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Tools:
     web: "Web"
     cobalt: "Cobalt"
     workers: WorkerPool
-    tags: Tags
+    tags: OwnerTags
     recordings: FairSemaphore
     audio: FairSemaphore
     scratch: Path
@@ -79,7 +79,7 @@ async def open_tools(
                 web=web,
                 cobalt=cobalt,
                 workers=workers,
-                tags=Tags(pool),
+                tags=OwnerTags(pool),
                 recordings=FairSemaphore(
                     models.transcription.limiter.limit + settings.audio_concurrency
                 ),

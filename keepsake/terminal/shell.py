@@ -87,7 +87,7 @@ def database_in_reach() -> Iterator[None]:
     """Say in our words that the server cannot be reached, or went away.
 
     Raises:
-        DatabaseError: saying why, as the driver tells it.
+        DatabaseError: with the reason that the driver gives.
     """
     import psycopg
 
@@ -138,8 +138,8 @@ def in_pool(settings: "DatabaseSettings", work: "Callable[[Pool], Awaitable[T]]"
 def console(*, stderr: bool = False) -> "Console":
     """Where people read: what they wrote is printed as it is, and a path stays on one line.
 
-    Nothing is wrapped where nobody reads (a pipe, a file). NO_COLOR takes colours away, FORCE_COLOR
-    puts them into a pipe.
+    Nothing is wrapped if the output is no terminal (a pipe, a file). NO_COLOR takes colours away,
+    FORCE_COLOR puts them into a pipe.
     """
     from rich.console import Console
 
@@ -215,7 +215,7 @@ def decoded(data: bytes, option: str) -> str:
 
 
 def filled(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The columns in which something stands: others would only push these together."""
+    """The columns that are not empty: others would only push these together."""
     return [name for name in (rows[0] if rows else ()) if any(row[name] for row in rows)]
 
 

@@ -1,6 +1,6 @@
-"""Sentences that must not stand for what a person said.
+"""Sentences that do not count as what a person said.
 
-Two kinds can be told by rule: an order to a model that is hidden in a text, and a sentence that the
+Rules find two kinds: an order to a model that is hidden in a text, and a sentence that the
 next one takes back. They stay in transcript and story, which are the person's own words; no title,
 summary, quote or advice is made of them. The rules know English, German, Spanish and French, and
 look for fixed phrases: what is said in other words, or further on, is not found.
@@ -34,7 +34,7 @@ _TAKES_BACK = re.compile(
 
 
 def gives_an_order(sentence: str) -> bool:
-    """Whether a sentence tells a model what to do, as in `Ignore all previous instructions`."""
+    """Whether a sentence instructs a model, as in `Ignore all previous instructions`."""
     return bool(_ORDER.search(sentence))
 
 

@@ -1,6 +1,6 @@
 """Numbers in what a model wrote, held against the facts that it was given.
 
-The rule: **every number in a text must stand in the facts.** Nothing is rounded, converted or
+The rule: **every number in a text must be in the facts.** Nothing is rounded, converted or
 added up: who wants a rounded number in a letter gives it as a fact.
 
 A number is
@@ -48,7 +48,7 @@ _IDIOMS = {"one", "first", "second"}
 
 
 def _cardinals() -> dict[str, str]:
-    """Every word of a number, ordinals and plurals too, with the cardinal that it stands for."""
+    """Every word of a number, ordinals and plurals too, with its cardinal."""
     plain = (*_ONES, *_TEENS, *_TENS, *_SCALES)
     regular = {
         word.removesuffix("y") + ("ieth" if word[-1] == "y" else "th"): word for word in plain
@@ -84,7 +84,7 @@ Value = tuple[Literal["number", "time"], Decimal]
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it stands in a text, and each value that it can be read as (times in seconds)."""
+    """A number as a text has it, and each value that it can be read as (times in seconds)."""
 
     text: str
     readings: frozenset[Value]
@@ -93,7 +93,7 @@ class Number:
 
 
 def ungrounded(text: str, facts: Iterable[str]) -> list[str]:
-    """The numbers of `text`, as they stand there, that are not in the facts."""
+    """The numbers of `text`, as written there, that are not in the facts."""
     known: set[Value] = set()
     for fact in facts:
         for number in numbers(fact):
@@ -109,7 +109,7 @@ def numbers(text: str) -> list[Number]:
 
 @dataclass(frozen=True)
 class _Found:
-    """A number where it stands; `end` is behind its unit of time, if it has one."""
+    """A number and where it is; `end` is behind its unit of time, if it has one."""
 
     start: int
     end: int

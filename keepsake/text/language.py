@@ -1,8 +1,8 @@
 """The language of a text, and its name.
 
-py3langid tells it: a naive Bayes model over byte n-grams (Lui and Baldwin, langid.py, 2012), which
-comes in its wheel. Of 43 short texts in 23 languages it was sure of 30, and right in all of them;
-what it is not sure of is None here, never a guess.
+py3langid detects it: a naive Bayes model over byte n-grams (Lui and Baldwin, langid.py, 2012),
+which comes in its wheel. Of 43 short texts in 23 languages it was sure of 30, and right in all of
+them; what it is not sure of is None here, never a guess.
 """
 
 from functools import cache

@@ -33,7 +33,7 @@ def printable(text: str, *, instead: str = "") -> str:
 
 
 def slugify(name: str) -> str:
-    """A name as it stands in addresses and settings: `Familie Müller` -> `familie-muller`.
+    """A name as addresses and settings have it: `Familie Müller` -> `familie-muller`.
 
     Raises:
         InvalidInput: it has no letter or digit that survives.

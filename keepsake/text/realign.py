@@ -18,7 +18,7 @@ class _Times:
 def realigned(text: str, before: Sequence[TimedWord]) -> list[TimedWord]:
     """The words of `text`, each with its times.
 
-    Words that stood in `before` keep their times, found by aligning the two sequences (difflib).
+    Words that are in `before` keep their times, found by aligning the two sequences (difflib).
     Words between them share the time of those whose place they take, or the gap between their
     neighbours, by their length. `before` is in order; without it no word has a time.
     """
@@ -35,7 +35,7 @@ def realigned(text: str, before: Sequence[TimedWord]) -> list[TimedWord]:
         elif from_new < to_new:
             lengths = [span.end - span.start for span in spans[from_new:to_new]]
             times += _shared(_room([time for _, time in old], from_old, to_old), lengths)
-    # A word takes along what stands up to the next one, so that each is found in the text again.
+    # A word takes along what follows it up to the next one: each is found in the text again.
     ends = [*(span.start for span in spans[1:]), len(text)]
     starts = [0, *(span.start for span in spans[1:])]
     return [
@@ -54,7 +54,7 @@ def _apart(words: Sequence[TimedWord]) -> Iterator[tuple[str, _Times]]:
 
 
 def _room(times: Sequence[_Times], start: int, end: int) -> _Times:
-    """The time of the words [start, end); of none, the gap where they would stand."""
+    """The time of the words [start, end); of none, the gap where they would be."""
     if start < end:
         return _Times(times[start].start, times[end - 1].end)
     left = times[start - 1].end if start else times[0].start

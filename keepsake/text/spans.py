@@ -79,7 +79,7 @@ def word_count(text: str) -> int:
 
 
 def word_spans(text: str) -> list[Span]:
-    """Where the words of `text` stand."""
+    """Where the words of `text` are."""
     return [Span(*match.span()) for match in _WORD.finditer(text)]
 
 
@@ -220,7 +220,7 @@ class Spoken:
         return Timed(self._times[first].start, self._times[last].end)
 
     def find(self, quote: str) -> Span | None:
-        """Where the words of `quote` stand, in order and without a gap, or None.
+        """Where the words of `quote` are, in order and without a gap, or None.
 
         Case, punctuation and typographic forms do not count. The span takes the closing
         punctuation along.
@@ -241,7 +241,7 @@ class Spoken:
 
     @cached_property
     def _places(self) -> list[tuple[int, int]]:
-        """Where the word of each key stands."""
+        """Where the word of each key is."""
         return [match.span() for match in _WORD.finditer(self.text)]
 
     @cached_property
@@ -390,7 +390,7 @@ _PROPER = re.compile(r"(?<![.!?…\"“]\s)(?<!^)\b[A-ZÀ-Þ][\w'’-]+|\d+(?:[.
 
 
 def invented(text: str, source: str) -> list[str]:
-    """Names and numbers in `text` that do not stand in `source`.
+    """Names and numbers in `text` that are not in `source`.
 
     A name is a capitalised word that does not begin a sentence. A cheap test for facts that a
     model made up; it finds what can be found by comparing, not every falsehood.

@@ -6,7 +6,7 @@ nothing beside the other, the article is not in one container, and trafilatura's
 of them it was is stored with each page.
 
 What a browser does not show is taken out before: such text holds notes to editors, copies for other
-screens, and orders to whoever reads it.
+screens, and orders to its readers.
 """
 
 import re
@@ -21,7 +21,7 @@ from typing import Any
 SHARE = 0.25
 MOST_LINKED = 0.85  # of the characters of a table that readers look things up in
 SHORTEST_LEAD = 40  # characters of paragraphs
-MOST_ELEMENTS = 40_000  # of a page that readability looks at: its time grows faster than the page
+MOST_ELEMENTS = 40_000  # of a page that readability reads: its time grows faster than the page
 
 _HIDDEN_STYLE = re.compile(
     r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b", re.I
@@ -179,10 +179,10 @@ def _by_readability(page: Any) -> str:
         """Gives the element that it chooses rather than its markup."""
 
         def _parse(self, source: Any) -> Any:
-            return deepcopy(source)  # it changes what it looks at, and looks up to three times
+            return deepcopy(source)  # it changes what it reads, and reads up to three times
 
         def get_clean_html(self) -> str:
-            return str(self.html.text_content())  # only its length is looked at
+            return str(self.html.text_content())  # only its length is used
 
         def get_preserved_elements(self, node: Any) -> dict[Any, bool]:
             kept = [table for table in node.iter("table") if _holds_data(table)]

@@ -1,6 +1,6 @@
 """Who wrote a page and when, where the page states it.
 
-What it states to machines counts before what stands at its head; what stands anywhere else counts
+What it states to machines counts before what is at its head; what is anywhere else counts
 for nothing: a wrong name is worse than none.
 """
 
@@ -223,7 +223,7 @@ def _as_page(text: str) -> Any:
 def _names(said: Iterable[str]) -> list[str]:
     """The names in what is said, each once, as it is written first.
 
-    What has capitals only and is short is a degree, an agency or a place, where a name stands too.
+    What has capitals only and is short is a degree, an agency or a place, beside a name.
     """
     names: dict[str, str] = {}
     for text in said:

@@ -95,7 +95,7 @@ def _guessed(body: bytes) -> str:
         # Single letters between ASCII ones, as in "café": western, where detection often errs.
         return body.decode("cp1252", "replace")
     for encoding in detect_encoding(body[:100_000]):
-        # By Python's names here: GB 2312 does not take every pair of bytes for a sign, and tells.
+        # By Python's names here: GB 2312 does not take every pair of bytes for a sign, and says so.
         latin = _codec(encoding) == "cp1252"
         if (guess := _strictly(body, "cp1252" if latin else encoding)) is not None:
             return guess

@@ -2,7 +2,7 @@
 
 `network.py` connects only to addresses that `guard.py` lets pass, and each redirect is a request
 like the first. What cannot be had becomes one of `keepsake.errors`, whose message names the host
-and never the whole address. What a site may be asked, and when, stands in `robots.py` and
+and never the whole address. What a site may be asked, and when, is decided in `robots.py` and
 `hosts.py`; what a response holds in `answer.py`; what a page says is read in the worker pool,
 by `page.py`.
 """
@@ -151,7 +151,7 @@ class Web:
         seconds: float,
         admit: Callable[[URL], AbstractAsyncContextManager[None]] = lambda _: nullcontext(),
     ) -> T:
-        """What `read` makes of the response that stands at the end of the redirects.
+        """What `read` makes of the response at the end of the redirects.
 
         Every request is made inside `admit`, and all of them together take at most `seconds`.
         Cookies live as long as this call: sites set one and redirect to where it is read.

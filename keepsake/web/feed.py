@@ -49,7 +49,7 @@ def read_feed(body: bytes) -> Feed | None:
 
 
 def _latest(root: Any) -> list[Any]:
-    """The entries, the latest first; as they stand where one has no date."""
+    """The entries, the latest first; in the order of the feed where one has no date."""
     entries = [at for at in root.iter() if _name(at) in ("item", "entry")]
     moments = [_moment(_child(at, "pubdate", "published", "updated", "date")) for at in entries]
     if None in moments:

@@ -49,7 +49,7 @@ _ISATAP = 0x5EFE
 
 
 class AddressRefused(PermanentError):
-    """An address that we do not fetch from, whoever asks."""
+    """An address that we never fetch from."""
 
 
 @dataclass(frozen=True)

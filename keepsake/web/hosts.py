@@ -1,6 +1,6 @@
 """Whose turn it is: no host is asked more often than once in an interval, over all runs.
 
-The next free moment of each host stands in the table `hosts`. A turn is taken in one statement, so
+The next free moment of each host is in the table `hosts`. A turn is taken in one statement, so
 that runs side by side never take the same one.
 """
 
@@ -12,12 +12,12 @@ from keepsake.errors import RateLimited
 # Seconds that a record waits for its turn inside a run. With more before it the ledger puts it off,
 # and its place goes to a record of another host.
 LONGEST_WAIT = 30.0
-# What the engine is told then: longer than it keeps a record waiting in a run.
+# What the engine is asked to wait then: longer than it keeps a record waiting in a run.
 PUT_OFF = 61.0
 
 
 class Turns:
-    """Hands out the moments at which hosts may be asked, `interval` seconds apart."""
+    """Hands out the moments at which hosts may be asked, `interval` seconds from each other."""
 
     def __init__(self, pool: Pool, interval: float) -> None:
         self._pool = pool

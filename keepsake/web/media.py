@@ -1,7 +1,7 @@
 """What a downloaded file is: film, sound or a picture, by what is in it.
 
 What a server or a name calls a file is not believed. To be called through `WorkerPool.run`, since
-it is someone else's. Where a file comes from and where it is kept is not known here.
+it is someone else's. Where a file comes from and where it is stored is not known here.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from keepsake.errors import PermanentError
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-HEAD = 64  # bytes from the beginning that tell a picture, and WebM from its Matroska kin
+HEAD = 64  # bytes from the beginning that identify a picture, and WebM from its Matroska kin
 
 _TYPES = {
     ("mov", "video"): ("video/mp4", ".mp4"),

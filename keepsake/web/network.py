@@ -31,7 +31,7 @@ async def resolve(host: str) -> list[Address]:
 
     Raises:
         PermanentError: there is no such host.
-        RetryableError: the resolver could not tell.
+        RetryableError: the resolver does not answer.
     """
     look_up = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     try:

@@ -33,7 +33,7 @@ SENT_ON_WITHIN = 10.0  # seconds after which a page that sends elsewhere is a pa
 _BEFORE = re.compile(rb"\s+|<\?xml[^>]*>|<!--.*?-->", re.I | re.S)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.I)
 _FEED = re.compile(rb"<(?:rss|feed|rdf:RDF)\b", re.I)
-# What sends a reader elsewhere: `http-equiv="refresh"`, wherever in the markup it stands.
+# What sends a reader elsewhere: `http-equiv="refresh"`, anywhere in the markup.
 _REFRESH = re.compile(rb"http-equiv\s{0,9}=[\s\"']{0,9}refresh", re.I)
 _SENDS_TO = re.compile(r"\s*(\d{0,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?([\"']?)(.+)", re.I | re.S)
 _THEN_THE_SITE = re.compile(r"\s*(?:[|»·•/<]|\s[-–—:]+\s|[–—])\s*\S")
@@ -52,7 +52,7 @@ _MAGIC = {
     b"PK\x03\x04": "application/zip",
     b"\x1f\x8b": "application/gzip",
 }
-_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")  # as the web tells files from text
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")  # as the web knows files from text
 _NOTES = {
     "image": "an image",
     "video": "a video",
@@ -75,7 +75,7 @@ class Page:
     canonical_url: str | None = None
     text: str = ""
     words: int = 0
-    note: str | None = None  # what kept us from more
+    note: str | None = None  # why there is no more
     extractor: str | None = None  # what found the text among the rest of the page
 
 
@@ -111,7 +111,7 @@ def sends_on(body: bytes) -> bool:
 
 
 def sent_on_to(body: bytes, *, url: str, content_type: str) -> str | None:
-    """The address to which a page sends whoever opens it, with a `<meta>` instead of a redirect.
+    """The address to which a page sends its readers, with a `<meta>` instead of a redirect.
 
     None if it sends nowhere, to itself, or after so long that it is there to be read.
     """

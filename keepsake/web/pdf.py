@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_PAGES = 1_000
-# What programs write as a title that nobody gave: the name of the file it was made from.
+# What programs write as a title when none is set: the name of the file it was made from.
 _NO_TITLE = re.compile(
     r"^(?:untitled|microsoft \w+ - .*|.*\.(?:docx?|odt|tex|dvi|indd|qxd))$", re.I
 )
@@ -14,7 +14,7 @@ _HYPHEN = "\ufffe"  # PDFium's mark for a hyphen at the end of a line
 
 @dataclass(frozen=True)
 class Document:
-    """What a PDF says. `note` tells what kept us from its text."""
+    """What a PDF says. `note` says why there is no text."""
 
     title: str | None = None
     author: str | None = None

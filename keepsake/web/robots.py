@@ -1,7 +1,7 @@
 """What a site asks of robots, as RFC 9309 has it.
 
 A robots.txt is fetched once a run for each origin, however many ask at once. One that does not
-exist allows everything; one that cannot be had now allows nothing for now. It is a stranger's file,
+exist allows everything; one that cannot be had now allows nothing for now. It is an untrusted file,
 so the worker pool reads it: one of 500 kB can be made to take gigabytes.
 """
 
@@ -41,7 +41,7 @@ class Robots:
 
         Raises:
             PermanentError: the site does not allow us, or its rules cannot be read.
-            RetryableError: the site does not tell its rules now.
+            RetryableError: the site does not give its rules now.
         """
         rules = await self._of(str(url.copy_with(raw_path=b"/robots.txt")), url.host)
         if not rules:
@@ -70,12 +70,12 @@ class Robots:
             status, body = await self._fetch(address)
         except PermanentError:
             # It redirects without end, or the like. What keeps us from the host itself keeps us
-            # from its pages as well, and is told of them.
+            # from its pages as well, and reports them.
             return b""
         if status == 429:
             raise RateLimited(f"{host} asks us to slow down (robots.txt: 429)")
         if status >= 500:
-            raise RetryableError(f"{host} does not tell what robots may do ({status})")
+            raise RetryableError(f"{host} does not say what robots may do ({status})")
         return b"" if status >= 400 else body
 
     async def close(self) -> None:

@@ -40,8 +40,8 @@ def test_every_format_is_described_and_decoded_to_its_full_length(
     assert (info.sample_rate, info.channels) == (rate, channels)
     assert info.duration is None or abs(info.duration - seconds) < 0.1
     assert abs(chunk.duration - seconds) < 0.1
-    assert not recording.heard.truncated
-    assert not recording.heard.silent
+    assert not recording.properties.truncated
+    assert not recording.properties.silent
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_file_cut_in_half_gives_what_it_holds_and_says_what_is_missing(
     recording = Recording(path)
     heard_seconds = sum(chunk.duration for chunk in recording.chunks())
 
-    assert recording.heard.truncated
-    assert recording.heard.declared_seconds == pytest.approx(seconds, abs=0.1)
+    assert recording.properties.truncated
+    assert recording.properties.declared_seconds == pytest.approx(seconds, abs=0.1)
     assert heard_seconds == pytest.approx(seconds / 2, abs=1.0)
 
 
@@ -145,7 +145,7 @@ def test_a_pause_in_the_timestamps_is_kept_as_silence(speech: Sound, encode: Enc
     recording = Recording(path)
     duration = sum(chunk.duration for chunk in recording.chunks())
 
-    assert recording.heard.gap_seconds > 3
+    assert recording.properties.gap_seconds > 3
     assert duration == pytest.approx(len(speech) / RATE, abs=0.1)
 
 
@@ -174,8 +174,8 @@ def test_channels_in_opposite_phase_do_not_cancel_each_other() -> None:
     recording = Recording(FILES / "opposite-phase.wav")
     list(recording.chunks())
 
-    assert recording.heard.peak_db > -6
-    assert recording.heard.duration == pytest.approx(5.59, abs=0.01)
+    assert recording.properties.peak_db > -6
+    assert recording.properties.duration == pytest.approx(5.59, abs=0.01)
 
 
 def test_they_are_turned_to_one_phase_in_a_clip_of_two_channels_too() -> None:
@@ -209,8 +209,8 @@ def test_of_two_tracks_the_one_with_the_sound_is_taken() -> None:
     list(recording.chunks())
 
     assert (info.track, info.tracks) == (2, 2)
-    assert recording.heard.peak_db > -6
-    assert recording.heard.duration == pytest.approx(5.5, abs=0.02)
+    assert recording.properties.peak_db > -6
+    assert recording.properties.duration == pytest.approx(5.5, abs=0.02)
 
 
 def test_pauses_that_a_telephone_left_out_keep_their_time() -> None:
@@ -219,10 +219,10 @@ def test_pauses_that_a_telephone_left_out_keep_their_time() -> None:
     recording = Recording(path)
     (chunk,) = recording.chunks()
 
-    assert chunk.duration == recording.heard.duration == 14.0
-    assert recording.heard.lost_packets == 181
-    assert recording.heard.gap_seconds == pytest.approx(181 * 0.02)
-    assert not recording.heard.truncated
+    assert chunk.duration == recording.properties.duration == 14.0
+    assert recording.properties.lost_packets == 181
+    assert recording.properties.gap_seconds == pytest.approx(181 * 0.02)
+    assert not recording.properties.truncated
     loud = np.flatnonzero(np.abs(_mono(path)) > 0.02) / 8_000
     assert not loud[(loud > 5.3) & (loud < 8.4)].size  # between the two sentences
     assert loud[loud > 5.3][0] == pytest.approx(8.6, abs=0.2)
@@ -238,8 +238,8 @@ def test_a_length_that_ffmpeg_guesses_is_no_length_that_the_file_states(
     list(recording.chunks())
 
     assert probe(FILES / name).duration is None
-    assert recording.heard.duration == pytest.approx(seconds, abs=0.05)
-    assert not recording.heard.truncated
+    assert recording.properties.duration == pytest.approx(seconds, abs=0.05)
+    assert not recording.properties.truncated
 
 
 def test_an_mp3_that_counts_its_frames_states_its_length_behind_any_tag(

@@ -76,8 +76,8 @@ def test_silence_is_told_from_sound(speech: Sound, encode: Encode) -> None:
     (chunk,) = recording.chunks()
 
     assert chunk.silent
-    assert recording.heard.silent
-    assert not recording.heard.steady
+    assert recording.properties.silent
+    assert not recording.properties.steady
 
 
 def test_noise_is_steady_and_speech_is_not(speech: Sound, encode: Encode) -> None:
@@ -89,7 +89,7 @@ def test_noise_is_steady_and_speech_is_not(speech: Sound, encode: Encode) -> Non
     ):
         recording = Recording(encode(sound, name, codec="pcm_s16le"))
         list(recording.chunks())
-        heard.append(recording.heard)
+        heard.append(recording.properties)
 
     assert [each.steady for each in heard] == [True, False]
 
@@ -102,7 +102,7 @@ def test_long_silences_are_found_where_they_are(speech: Sound, encode: Encode) -
     recording = Recording(path)
     list(recording.chunks())
 
-    (silence,) = recording.heard.silences
+    (silence,) = recording.properties.silences
     assert before - 1 < silence.start < before + 0.2
     assert before + 5.8 < silence.end < before + 7
 
@@ -135,8 +135,8 @@ def test_what_was_heard_is_known_only_at_the_end(speech: Sound, encode: Encode) 
     chunks = recording.chunks()
     next(chunks)
 
-    with pytest.raises(RuntimeError, match="not heard to its end"):
-        _ = recording.heard
+    with pytest.raises(RuntimeError, match="not decoded to its end"):
+        _ = recording.properties
 
 
 def test_two_hours_take_no_more_memory_than_twenty_minutes(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ from pathlib import Path
 from keepsake.audio.recording import Recording
 recording = Recording(Path(sys.argv[1]))
 for chunk in recording.chunks(): pass
-assert abs(recording.heard.duration - float(sys.argv[2])) < 1
+assert abs(recording.properties.duration - float(sys.argv[2])) < 1
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 

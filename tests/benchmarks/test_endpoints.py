@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from benchmarks.results import Figure
-from benchmarks.site import serving_endpoints, told
+from benchmarks.site import memory_text, serving_endpoints
 from tests.family.house import open_house
 
 
@@ -24,7 +24,7 @@ def test_every_step_takes_what_the_simulated_models_answer(
         recording = tmp_path / "told.wav"
         recording.write_bytes(endpoints.post("/v1/audio/speech", json={}).content)
         endpoints.post("/reset")
-        responses: list[dict[str, Any]] = [{"text": told(1)}, {"audio": recording}]
+        responses: list[dict[str, Any]] = [{"text": memory_text(1)}, {"audio": recording}]
 
         with open_house(database_url, tmp_path / "home", url, settings) as house:
             ids = [asyncio.run(house.add(**given)) for given in responses]

@@ -121,7 +121,7 @@ async def test_another_owner_has_tags_of_their_own(
 async def test_the_check_finds_too_many_keywords(shelf: Shelf, site: Pages) -> None:
     await keywords(shelf, site)
     with connect(shelf.url) as db:
-        assert (few_keywords(db, DAY).looked_at, list(few_keywords(db, DAY).bad)) == (1, [])
+        assert (few_keywords(db, DAY).checked, list(few_keywords(db, DAY).bad)) == (1, [])
         db.execute(
             "INSERT INTO keywords (record_id, owner_id, keyword, source)"
             " SELECT record_id, owner_id, upper(keyword), 'ai' FROM keywords"

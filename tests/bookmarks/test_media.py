@@ -388,7 +388,7 @@ async def test_the_check_finds_files_without_size_or_checksum(shelf: Shelf, coba
     _, empty, unsummed = (shelf.add(link) for link in links)
     await shelf.run("media")
     with connect(shelf.url) as db:
-        assert (media_whole(db, DAY).looked_at, media_whole(db, DAY).bad) == (3, [])
+        assert (media_whole(db, DAY).checked, media_whole(db, DAY).bad) == (3, [])
     shelf.change("UPDATE media SET size_bytes = 0 WHERE record_id = %s", empty)
     shelf.change("UPDATE media SET sha256 = '' WHERE record_id = %s", unsummed)
     with connect(shelf.url) as db:

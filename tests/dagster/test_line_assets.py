@@ -395,7 +395,7 @@ def test_every_check_passes_on_a_day_that_went_well(location: Location) -> None:
     found = checks(location.run())
     assert len(found) == len(STEPS) + 4
     assert all(check.passed for check in found.values())
-    assert found["quotes", "quotes_verbatim"].description == "1 looked at, none bad."
+    assert found["quotes", "quotes_verbatim"].description == "1 checked, none bad."
 
 
 def test_a_record_that_failed_is_named_with_how_to_recover(

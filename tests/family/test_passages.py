@@ -106,6 +106,6 @@ async def test_the_check_finds_a_vector_that_is_no_vector(house: House) -> None:
     await house.run("transcripts", "embeddings")
     with connect(house.url) as db:
         finding = vectors_of_the_declared_size(db, DAY)
-        assert (finding.looked_at, list(finding.bad)) == (1, [])
+        assert (finding.checked, list(finding.bad)) == (1, [])
         db.execute("UPDATE passages SET embedding = array_fill(0, '{512}')::halfvec")
         assert list(vectors_of_the_declared_size(db, DAY).bad) == [record_id]

@@ -261,6 +261,6 @@ async def test_the_check_finds_an_episode_that_nobody_would_hear(house: House) -
     await made(house, record_id)
     with connect(house.url) as db:
         finding = episodes_audible(db, DAY)
-        assert (finding.looked_at, list(finding.bad)) == (1, [])
+        assert (finding.checked, list(finding.bad)) == (1, [])
         db.execute("UPDATE podcasts SET loudness = -40")
         assert list(episodes_audible(db, DAY).bad) == [record_id]

@@ -119,7 +119,7 @@ async def test_the_check_finds_a_quote_that_was_never_said(
     record_id, _ = await quotes(weak_house)
     with connect(weak_house.url) as db:
         finding = quotes_verbatim(db, DAY)
-        assert (finding.looked_at, list(finding.bad)) == (1, [])
+        assert (finding.checked, list(finding.bad)) == (1, [])
         db.execute("UPDATE quotes SET text = 'So tell the truth late'")
         assert list(quotes_verbatim(db, DAY).bad) == [record_id]
 

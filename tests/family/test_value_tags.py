@@ -125,7 +125,7 @@ async def test_the_check_finds_a_tag_outside_the_vocabulary(
     record_id = await weak_house.add(text=TEXT)
     await weak_house.run("transcripts", "tags")
     with connect(weak_house.url) as db:
-        assert tags_in_the_vocabulary(db, DAY).looked_at == 1
+        assert tags_in_the_vocabulary(db, DAY).checked == 1
         db.execute("SET session_replication_role = replica")  # past the foreign key
         db.execute("UPDATE tags SET value = 'gluttony'")
         assert list(tags_in_the_vocabulary(db, DAY).bad) == [record_id]

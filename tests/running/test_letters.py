@@ -59,7 +59,7 @@ def test_an_activity_gets_a_letter_and_an_insight(
         assert (kept.letter, vars(kept.insight)) == (GOOD, INSIGHT)
         assert kept.title == "Along the river"
         findings = [look(db, ALL) for look in (letters_plain, letters_grounded, insights_grounded)]
-    assert [(found.looked_at, found.bad) for found in findings] == [(1, [])] * 3
+    assert [(found.checked, found.bad) for found in findings] == [(1, [])] * 3
     assert all("distance: 2.40 km" in prompt for prompt in poet.prompts)
     assert all("title: Along the river" in prompt for prompt in poet.prompts)
 
@@ -161,7 +161,7 @@ def test_the_embedded_model_writes_what_is_plain_and_true(
         assert kept.insight is not None
         assert "148 bpm" in kept.insight.heart_rate
         for look in (letters_plain, letters_grounded, insights_grounded):
-            assert (look(db, ALL).looked_at, look(db, ALL).bad) == (1, [])
+            assert (look(db, ALL).checked, look(db, ALL).bad) == (1, [])
 
 
 def test_zones_of_an_assumed_highest_heart_rate_are_given_to_no_model(

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from keepsake.running.facts import Facts, Split
-from keepsake.running.wording import Fact, duration, part_of_day, span, told
+from keepsake.running.wording import Fact, duration, facts_in_words, part_of_day, span
 from keepsake.text.moments import clock
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -31,7 +31,7 @@ RUN = Facts(
 
 
 def texts(facts: Facts, name: str, zone: ZoneInfo = BERLIN) -> list[str]:
-    return [fact.text for fact in told(facts, zone) if fact.name == name]
+    return [fact.text for fact in facts_in_words(facts, zone) if fact.name == name]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_zones_of_less_than_half_a_minute_are_not_told() -> None:
 
 def test_zones_of_an_assumed_highest_heart_rate_say_so_and_are_given_to_no_model() -> None:
     assumed = replace(RUN, zone_maximum=187, zone_activities=24)
-    assert [fact for fact in told(assumed, BERLIN) if fact.assumed] == [
+    assert [fact for fact in facts_in_words(assumed, BERLIN) if fact.assumed] == [
         Fact(
             "heart rate zones",
             "5 min in zone 3 of 5, 35 min in zone 4 of 5, 12 min in zone 5 of 5, with 187 bpm as "
@@ -101,7 +101,7 @@ def test_without_a_time_zone_of_the_runner_times_are_those_of_utc_and_said_to_be
     utc = ZoneInfo("UTC")
     assert texts(RUN, "date", utc) == ["Sunday 6 September 2026 (UTC)"]
     assert texts(RUN, "start", utc) == ["05:30 UTC"]
-    assert {fact.name for fact in told(RUN, utc) if fact.assumed} == {"date", "start"}
+    assert {fact.name for fact in facts_in_words(RUN, utc) if fact.assumed} == {"date", "start"}
 
 
 def test_a_stretch_that_is_a_little_short_says_what_was_measured() -> None:
@@ -133,7 +133,7 @@ def test_the_parts_of_a_day_have_names() -> None:
 
 def test_what_is_not_known_is_not_told() -> None:
     bare = Facts("unknown", RUN.started_at, distance=0, elapsed=60, moving=60)
-    assert [fact.name for fact in told(bare, BERLIN)] == ["date", "start", "moving time"]
+    assert [fact.name for fact in facts_in_words(bare, BERLIN)] == ["date", "start", "moving time"]
 
 
 def test_even_kilometres_have_no_fastest() -> None:

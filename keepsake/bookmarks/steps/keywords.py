@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, create_model
 
 from keepsake.bookmarks.bookmark import LONGEST_TAG, Bookmark
-from keepsake.bookmarks.steps.pages import KeptPage, about
+from keepsake.bookmarks.steps.pages import FetchedPage, about
 from keepsake.bookmarks.steps.prompts import RULES, shown
 from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.pipeline.line import Made, Step
@@ -25,7 +25,7 @@ from keepsake.text.spans import chunks, word_key, word_keys
 FEWEST, MOST = 3, 6
 MOST_TAGS = 100  # of an owner that the model is shown, and whose meaning is compared
 CHOICES = 8  # that a weak model chooses from
-WORDS = 600  # of the page that are read: enough to tell what it is about
+WORDS = 600  # of the page that are read: enough to see what it is about
 
 SYSTEM = (
     "You choose keywords for web pages that people save: three to six topics that the page is "
@@ -42,32 +42,32 @@ class Keywords(BaseModel):
     keywords: Annotated[list[str], Field(min_length=1, max_length=2 * MOST)]
 
 
-async def choose(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> tuple[str, ...]:
-    """Choose keywords, the most telling first; none for a page that says nothing at all.
+async def choose(bookmark: Bookmark, fetched: FetchedPage, tools: Tools) -> tuple[str, ...]:
+    """Choose keywords, the most specific first; none for a page that says nothing at all.
 
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
-    known = about(bookmark, kept)
+    known = about(bookmark, fetched)
     parts = chunks(known, words=min(WORDS, tools.settings.chat_words))
     if not parts:
         return ()
     text = known[: parts[0].end]
     tags = await tools.tags.of(bookmark.owner_id)
-    choices = await _choices(f"{kept.page.title or ''} {text}", tags[:MOST_TAGS], tools)
+    choices = await _choices(f"{fetched.page.title or ''} {text}", tags[:MOST_TAGS], tools)
     if tools.models.chat.enforces_schema and not choices:
         return ()  # not one word that could be a keyword: `Log in`
     answer = await tools.models.chat.ask(
         _answer_shape(choices),
         system=SYSTEM,
         user=f"Tags already in use: {', '.join(tags[:MOST_TAGS]) or 'none'}\n\n"
-        f"{shown(bookmark, kept, text)}",
+        f"{shown(bookmark, fetched, text)}",
         max_tokens=150,
     )
     named = list(dict.fromkeys(answer.keywords))  # type: ignore[attr-defined]
     # A weak model may name one thing over and over: the next best choices make up for it.
     named += [choice for choice in choices if choice not in named][: max(0, FEWEST - len(named))]
-    # Asked anew: other bookmarks of the owner get theirs while models are thinking.
+    # Read again: other bookmarks of the owner get theirs while models are thinking.
     merged = await _merged(named, await tools.tags.of(bookmark.owner_id), tools)
     forms = _forms(await tools.tags.of(bookmark.owner_id))
     keywords = tuple(dict.fromkeys(forms.get(_key(name), name) for name in merged))[:MOST]
@@ -113,7 +113,7 @@ async def _merged(named: Sequence[str], tags: Sequence[str], tools: Tools) -> li
 
 
 def _forms(tags: Sequence[str]) -> dict[str, str]:
-    """The tag that each key stands for: of several the first."""
+    """The tag of each key: of several the first."""
     return {_key(tag): tag for tag in reversed(tags)}
 
 
@@ -195,7 +195,7 @@ def few_keywords(connection: Connection, window: Window) -> Finding:
         (MOST, window.line, window.start, window.end),
     ).fetchall()
     return Finding(
-        looked_at=len(rows),
+        checked=len(rows),
         bad=[record_id for record_id, good in rows if not good],
         fault="Bookmarks have more keywords than they should.",
     )

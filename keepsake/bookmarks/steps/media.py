@@ -1,9 +1,9 @@
-"""The film, sound and pictures that a bookmark shows, kept as files.
+"""The film, sound and pictures that a bookmark shows, stored as files.
 
 Cobalt finds them behind the links of the services it knows; a link to a media file is downloaded by
 itself. Most bookmarks have none, and that is a result too. A file counts once it has been looked
-into: what it is called, or said to be, is not believed. Equal content is one object, whoever saved
-it.
+into: what it is called, or said to be, is not believed. Equal content is one object,
+no matter who saved it.
 """
 
 import re
@@ -201,7 +201,7 @@ def media_whole(connection: Connection, window: Window) -> Finding:
         (window.line, window.start, window.end),
     ).fetchall()
     return Finding(
-        looked_at=len(rows),
+        checked=len(rows),
         bad=[record_id for record_id, good in rows if not good],
         fault="Files are empty or without a checksum.",
     )

@@ -1,8 +1,8 @@
 """The page behind a bookmark: what it says of itself, and its readable text.
 
-The response is kept as it came, so that a better reader can read it again without asking the site.
+The response is stored as it came, so that a better reader can read it again without the site.
 A page that is made again is asked for only if it has changed. When it cannot be had, or has no text
-for strangers, the content that came with the bookmark takes its place; a note says so. A page
+without a login, the content that came with the bookmark takes its place; a note says so. A page
 without any text (an image, a film, a login wall) is a page with a note, not a failure.
 """
 
@@ -32,8 +32,8 @@ WITH_CONTENT = "made from the content that came with the bookmark"
 
 
 @dataclass(frozen=True)
-class Response:
-    """A response as it is kept: its object, and what is needed to ask whether it still holds."""
+class HttpResponse:
+    """A response as it is stored: its object, and what is needed to ask whether it still holds."""
 
     http_status: int
     content_type: str
@@ -45,20 +45,20 @@ class Response:
 
 
 @dataclass(frozen=True)
-class KeptPage:
+class FetchedPage:
     """What a page says, and the response it was read from; None: it was made of the content."""
 
     url: str  # after redirects
     page: Page
-    response: Response | None
+    response: HttpResponse | None
 
 
 _PAGE = [field.name for field in fields(Page)]
-_RESPONSE = [field.name for field in fields(Response)]
+_RESPONSE = [field.name for field in fields(HttpResponse)]
 _COLUMNS = ("url", *_PAGE, *_RESPONSE)
 
 
-async def fetch(bookmark: Bookmark, tools: Tools) -> KeptPage:
+async def fetch(bookmark: Bookmark, tools: Tools) -> FetchedPage:
     """Fetch the page and read it, or make one of the content.
 
     Raises:
@@ -72,7 +72,7 @@ async def fetch(bookmark: Bookmark, tools: Tools) -> KeptPage:
         if not bookmark.content or isinstance(error, RateLimited | EndpointDown):
             raise
         # Not only what can never be had: a reader who gave the text need not wait for the site.
-        return KeptPage(bookmark.url, _of_content(bookmark, str(error)), None)
+        return FetchedPage(bookmark.url, _of_content(bookmark, str(error)), None)
     try:
         page = await tools.workers.run(
             read_page, body, url=url, content_type=response.content_type, seconds=READ_SECONDS
@@ -80,14 +80,14 @@ async def fetch(bookmark: Bookmark, tools: Tools) -> KeptPage:
     except PermanentError as error:
         if not bookmark.content:
             raise
-        return KeptPage(url, _of_content(bookmark, str(error)), response)
+        return FetchedPage(url, _of_content(bookmark, str(error)), response)
     if bookmark.content and not page.text:
         page = _of_content(bookmark, page.note or "the page has no text", page)
-    return KeptPage(url, page, response)
+    return FetchedPage(url, page, response)
 
 
-async def _known(bookmark: Bookmark, tools: Tools) -> KeptPage | None:
-    """The page as it was made before, if its response is still kept."""
+async def _known(bookmark: Bookmark, tools: Tools) -> FetchedPage | None:
+    """The page as it was made before, if its response is still stored."""
     if not bookmark.fetched:
         return None  # most are new: a question to the database that need not be asked
     async with tools.pool.connection() as connection:
@@ -98,11 +98,11 @@ async def _known(bookmark: Bookmark, tools: Tools) -> KeptPage | None:
 
 
 async def _response(
-    bookmark: Bookmark, known: KeptPage | None, tools: Tools
-) -> tuple[str, Response, bytes]:
+    bookmark: Bookmark, known: FetchedPage | None, tools: Tools
+) -> tuple[str, HttpResponse, bytes]:
     """The address after redirects, the response in force, and its body.
 
-    It is the kept one if the site says that it still holds.
+    It is the stored one if the site says that it still holds.
     """
     if not bookmark.url:
         raise PermanentError("the bookmark has no address")
@@ -120,7 +120,7 @@ async def _response(
     if known and old and fetched.status == 304:
         body = gzip.decompress(await tools.objects.get_bytes(old.body_key))
         return known.url, replace(old, fetched_at=now), body
-    response = Response(
+    response = HttpResponse(
         http_status=fetched.status,
         content_type=fetched.headers.get("content-type", ""),
         body_key=await _keep(fetched.body, tools),
@@ -174,20 +174,20 @@ def _of_content(bookmark: Bookmark, why: str, page: Page | None = None) -> Page:
     return replace(page, text=text, words=word_count(text), note=f"{why}; {WITH_CONTENT}")
 
 
-def about(bookmark: Bookmark, kept: KeptPage) -> str:
+def about(bookmark: Bookmark, fetched: FetchedPage) -> str:
     """What is known of the page: its text, or what little else is said of it; perhaps nothing."""
-    page = kept.page
+    page = fetched.page
     names = dict.fromkeys(filter(None, (bookmark.title, page.title, page.description)))
     return page.text or "\n\n".join(names)
 
 
-def what_it_says(kept: KeptPage) -> tuple[str | None, ...]:
+def what_it_says(fetched: FetchedPage) -> tuple[str | None, ...]:
     """What later steps are made from: a page that only moved or was asked again is the same."""
-    page = kept.page
+    page = fetched.page
     return page.title, page.description, page.author, page.site, page.language, page.text
 
 
-async def save(connection: AsyncConnection, made: Sequence[Made[KeptPage]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[FetchedPage]]) -> None:
     """Store pages."""
     still = [each.result.response.body_key for each in made if each.result.response]
     await note_replaced(connection, "pages", made, still)
@@ -201,16 +201,16 @@ async def save(connection: AsyncConnection, made: Sequence[Made[KeptPage]]) -> N
     )
 
 
-async def load(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, KeptPage]:
+async def load(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, FetchedPage]:
     """Read stored pages."""
     query = SQL("SELECT record_id, {} FROM pages WHERE record_id = ANY(%s)").format(
         SQL(", ").join(map(Identifier, _COLUMNS))
     )
-    found: dict[int, KeptPage] = {}
+    found: dict[int, FetchedPage] = {}
     async for record_id, url, *rest in await connection.execute(query, (list(ids),)):
         page, response = rest[: len(_PAGE)], rest[len(_PAGE) :]
-        fetched = Response(*response) if response[0] is not None else None
-        found[record_id] = KeptPage(url, Page(*page), fetched)
+        fetched = HttpResponse(*response) if response[0] is not None else None
+        found[record_id] = FetchedPage(url, Page(*page), fetched)
     return found
 
 

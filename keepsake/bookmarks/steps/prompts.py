@@ -4,7 +4,7 @@ How any line fences words, and what a weak model may answer with, is in `keepsak
 """
 
 from keepsake.bookmarks.bookmark import Bookmark
-from keepsake.bookmarks.steps.pages import KeptPage
+from keepsake.bookmarks.steps.pages import FetchedPage
 from keepsake.steps.prompts import fenced
 
 RULES = (
@@ -14,11 +14,11 @@ RULES = (
 )
 
 
-def shown(bookmark: Bookmark, kept: KeptPage, text: str) -> str:
+def shown(bookmark: Bookmark, fetched: FetchedPage, text: str) -> str:
     """A text of the page in its fence, below what the page and its saver call it.
 
-    The title and the site's name are strangers' words too: they stand inside.
+    The title and the site's name are untrusted words too: they are inside.
     """
-    title = kept.page.title or bookmark.title
-    site = f" ({kept.page.site})" if kept.page.site else ""
+    title = fetched.page.title or bookmark.title
+    site = f" ({fetched.page.site})" if fetched.page.site else ""
     return fenced(f"{title}{site}\n\n{text}" if title else text, "page")

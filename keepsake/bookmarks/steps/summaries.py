@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationInfo, create_model, field_validator
 
 from keepsake.bookmarks.bookmark import Bookmark
-from keepsake.bookmarks.steps.pages import KeptPage
+from keepsake.bookmarks.steps.pages import FetchedPage
 from keepsake.bookmarks.steps.prompts import RULES, shown
 from keepsake.database import AsyncConnection
 from keepsake.pipeline.line import Made, Step
@@ -61,20 +61,20 @@ def _tells(word: str, language: str | None) -> bool:
     return word[0].isdigit() or (language or "").partition("-")[0] != "de"
 
 
-async def write(bookmark: Bookmark, kept: KeptPage, tools: Tools) -> str:
+async def write(bookmark: Bookmark, fetched: FetchedPage, tools: Tools) -> str:
     """Sum up the page; empty if it has no text.
 
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
-    text = _beginning(kept.page.text, tools)
+    text = _beginning(fetched.page.text, tools)
     if not text:
         return ""
 
     async def sum_up(part: str) -> str:
         if tools.models.chat.enforces_schema:
-            return await _chosen(bookmark, kept, part, tools)
-        return await _written(bookmark, kept, part, tools)
+            return await _chosen(bookmark, fetched, part, tools)
+        return await _written(bookmark, fetched, part, tools)
 
     return await sum_up(await condensed(text, tools, sum_up=sum_up))
 
@@ -84,20 +84,20 @@ def _beginning(text: str, tools: Tools) -> str:
     return text[: parts[-1].end] if parts else ""
 
 
-async def _written(bookmark: Bookmark, kept: KeptPage, text: str, tools: Tools) -> str:
-    page = kept.page
+async def _written(bookmark: Bookmark, fetched: FetchedPage, text: str, tools: Tools) -> str:
+    page = fetched.page
     known = (text, page.title, page.description, page.author, page.site, bookmark.title)
     answer = await tools.models.chat.ask(
         Summary,
         system=SYSTEM,
-        user=shown(bookmark, kept, text),
+        user=shown(bookmark, fetched, text),
         max_tokens=400,
         context=(" ".join(filter(None, known)), page.language),
     )
     return answer.summary
 
 
-async def _chosen(bookmark: Bookmark, kept: KeptPage, text: str, tools: Tools) -> str:
+async def _chosen(bookmark: Bookmark, fetched: FetchedPage, text: str, tools: Tools) -> str:
     """Sentences of the page that a weak model chose, in the order of the page."""
     # A line is a paragraph or a heading: no sentence goes beyond it, and a heading is none.
     lines = text.splitlines()
@@ -111,7 +111,7 @@ async def _chosen(bookmark: Bookmark, kept: KeptPage, text: str, tools: Tools) -
         "Summary", sentences=(list[choice], Field(min_length=FEWEST, max_length=SENTENCES))
     )
     answer = await tools.models.chat.ask(
-        shape, system=SYSTEM, user=shown(bookmark, kept, text), max_tokens=400
+        shape, system=SYSTEM, user=shown(bookmark, fetched, text), max_tokens=400
     )
     chosen = list(dict.fromkeys(answer.sentences))  # type: ignore[attr-defined]
     # It may choose one over and over: what is nearest to the whole makes up for it.

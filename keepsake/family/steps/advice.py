@@ -1,8 +1,9 @@
-"""Which sentences advise, by their form: for a model that is too weak to tell.
+"""Which sentences advise, by their form: for a model that is too weak to decide.
 
-English only. A sentence advises that tells a listener what to do (`Open the door first`, `If you
-are angry, count to ten`), or what one should or cannot do (`You cannot hurry it`). It is a test of
-form, made to find little that is no advice; advice in another form (a proverb, a lesson) is missed.
+English only. A sentence advises if it says what a listener should do (`Open the door first`, `If
+you are angry, count to ten`), or what one should or cannot do (`You cannot hurry it`). It is a
+test of form, made to find little that is no advice; advice in another form (a proverb, a lesson)
+is missed.
 """
 
 import re
@@ -33,7 +34,7 @@ _ADVISES = re.compile(
     r"|\b(?:it is|it's) (?:never too late|always better|better) to\b",
     re.IGNORECASE,
 )
-# Asked, told of the past, an idiom, or meant otherwise than it is said.
+# A question, about the past, an idiom, or meant otherwise than it is said.
 _NOT_ADVICE = re.compile(
     r"\?[\"”'’]?$|^[\"“'‘]?(?:oh|yeah|yes|sure|right|great|look|come|let me|let us|let's|mind you"
     r"|never mind|believe me|let there|wait until you|thank (?:you|god|heavens?)|say what"
@@ -47,6 +48,6 @@ _NOT_ADVICE = re.compile(
 
 
 def advises(sentence: str) -> bool:
-    """Whether a sentence tells a listener what to do, as English does."""
+    """Whether a sentence says what a listener should do, as English does."""
     plain = sentence.replace("’", "'")
     return bool(_ADVISES.search(plain)) and not _NOT_ADVICE.search(plain)

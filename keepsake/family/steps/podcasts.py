@@ -2,9 +2,9 @@
 
 A written response is narrated instead. Introduction and closing are in the language of the story;
 where there are no phrases for it, or the voice does not speak it, they are left out, and a written
-story has no episode. Spoken pieces are kept by their content, so none is paid
+story has no episode. Spoken pieces are stored by their content, so none is paid
 for twice. The parts are brought to one loudness, near -16 LUFS, and the finished episode is
-measured, length and sound, before it counts as done. Beside the mp3 stand its transcript (WebVTT)
+measured, length and sound, before it counts as done. Beside the mp3 are its transcript (WebVTT)
 and its chapters.
 """
 
@@ -124,7 +124,7 @@ async def produce(
 def _narrator(response: Response, transcript: Transcript, story: Story) -> Narrator:
     """Who speaks around a story, and what, in the story's language.
 
-    Where the language could not be told, the family's is assumed.
+    Where the language is unknown, the family's is assumed.
     """
     language = transcript.language or response.language
     phrases = INTRODUCTIONS.get(language)
@@ -211,7 +211,7 @@ async def _spoken(
         await tools.objects.get_file(key, path)
     else:
         path.write_bytes(await speech.say(text, language=language))
-        if (await asyncio.to_thread(measure, path)).silent:  # and is not kept as if it were speech
+        if (await asyncio.to_thread(measure, path)).silent:  # and is not stored as speech
             raise RetryableError("the speech endpoint gave silence: try again, or another voice")
         await tools.objects.put_file(key, path, "audio/wav")
     duration = (await asyncio.to_thread(probe, path)).duration or 0.0
@@ -309,7 +309,7 @@ def episodes_audible(connection: Connection, window: Window) -> Finding:
         (LOUDNESS, LOUDNESS_TOLERANCE, window.line, window.start, window.end),
     ).fetchall()
     return Finding(
-        looked_at=len(rows),
+        checked=len(rows),
         bad=[record_id for record_id, good in rows if not good],
         fault="Episodes are silent or far from -16 LUFS: listen to them.",
     )

@@ -18,7 +18,7 @@ RULES = (
 )
 
 
-def told(response: Response, text: str, language: str | None = None) -> str:
+def words_prompt(response: Response, text: str, language: str | None = None) -> str:
     """The words in their fence, with who said them, in which language, and to which question."""
     question = f"The question was: {response.question}\n" if response.question else ""
     wanted = f"Write in {language_name(language)}.\n" if language else ""
@@ -28,7 +28,7 @@ def told(response: Response, text: str, language: str | None = None) -> str:
 def too_short(transcript: Transcript, what: str, *, needs: int) -> str | None:
     """Why a transcript is too short to hold `what`, such as `a story`; None if it is not.
 
-    Words that must not stand for what was said (`keepsake/text/caveats.py`) do not count.
+    Words that are not what a person said (`keepsake/text/caveats.py`) do not count.
     """
     words = trusted(transcript.text)
     count = word_count(words)
@@ -41,7 +41,7 @@ def too_short(transcript: Transcript, what: str, *, needs: int) -> str | None:
 
 
 def portions(transcript: Transcript, tools: Tools) -> list[str]:
-    """The words in pieces that fit one call, without those that must not stand for them."""
+    """The words in pieces that fit one call, without those that do not count."""
     words = trusted(transcript.text)
     pieces = chunks(words, words=tools.settings.chat_words)
     return [words[piece.start : piece.end] for piece in pieces]

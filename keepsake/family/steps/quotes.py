@@ -1,7 +1,7 @@
 """Quotes worth keeping, word for word, with the time they are said and the speaker's own voice.
 
-A model points at them; each is looked up in the transcript, and what stands there is the quote.
-What cannot be found word for word, case and punctuation aside, nobody said: it is dropped and
+A model points at them; each is looked up in the transcript, and the words there are the quote.
+What cannot be found word for word, case and punctuation aside, was not said: it is dropped and
 counted. From a recording, the words are cut out as a clip.
 """
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, create_model
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import PermanentError
 from keepsake.family.response import Response
-from keepsake.family.steps.prompts import RULES, portions, told, too_short
+from keepsake.family.steps.prompts import RULES, portions, too_short, words_prompt
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.pipeline.line import Made, Step
@@ -90,7 +90,7 @@ async def find(response: Response, transcript: Transcript, tools: Tools) -> Quot
         answer = await tools.models.chat.ask(
             _answer_shape(tuple(choices)),
             system=SYSTEM,
-            user=told(response, words, transcript.language),
+            user=words_prompt(response, words, transcript.language),
             max_tokens=400,
         )
         named: list[str] = answer.quotes  # type: ignore[attr-defined]
@@ -131,7 +131,7 @@ async def _with_clips(quotes: list[Quote], response: Response, tools: Tools) -> 
 
 
 async def _with_clip(quote: Quote, recording: Path, response: Response, tools: Tools) -> Quote:
-    """A quote with its clip, whose key tells what is in it: the same clip is cut once."""
+    """A quote with its clip, whose key is a hash of what is in it: the same clip is cut once."""
     from keepsake.audio.clip import cut
     from keepsake.audio.cover import cover
     from keepsake.audio.id3 import EpisodeTags, three_letters
@@ -156,7 +156,7 @@ async def _with_clip(quote: Quote, recording: Path, response: Response, tools: T
             async with tools.audio:
                 await asyncio.to_thread(cut, recording, start, end, clip, tags=tags)
         except PermanentError:
-            return quote  # times that point at silence: the words stand, without a voice
+            return quote  # times that point at silence: the words stay, without a voice
         await tools.objects.put_file(key, clip, "audio/mpeg")
     return replace(quote, clip_key=key)
 
@@ -176,7 +176,7 @@ async def save(connection: AsyncConnection, made: Sequence[Made[Quotes]]) -> Non
 
 
 def quotes_verbatim(connection: Connection, window: Window) -> Finding:
-    """Whether every stored quote stands in its transcript, word for word."""
+    """Whether every stored quote is in its transcript, word for word."""
     rows = connection.execute(
         """
         SELECT q.record_id, q.text, t.text
@@ -189,9 +189,9 @@ def quotes_verbatim(connection: Connection, window: Window) -> Finding:
     ).fetchall()
     bad = [record_id for record_id, quote, said in rows if not Spoken(said or "").find(quote)]
     return Finding(
-        looked_at=len(rows),
+        checked=len(rows),
         bad=bad,
-        fault="Quotes do not stand in their transcripts. What a newer transcript no longer says is "
+        fault="Quotes are not in their transcripts. What a newer transcript no longer says is "
         "dropped when they are made again.",
     )
 

@@ -2,7 +2,7 @@
 
 The text is the speaker's own, cleaned by rule: hesitations and stutters go, paragraphs come, and
 since nothing is ever put in, it cannot say what was not said. Only title and summary are a
-model's: one with a name or number that nobody mentioned is refused, and the beginning of the words
+model's: one with a name or number that was not mentioned is refused, and the beginning of the words
 takes its place. From a weak model, a title is taken only if each of its words was said in some
 form, and the summary is one of the sentences.
 """
@@ -25,7 +25,7 @@ from pydantic import (
 from keepsake.database import AsyncConnection
 from keepsake.errors import UnfitAnswer
 from keepsake.family.response import Response
-from keepsake.family.steps.prompts import RULES, told, too_short
+from keepsake.family.steps.prompts import RULES, too_short, words_prompt
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Made, Nothing, Step
 from keepsake.steps.prompts import condensed, nearest, one_of, whole_sentences
@@ -51,22 +51,22 @@ SYSTEM = (
 
 FEWEST_WORDS = 8  # of a response that is a story
 LONGEST_TITLE = 10  # words
-OPENING = 7  # words of the beginning that stand in for a title
+OPENING = 7  # words of the beginning that serve as a title
 LONGEST_SUMMARY = 240  # characters
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a headline is held against: the words, and all that the model was told."""
+    """What a headline is held against: the words, and all else that the model was given."""
 
     known: str
     language: str | None
 
     def fault(self, text: str) -> str | None:
-        """What is untrue in a title or summary, as far as comparing can tell; None: nothing."""
+        """What is untrue in a title or summary, as far as comparing shows; None: nothing."""
         names = invented(text, self.known)
         strange = [name for name in names if unsupported(name, self.known, least=1)]
-        if self.language == "de":  # every noun has a capital: none tells a name
+        if self.language == "de":  # every noun has a capital: none marks a name
             strange = [name for name in strange if name[0].isdigit()]
         if strange := list(dict.fromkeys([*strange, *ungrounded(text, [self.known])])):
             return f"these names or numbers are not in the words: {', '.join(strange)}"
@@ -173,7 +173,7 @@ async def _headline(response: Response, words: str, language: str | None, tools:
         return await tools.models.chat.ask(
             Headline,
             system=SYSTEM,
-            user=told(response, words, language),
+            user=words_prompt(response, words, language),
             max_tokens=200,
             context=said,
         )
@@ -192,14 +192,14 @@ async def _weak_headline(response: Response, words: str, said: Said, tools: Tool
     answer: Any = await tools.models.chat.ask(
         _weak_shape(tuple(choices)),
         system=SYSTEM,
-        user=told(response, words, said.language),
+        user=words_prompt(response, words, said.language),
         max_tokens=200,
     )
     try:
         title = Headline(title=answer.title, summary=answer.summary).title
     except ValidationError:
         title = ""
-    # Who tells is no title: with `Rose said` a model repeats the prompt.
+    # The speaker is no title: with `Rose said` a model repeats the prompt.
     good = title and not said.fault(title) and not unsupported(title, words)
     return Headline.model_construct(title=title if good else verbatim.title, summary=answer.summary)
 

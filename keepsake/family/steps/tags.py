@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, create_model
 
 from keepsake.database import AsyncConnection, Connection, hold_records
 from keepsake.family.response import Response
-from keepsake.family.steps.prompts import RULES, portions, told, too_short
+from keepsake.family.steps.prompts import RULES, portions, too_short, words_prompt
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Made, Step
 from keepsake.pipeline.window import Window
@@ -33,7 +33,7 @@ SYSTEM = (
 
 
 @dataclass(frozen=True)
-class ValueTags:
+class ChosenValues:
     """The values of a response, the clearest first, and how many the model offered."""
 
     values: tuple[str, ...]
@@ -56,18 +56,18 @@ class Values(BaseModel):
     values: Annotated[list[str], Field(min_length=1, max_length=MOST)]
 
 
-async def tag(response: Response, transcript: Transcript, tools: Tools) -> ValueTags:
+async def tag(response: Response, transcript: Transcript, tools: Tools) -> ChosenValues:
     """Choose the values of a response.
 
     Raises:
         PermanentError: the model's answer did not fit after one repair.
     """
     if nothing := too_short(transcript, "a value", needs=FEWEST_WORDS):
-        return ValueTags((), 0, 0, nothing)
+        return ChosenValues((), 0, 0, nothing)
     vocabulary = ", ".join(response.vocabulary)
     offers: Counter[str] = Counter()
     for words in portions(transcript, tools):
-        prompt = f"The family's values: {vocabulary}\n\n{told(response, words)}"
+        prompt = f"The family's values: {vocabulary}\n\n{words_prompt(response, words)}"
         shape = await _answer_shape(words, response.vocabulary, tools)
         answer = await tools.models.chat.ask(shape, system=SYSTEM, user=prompt, max_tokens=120)
         named: list[str] = answer.values  # type: ignore[attr-defined]
@@ -78,7 +78,7 @@ async def tag(response: Response, transcript: Transcript, tools: Tools) -> Value
     values = [value for value, _ in chosen.most_common(MOST)]
     offered, kept = offers.total(), sum(chosen.values())
     nothing = None if values else f"none of {offered} values offered is the family's"
-    return ValueTags(tuple(values), offered, offered - kept, nothing)
+    return ChosenValues(tuple(values), offered, offered - kept, nothing)
 
 
 async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) -> dict[str, str]:
@@ -96,7 +96,7 @@ async def _merge(names: Sequence[str], vocabulary: Sequence[str], tools: Tools) 
     return merged
 
 
-async def save(connection: AsyncConnection, made: Sequence[Made[ValueTags]]) -> None:
+async def save(connection: AsyncConnection, made: Sequence[Made[ChosenValues]]) -> None:
     """Store the model's tags beside those that people set, without those they took off."""
     ids = [each.record_id for each in made]
     await hold_records(connection, ids)
@@ -118,7 +118,7 @@ async def save(connection: AsyncConnection, made: Sequence[Made[ValueTags]]) -> 
 
 
 def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:
-    """Whether every tag stands in its family's vocabulary."""
+    """Whether every tag is in its family's vocabulary."""
     rows = connection.execute(
         """
         SELECT t.record_id, v.value IS NOT NULL
@@ -129,9 +129,9 @@ def tags_in_the_vocabulary(connection: Connection, window: Window) -> Finding:
         (window.line, window.start, window.end),
     ).fetchall()
     return Finding(
-        looked_at=len(rows),
+        checked=len(rows),
         bad=[record_id for record_id, good in rows if not good],
-        fault="Tags stand outside their family's vocabulary: add the value with `keepsake tag`, or "
+        fault="Tags are outside their family's vocabulary: add the value with `keepsake tag`, or "
         "have them made again.",
     )
 

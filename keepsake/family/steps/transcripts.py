@@ -2,8 +2,8 @@
 
 A recording is decoded as a stream, cut at quiet points into pieces of a few minutes that overlap,
 and the pieces are transcribed side by side and joined. A written response is its own transcript.
-What a listener could not trust is kept beside it as issues: a recording that breaks off, long
-silences, another language than expected, and what a model wrote down though nobody said it.
+What a listener could not trust is stored beside it as issues: a recording that breaks off, long
+silences, another language than expected, and what a model made up.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ async def transcribe(response: Response, tools: Tools) -> Transcript:
     """The transcript of a response.
 
     Raises:
-        PermanentError: the recording cannot be decoded, is too long, nobody speaks in it, or the
+        PermanentError: the recording cannot be decoded, is too long, no one speaks in it, or the
             model does not know its language.
     """
     if response.text is not None:
@@ -61,11 +61,11 @@ async def transcribe(response: Response, tools: Tools) -> Transcript:
 async def worded(response: Response, tools: Tools) -> Transcript:
     """The transcript of a response, in the words that people gave it, if they did.
 
-    The words keep the times at which they were heard. Where nothing but the text has changed, the
-    recording is not transcribed again. One that nobody can transcribe has the text without times.
+    The words keep their times. Where nothing but the text has changed, the
+    recording is not transcribed again. One that cannot be transcribed has the text without times.
 
     Raises:
-        PermanentError: the recording cannot be decoded, is too long, or nobody speaks in it.
+        PermanentError: the recording cannot be decoded, is too long, or no one speaks in it.
     """
     text = response.edited_transcript
     if text is None:
@@ -80,7 +80,7 @@ async def worded(response: Response, tools: Tools) -> Transcript:
         heard = await transcribe(response, tools)
     except PermanentError:
         if known:
-            raise  # what was there stands
+            raise  # what was there stays
         return await _written(text)
     return await asyncio.to_thread(with_text, heard, text)
 
@@ -90,7 +90,7 @@ async def _written(text: str) -> Transcript:
 
 
 def with_text(heard: Transcript, text: str) -> Transcript:
-    """A transcript in other words: each with the time of what was heard in its place."""
+    """A transcript in other words: each with the time of the word in its place."""
     known = [*map(astuple, heard.words or heard.segments)]
     timed = realigned(text, known)
     spoken = Spoken(text, timed)
@@ -133,7 +133,7 @@ async def _transcribe_file(path: Path, response: Response, tools: Tools) -> Tran
     return Transcript(
         text=written.text,
         language=written.language,
-        duration=recording.heard.duration,
+        duration=recording.properties.duration,
         segments=written.segments,
         words=written.words,
         issues=written.issues,

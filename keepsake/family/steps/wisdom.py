@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, create_model
 from keepsake.database import AsyncConnection
 from keepsake.family.response import Response
 from keepsake.family.steps.advice import advises
-from keepsake.family.steps.prompts import RULES, portions, told, too_short
+from keepsake.family.steps.prompts import RULES, portions, too_short, words_prompt
 from keepsake.family.steps.transcripts import Transcript
 from keepsake.pipeline.line import Made, Step
 from keepsake.steps.prompts import nearest, whole_sentences
@@ -118,7 +118,7 @@ async def _offers(
     """
     chat = tools.models.chat
     if not chat.enforces_schema:
-        user = told(response, words, transcript.language)
+        user = words_prompt(response, words, transcript.language)
         answer: Any = await chat.ask(_ANSWER, system=SYSTEM, user=user, max_tokens=500)
         return list(answer.wisdom)
     advising = [each for each in whole_sentences(words, least=FEWEST_SUPPORTING) if advises(each)]

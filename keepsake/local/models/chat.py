@@ -15,7 +15,7 @@ _BATCH = (
 )
 
 
-class Chat:
+class LocalChat:
     """The model in memory, with a context for each answer at once. Safe to use from threads."""
 
     def __init__(self) -> None:

@@ -97,7 +97,7 @@ def _without_prefix(text: str) -> str:
 ENCODERS: dict[str, Callable[[], _Encoder]] = {USE: _UniversalSentenceEncoder, E5: _MultilingualE5}
 
 
-class Embeddings:
+class LocalEmbeddings:
     """The models, each loaded when it is first asked for."""
 
     def __init__(self) -> None:

@@ -75,10 +75,10 @@ class Endpoints:
 
     def __init__(self) -> None:
         self._started = int(time.time())
-        self._chat = Worker(chat.Chat, chat.AT_ONCE)
-        self._embeddings = Worker(embeddings.Embeddings, embeddings.AT_ONCE)
-        self._transcription = Worker(transcription.Transcription, transcription.AT_ONCE)
-        self._speech = Worker(speech.Speech, speech.AT_ONCE)
+        self._chat = Worker(chat.LocalChat, chat.AT_ONCE)
+        self._embeddings = Worker(embeddings.LocalEmbeddings, embeddings.AT_ONCE)
+        self._transcription = Worker(transcription.LocalTranscription, transcription.AT_ONCE)
+        self._speech = Worker(speech.LocalSpeech, speech.AT_ONCE)
 
     async def health(self, _: Request) -> Response:
         """Whether the server answers; its models load when they are first asked."""

@@ -70,7 +70,7 @@ class SpeechRequest:
         return _FORMATS[self.response_format].media_type
 
 
-class Speech:
+class LocalSpeech:
     """The model in memory."""
 
     def __init__(self) -> None:

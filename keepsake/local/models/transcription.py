@@ -24,7 +24,7 @@ _NO_VOICE = 0.25
 # The language is that of the first 30 s in which the model is this sure of it; of three without
 # such, that of most.
 _SURE, _LANGUAGE_WINDOWS = 0.5, 3
-_NO_TIME = 0.03  # seconds: the model tells times in steps of 0.02
+_NO_TIME = 0.03  # seconds: the model gives times in steps of 0.02
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _language(asked: str | None, model: str) -> str | None:
     return code
 
 
-class Transcription:
+class LocalTranscription:
     """The models in memory: each is loaded when it is first asked for."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class Transcription:
             language_detection_segments=_LANGUAGE_WINDOWS,
             initial_prompt=request.prompt,
             word_timestamps="word" in request.granularities,
-            # The voice detector only tells on segments (voice_prob). As a filter before the model
+            # The voice detector only reports on segments (voice_prob). As a filter before the model
             # it cost words of people who speak over music.
             vad_filter=False,
             # One pass, without the dice of higher temperatures: the same audio, the same words.
@@ -136,7 +136,7 @@ class Transcription:
 
 
 def said_once(segments: Iterable["Segment"]) -> list["Segment"]:
-    """The segments without words that were heard twice where the model's windows meet.
+    """The segments without words that are there twice where the model's windows meet.
 
     A window of 30 s that ends within a sentence may end with the word that the next one begins
     with ("He said he" / "He could hear me"). The second then has no time of its own. A word that

@@ -1,6 +1,6 @@
 """The history of attempts: a row for each, written once, deleted when it is old.
 
-The rows also tell whether an outcome is written already, so that none counts twice.
+The rows also show whether an outcome is written already, so that none counts twice.
 """
 
 from collections.abc import Sequence

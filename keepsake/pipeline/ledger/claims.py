@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from keepsake.database import AsyncConnection
 from keepsake.pipeline.ledger.rows import Entry
 
-# Advisory locks of records are above this number, apart from all other locks that Keepsake takes.
+# Advisory locks of records are above this number, away from all other locks that Keepsake takes.
 RECORD_LOCKS = 1 << 62
 
 

@@ -17,7 +17,7 @@ HOLD_REASONS = {"tier": "beyond the tier", "off": "switched off"}  # what `hold_
 
 @dataclass(frozen=True)
 class Entry:
-    """What the ledger knows of one step of one record when a run looks at it.
+    """What the ledger knows of one step of one record when a run reads it.
 
     `asked` counts how often people asked for it to be made again.
     """

@@ -27,7 +27,7 @@ _DOCUMENTS = ("splits", "zones", "best_efforts", "issues")  # columns of JSON
 
 @dataclass(frozen=True)
 class Computed:
-    """An activity's facts, with what its runner calls it and the time zone it is told in.
+    """An activity's facts, with what its runner calls it and the time zone of its texts.
 
     `owner_id` is in the output fingerprint: without it, facts made again unchanged would have their
     letters written again.

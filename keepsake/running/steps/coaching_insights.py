@@ -129,7 +129,7 @@ def insights_grounded(connection: Connection, window: Window) -> Finding:
         (window.line, window.start, window.end),
     ).fetchall()
     return Finding(
-        looked_at=len(texts),
+        checked=len(texts),
         bad=ungrounded_records(connection, texts),
         fault="Insights have numbers that are not among the facts, which may have been computed "
         "anew since.",

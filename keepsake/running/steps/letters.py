@@ -84,13 +84,14 @@ def line_shape(record_id: int, hour: str | None) -> type[BaseModel]:
 
 def opening(facts: Sequence[Fact]) -> str:
     """What was done, in one sentence out of the facts."""
-    told = {fact.name: fact.text for fact in facts}
-    sport = told.get("sport")
+    by_name = {fact.name: fact.text for fact in facts}
+    sport = by_name.get("sport")
     done = _DONE.get(sport, f"did {sport},") if sport else "went"
-    if "distance" not in told:
-        return f"On {told['date']} you {done} for {told['moving time']}."
-    pace = f", at {told['pace']}" if "pace" in told else ""
-    return f"On {told['date']} you {done} {told['distance']} in {told['moving time']}{pace}."
+    if "distance" not in by_name:
+        return f"On {by_name['date']} you {done} for {by_name['moving time']}."
+    pace = f", at {by_name['pace']}" if "pace" in by_name else ""
+    distance, moving = by_name["distance"], by_name["moving time"]
+    return f"On {by_name['date']} you {done} {distance} in {moving}{pace}."
 
 
 async def write(activity: Activity, computed: Computed, tools: Tools) -> str:
@@ -130,7 +131,7 @@ def letters_plain(connection: Connection, window: Window) -> Finding:
     """Whether every letter is plain text."""
     letters = _letters(connection, window)
     return Finding(
-        looked_at=len(letters),
+        checked=len(letters),
         bad=[record_id for record_id, letter in letters if not is_plain(letter)],
         fault="Letters have Markdown or links in them.",
     )
@@ -140,7 +141,7 @@ def letters_grounded(connection: Connection, window: Window) -> Finding:
     """Whether every number in a letter is one of the activity's facts."""
     letters = _letters(connection, window)
     return Finding(
-        looked_at=len(letters),
+        checked=len(letters),
         bad=ungrounded_records(connection, letters),
         fault="Letters have numbers that are not among the facts, which may have been computed "
         "anew since.",

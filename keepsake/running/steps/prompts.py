@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from keepsake.database import Connection
 from keepsake.running.steps.activities import Computed, stored
-from keepsake.running.wording import Fact, told
+from keepsake.running.wording import Fact, facts_in_words
 from keepsake.steps.prompts import fenced
 from keepsake.text.grounding import ungrounded
 
@@ -34,13 +34,13 @@ _LEFT_OVER = re.compile(r"[*`|]|#(?!\d)|~~|__|\]\(|https?://|</?[a-z][^>]*>", re
 
 
 def facts_of(computed: Computed) -> list[Fact]:
-    """What is told of an activity: its facts, and the runner's own name for it."""
+    """What a model learns of an activity: its facts, and the runner's own name for it."""
     title = [Fact("title", computed.title)] if computed.title else []
-    return [*title, *told(computed.facts, computed.zone)]
+    return [*title, *facts_in_words(computed.facts, computed.zone)]
 
 
 def given(facts: Iterable[Fact]) -> list[Fact]:
-    """The facts that a model may tell of: those that rest on nothing assumed."""
+    """The facts that a model may use: those that rest on nothing assumed."""
     return [fact for fact in facts if not fact.assumed]
 
 
