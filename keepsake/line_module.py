@@ -4,15 +4,18 @@ Data, and functions that import when they are called: a module is read by every 
 steps of a line are is in `pipeline/line.py`; which lines there are is in `lines.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from typer import Typer
 
     from keepsake.database import Connection
     from keepsake.pipeline.line import Line
+    from keepsake.records.progress import RecordHead
+    from keepsake.terminal.paper import Paper
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,37 @@ class TagTable:
     removed: Callable[["Connection", int, Sequence[str]], list[str]] = lambda *_: []
 
 
+class RecordView(Protocol):
+    """What a line reads of a record to show it in full: a dataclass of its own."""
+
+    @property
+    def title(self) -> str | None:
+        """The heading of its page; None: that of lists."""
+
+    @property
+    def language(self) -> str | None:
+        """Of what a person reads of it, as a code; None: not known."""
+
+    def objects(self) -> Iterator[tuple[str, str]]:
+        """The kind and key of each of its objects; the kinds are those of `show.File`."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How a line shows a record in full.
+
+    Attributes:
+        read: what was made of a record, by its id; a `RecordView`.
+        write: writes it on a terminal.
+        template: of its page, beside the line's code. It extends `record.html.j2` of
+            `keepsake/show/` and gets what was read as `made`.
+    """
+
+    read: Callable[["Connection", int], RecordView]
+    write: Callable[["Paper", "RecordHead", Any], None]
+    template: Path
+
+
 @dataclass(frozen=True)
 class LineModule:
     """A line as search, lists, messages and commands know it.
@@ -82,6 +116,7 @@ class LineModule:
             by the words of `text` alone.
         fields: what people may change by hand, by name: `title`, `transcript`.
         tags: where its tags are; None: its records take none.
+        load_view: imports how its records are shown in full; None: they are shown with their steps.
         add_commands: adds its commands to the groups `keepsake add`, `keepsake import` and to
             `keepsake` itself. It is called by every command, so what it imports is light too.
     """
@@ -95,4 +130,5 @@ class LineModule:
     embeddings: str | None = None
     fields: Mapping[str, MadeField | GivenField] = field(default_factory=dict)
     tags: TagTable | None = None
+    load_view: Callable[[], View] | None = None
     add_commands: Callable[["Typer", "Typer", "Typer"], None] | None = None

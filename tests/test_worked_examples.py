@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +28,7 @@ from keepsake.clients.objects import open_objects
 from keepsake.database import Pool, connect, open_pool
 from keepsake.family.line import FAMILY
 from keepsake.family.response import NewResponse, add_family, add_member, add_response
+from keepsake.line_module import View
 from keepsake.owners.owners import Owner, add_owner
 from keepsake.pipeline.run import run_line
 from keepsake.pipeline.spec import RunSpec
@@ -36,7 +37,7 @@ from keepsake.records.adding import Added
 from keepsake.search.listing import list_records
 from keepsake.search.search import search_once
 from keepsake.settings import Settings, load_settings
-from keepsake.show import Document, read_document
+from keepsake.show import Document, read_document, render_page
 from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -228,6 +229,44 @@ def test_a_record_of_a_new_line_is_listed_and_shown_with_its_title(
     assert (listed.id, listed.line, listed.title) == (record_id, "recipes", "Soda bread")
     assert document.title == "Soda bread"
     assert "Soda bread" in console_output(document)
+
+
+@dataclass(frozen=True)
+class Dish:
+    """What a recipe's view reads of it."""
+
+    title: str
+    language: str
+
+    def objects(self) -> Iterator[tuple[str, str]]:
+        """No objects."""
+        return iter(())
+
+
+async def test_a_new_line_shows_its_records_by_a_view_of_its_own(
+    settings: Settings, recipes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = tmp_path / "view.html.j2"
+    template.write_text(
+        '{% extends "record.html.j2" %}'
+        "{% block made %}<h2>Serve {{ made.title }}</h2>{% endblock %}"
+    )
+    view = View(
+        read=lambda *_: Dish("Soda bread", "he"),
+        write=lambda out, _, made: out.line(f"Bake {made.title}"),
+        template=template,
+    )
+    shown = replace(recipes["MODULE"], load_view=lambda: view)
+    monkeypatch.setattr(lines, "LINES", (*lines.LINES[:-1], shown))
+    objects = open_objects(settings)
+    with connect(settings.database_url) as connection:
+        cook = add_owner(connection, "Ada")
+        record_id = add_one(recipes, settings, cook, TEXT).record_id
+        document = read_document(connection, objects, record_id)
+    assert "Bake Soda bread" in console_output(document)
+    page = await render_page(document, objects)
+    assert "<h2>Serve Soda bread</h2>" in page
+    assert 'dir="rtl"' in page
 
 
 async def test_a_search_finds_a_record_of_a_new_line_by_words_before_it_has_passages(

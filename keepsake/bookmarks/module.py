@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import GivenField, LineModule, TagTable
+from keepsake.line_module import GivenField, LineModule, TagTable, View
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -27,6 +27,12 @@ def _tag(connection: "Connection", record_id: int, tag: str) -> None:
     from keepsake.bookmarks import bookmark
 
     bookmark.tag(connection, record_id, tag)
+
+
+def _view() -> View:
+    from keepsake.bookmarks.show import VIEW
+
+    return VIEW
 
 
 def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
@@ -57,5 +63,6 @@ MODULE = LineModule(
     embeddings="bookmark_embeddings",
     fields={"title": GivenField("SELECT title FROM bookmarks WHERE record_id = r.id", _retitle)},
     tags=TagTable("keywords", "keyword", add=_tag),
+    load_view=_view,
     add_commands=_add_commands,
 )

@@ -3,6 +3,7 @@
 For the command line and the demo. The tables' rows are the steps' (`keepsake/bookmarks/steps/`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -56,6 +57,13 @@ class BookmarkView:
     summary: str | None
     keywords: tuple[Keyword, ...]
     media: tuple[MediaFile, ...]
+
+    def objects(self) -> Iterator[tuple[str, str]]:
+        """The page's response and the media."""
+        if self.body_key:
+            yield "page", self.body_key
+        for medium in self.media:
+            yield medium.kind, medium.object_key
 
 
 def read_bookmark(connection: Connection, record_id: int) -> BookmarkView:

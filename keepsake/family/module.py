@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import LineModule, MadeField, TagTable
+from keepsake.line_module import LineModule, MadeField, TagTable, View
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -28,6 +28,12 @@ def _untagged(connection: "Connection", record_id: int, values: Sequence[str]) -
     from keepsake.family.response import forget_unused
 
     return forget_unused(connection, record_id, values)
+
+
+def _view() -> View:
+    from keepsake.family.show import VIEW
+
+    return VIEW
 
 
 def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
@@ -71,5 +77,6 @@ MODULE = LineModule(
         ),
     },
     tags=TagTable("tags", "value", add=_tag, removed=_untagged),
+    load_view=_view,
     add_commands=_add_commands,
 )

@@ -3,13 +3,14 @@
 For the command line and the demo. The tables' rows are the steps' (`keepsake/family/steps/`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg.rows import dict_row
 
 from keepsake.database import Connection
+from keepsake.family.remarks import remark
 from keepsake.family.steps.podcasts import Podcast
 from keepsake.family.steps.quotes import Quote
 from keepsake.family.steps.stories import Story
@@ -49,6 +50,11 @@ class TranscriptText:
     duration: float | None
     issues: Sequence[Mapping[str, Any]]
 
+    @property
+    def remarks(self) -> list[str]:
+        """The issues in words."""
+        return [remark(issue) for issue in self.issues]
+
 
 @dataclass(frozen=True)
 class Tag:
@@ -69,6 +75,28 @@ class ResponseView:
     wisdom: tuple[Advice, ...]
     quotes: tuple[Quote, ...]
     episode: Podcast | None
+
+    @property
+    def title(self) -> str:
+        """The story's, as far as there is one."""
+        return self.story.title if self.story else f"Record {self.record.id}"
+
+    @property
+    def language(self) -> str | None:
+        """Of the words, or what the family speaks."""
+        return self.transcript.language if self.transcript else self.record.language
+
+    def objects(self) -> Iterator[tuple[str, str]]:
+        """The recording, the clips and the episode's files."""
+        if self.record.audio_key:
+            yield "recording", self.record.audio_key
+        for quote in self.quotes:
+            if quote.clip_key:
+                yield "clip", quote.clip_key
+        if self.episode:
+            yield "episode", self.episode.audio_key
+            yield "captions", self.episode.vtt_key
+            yield "chapters", self.episode.chapters_key
 
 
 def read_response(connection: Connection, record_id: int) -> ResponseView:

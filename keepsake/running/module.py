@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import GivenField, LineModule
+from keepsake.line_module import GivenField, LineModule, View
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -23,6 +23,12 @@ def _retitle(connection: "Connection", record_id: int, title: str | None) -> Non
     retitle(connection, record_id, title)
 
 
+def _view() -> View:
+    from keepsake.running.show import VIEW
+
+    return VIEW
+
+
 def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
     from keepsake.running import commands, digest_command
 
@@ -40,5 +46,6 @@ MODULE = LineModule(
     fields={
         "title": GivenField("SELECT title FROM activity_files WHERE record_id = r.id", _retitle)
     },
+    load_view=_view,
     add_commands=_add_commands,
 )

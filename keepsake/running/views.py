@@ -1,5 +1,6 @@
 """What was made of an activity, read together as people see it: facts, letter, insight."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from psycopg.rows import dict_row
@@ -7,6 +8,7 @@ from psycopg.rows import dict_row
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 from keepsake.running.facts import Issue
+from keepsake.running.remarks import remarks
 from keepsake.running.steps.activities import stored
 from keepsake.running.steps.coaching_insights import Insight
 from keepsake.running.wording import Fact, facts_in_words
@@ -29,6 +31,20 @@ class ActivityView:
     issues: tuple[Issue, ...]
     letter: str | None
     insight: Insight | None
+
+    @property
+    def language(self) -> None:
+        """What is written of activities is in English."""
+        return None
+
+    @property
+    def remarks(self) -> list[str]:
+        """The issues in words."""
+        return list(remarks(self.issues))
+
+    def objects(self) -> Iterator[tuple[str, str]]:
+        """The file."""
+        yield "activity", self.file_key
 
 
 def read_activity(connection: Connection, record_id: int) -> ActivityView:

@@ -1,27 +1,25 @@
 """What a person wants to know of one record, gathered: its line's results, files, what is missing.
 
-What was made is read by each line itself (`views.py` of the lines). A line that is not in `_LINES`
-is shown with its steps.
+What was made is read by each line itself, by the view in its module. A line without a view is shown
+with its steps.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from psycopg.sql import SQL
 
-from keepsake.bookmarks.views import BookmarkView, read_bookmark
 from keepsake.changes.edits import Edit, edits
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
-from keepsake.family.views import ResponseView, read_response
+from keepsake.line_module import RecordView
+from keepsake.lines import module_of
 from keepsake.pipeline.ledger.rows import HOLD_REASONS, waiting_text
 from keepsake.pipeline.ledger.states import record_steps
 from keepsake.records.progress import RecordHead, record_head
-from keepsake.running.views import ActivityView, read_activity
 from keepsake.search.about import about
 
-Made = ResponseView | BookmarkView | ActivityView
 Why = Literal["failed", "nothing to make", "held", "not made yet", "to be made again"]
 
 
@@ -72,7 +70,7 @@ class Document:
 
     record: RecordHead
     title: str | None
-    made: Made | None
+    made: RecordView | None
     files: tuple[File, ...]
     unmade: tuple[Unmade, ...]
     edits: tuple[Edit, ...]
@@ -90,25 +88,24 @@ def read_document(connection: Connection, objects: ObjectStore, record_id: int) 
         EndpointDown: the object store needs credentials to name its files.
     """
     record = record_head(connection, record_id)
-    read = _LINES.get(record.line)
-    made = read(connection, record_id) if read else None
+    load_view = module_of(record.line).load_view
+    made = load_view().read(connection, record_id) if load_view else None
     return Document(
         record=record,
         title=_title(connection, record_id),
         made=made,
         files=tuple(
-            File(kind, key, objects.url(key), objects.link(key)) for kind, key in _keys(made)
+            File(kind, key, objects.url(key), objects.link(key))
+            for kind, key in (made.objects() if made else ())
         ),
         unmade=tuple(_unmade(connection, record_id)),
         edits=tuple(edits(connection, record_id)),
     )
 
 
-_LINES: Mapping[str, Callable[[Connection, int], Made]] = {
-    "family": read_response,
-    "bookmarks": read_bookmark,
-    "running": read_activity,
-}
+def _files(made: RecordView, objects: ObjectStore) -> Iterator[File]:
+    for kind, key in made.objects():
+        yield File(kind, key, objects.url(key), objects.link(key))
 
 
 def _title(connection: Connection, record_id: int) -> str | None:
@@ -119,28 +116,6 @@ def _title(connection: Connection, record_id: int) -> str | None:
         (record_id,),
     ).fetchone()
     return row[0] if row else None
-
-
-def _keys(made: Made | None) -> Iterator[tuple[str, str]]:
-    """The objects of a record, each with its kind."""
-    match made:
-        case ResponseView():
-            if made.record.audio_key:
-                yield "recording", made.record.audio_key
-            for quote in made.quotes:
-                if quote.clip_key:
-                    yield "clip", quote.clip_key
-            if made.episode:
-                yield "episode", made.episode.audio_key
-                yield "captions", made.episode.vtt_key
-                yield "chapters", made.episode.chapters_key
-        case BookmarkView():
-            if made.body_key:
-                yield "page", made.body_key
-            for medium in made.media:
-                yield medium.kind, medium.object_key
-        case ActivityView():
-            yield "activity", made.file_key
 
 
 def _unmade(connection: Connection, record_id: int) -> Iterator[Unmade]:

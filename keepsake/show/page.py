@@ -6,18 +6,14 @@ none in.
 """
 
 import base64
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from keepsake.bookmarks.views import BookmarkView
 from keepsake.clients.objects import MissingObject, ObjectStore
-from keepsake.family.remarks import remark
-from keepsake.family.views import ResponseView
-from keepsake.running.remarks import remarks
-from keepsake.running.views import ActivityView
+from keepsake.lines import module_of
 from keepsake.show.document import Document, File
 from keepsake.text.moments import clock, day, when
 from keepsake.text.templates import environment
@@ -35,6 +31,7 @@ TYPES = {
     ".webp": "image/webp", ".avif": "image/avif",
 }  # fmt: skip
 PLAYED = ("clip", "episode", "audio", "video", "image")  # in the order in which they find room
+_BASE = Path(__file__).parent / "record.html.j2"
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur", "yi", "ps", "sd", "ug", "dv", "ckb"})
 
 
@@ -55,12 +52,11 @@ async def render_page(document: Document, objects: ObjectStore) -> str:
         RetryableError: the object store fails.
         EndpointDown: the object store refuses us.
     """
-    made = document.made
+    load_view = module_of(document.record.line).load_view
     language = _language(document)
-    return _template().render(
+    return _template(load_view().template if load_view else _BASE).render(
         document=document,
-        made=made,
-        kind=_KINDS.get(type(made), "steps"),
+        made=document.made,
         title=_title(document),
         language=language,
         direction="rtl" if language in RIGHT_TO_LEFT else "ltr",
@@ -68,35 +64,14 @@ async def render_page(document: Document, objects: ObjectStore) -> str:
     )
 
 
-_KINDS: Mapping[type, str] = {
-    ResponseView: "response",
-    BookmarkView: "bookmark",
-    ActivityView: "activity",
-}
-
-
 def _title(document: Document) -> str:
-    match document.made:
-        case ResponseView(story=story) if story:
-            return story.title
-        case BookmarkView() as bookmark:
-            return bookmark.title or bookmark.url or f"Record {document.record.id}"
-        case ActivityView() as activity:
-            return activity.title or activity.file_name
-        case None if document.title:
-            return document.title
-    return f"Record {document.record.id}"
+    title = document.made.title if document.made else None
+    return title or document.title or f"Record {document.record.id}"
 
 
 def _language(document: Document) -> str:
     """The language of what a person reads here, as far as it is known."""
-    match document.made:
-        case ResponseView(transcript=transcript, record=record):
-            found = transcript.language if transcript else record.language
-        case BookmarkView(language=found):
-            pass
-        case _:
-            found = None
+    found = document.made.language if document.made else None
     code = (found or "en").split("-")[0].lower()
     return code if 2 <= len(code) <= 3 and code.isascii() and code.isalpha() else "en"
 
@@ -127,9 +102,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 @cache
-def _template() -> "Template":
-    templates = environment(Path(__file__).parent)
-    templates.filters.update(
-        clock=clock, day=day, when=when, paragraphs=_paragraphs, remark=remark, remarks=remarks
-    )
-    return templates.get_template("record.html.j2")
+def _template(path: Path) -> "Template":
+    templates = environment(path.parent, _BASE.parent)
+    templates.filters.update(clock=clock, day=day, when=when, paragraphs=_paragraphs)
+    return templates.get_template(path.name)

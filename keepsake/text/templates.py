@@ -7,12 +7,12 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def environment(folder: Path) -> "Environment":
-    """Templates of a folder."""
+def environment(*folders: Path) -> "Environment":
+    """Templates of some folders; the first that has one of a name wins."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
