@@ -39,6 +39,7 @@ _POLICIES: dict[str, LiteralString] = {
 _PRIVILEGES: dict[str, LiteralString] = {
     "owners": "SELECT, UPDATE (name, time_zone)",  # a tier or a budget is not the owner's to set
     "spending": "SELECT",
+    "memberships": "SELECT",  # who adds a user to its members sees the user's name and address
     "users": "SELECT",
 }
 _TRIES = 5

@@ -26,7 +26,7 @@ from keepsake.database import (
 # Tables that keep owners apart by another column than `owner_id`.
 BY_ANOTHER_COLUMN = {"owners": "id", "users": "id"}
 # A role may not write what other tables of its owner rest on.
-NOT_WRITTEN = {"owners", "spending", "users"}
+NOT_WRITTEN = {"owners", "spending", "memberships", "users"}
 VALUES = {  # by type; %(owner)s tells the owners' rows apart
     "bigint": "%(owner)s", "integer": "%(owner)s", "smallint": "%(owner)s", "numeric": "%(owner)s",
     "real": "%(owner)s", "double precision": "%(owner)s", "boolean": "false",
@@ -197,6 +197,8 @@ async def test_an_owner_hands_no_row_over_to_another(db: Connection, pool: Pool)
         "INSERT INTO owners (slug, name) VALUES ('eve', 'Eve')",
         "UPDATE spending SET cost = 0",
         "INSERT INTO users (email, name) VALUES ('eve@example.org', 'Eve')",
+        "INSERT INTO memberships (owner_id, user_id, role) VALUES (1, 2, 'viewer')",
+        "UPDATE memberships SET role = 'owner'",
         "TRUNCATE records CASCADE",
         "CREATE TABLE mine (id bigint)",
     ],

@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -23,7 +22,7 @@ from keepsake.database import Pool
 from keepsake.owners.usage import UNPRICED, Billing
 from keepsake.pipeline.attempts import Maker
 from keepsake.pipeline.ledger import claims
-from keepsake.pipeline.ledger.rows import Entry, Outcome
+from keepsake.pipeline.ledger.rows import Outcome
 from keepsake.pipeline.limits import current_owner
 from keepsake.pipeline.line import Line, Step
 from keepsake.pipeline.loading import Loader
@@ -189,6 +188,11 @@ class _Run:
                 tasks[step.name] = group.create_task(self._step(step, item, needs))
         self.writer.in_work -= 1
         await self.writer.written(item.record_id)
+        left = [step.name for step in item.planned if tasks[step.name].result() is None]
+        if left:  # a need was to be made again first, and was not
+            with suppress(psycopg.OperationalError):  # the next run takes them for crashed
+                async with self.pool.connection() as connection:
+                    await claims.put_back(connection, item.record_id, left, self.spec.run_id)
 
     async def _step(
         self, step: Step, item: WorkItem, needs: Mapping[str, asyncio.Task[Outcome | None]]
@@ -209,21 +213,6 @@ class _Run:
             item.results[step.name] = None if outcome.nothing_reason else outcome.result
             item.remade[step.name] = outcome.output_fingerprint
         if entry := item.entries.get(step.name):
-            outcome = _over(entry, outcome)
+            outcome = outcome.over(entry)
         await self.writer.put(outcome)
         return outcome
-
-
-def _over(entry: Entry, outcome: Outcome) -> Outcome:
-    """The outcome as it is written over the row that was there."""
-    if outcome.result is None and entry.status == "succeeded":
-        # The earlier result stays. If making it again has failed it stays stale, so that the next
-        # backfill tries again; if it was put off it is due then.
-        outcome = replace(
-            outcome,
-            status="succeeded",
-            input_fingerprint=entry.input_fingerprint,
-            output_fingerprint=entry.output_fingerprint,
-            nothing_reason=entry.nothing_reason,
-        )
-    return replace(outcome, asked=entry.asked)

@@ -155,7 +155,8 @@ class Writer:
 
 
 def _unstorable(outcome: Outcome) -> Outcome:
-    return replace(
+    *before, last = outcome.history
+    failed = replace(
         outcome,
         status="failed",
         result=None,
@@ -165,4 +166,9 @@ def _unstorable(outcome: Outcome) -> Outcome:
         error_type="Unstorable",
         error_message=f"the database refused the result of {outcome.step}: a fault of Keepsake "
         "itself, please report it with the run's log",
+        history=[
+            *before,
+            replace(last, outcome="failed", error_type="Unstorable", retryable=False),
+        ],
     )
+    return failed.over(outcome.earlier) if outcome.earlier else failed

@@ -16,6 +16,7 @@ from keepsake.errors import (
 )
 from keepsake.owners import usage
 from keepsake.pipeline.ledger import repair
+from keepsake.pipeline.ledger.attempts import timeline
 from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.pipeline.line import Line
 from keepsake.pipeline.retry import RetryPolicy
@@ -302,6 +303,46 @@ async def test_a_result_that_cannot_be_stored_fails_its_own_record(
     assert "tell" not in world.results("bad")
     assert world.statuses("bad")["tag"] == "succeeded"
     assert {world.statuses(text)["tell"] for text in "acde"} == {"succeeded"}
+
+
+async def test_a_result_that_cannot_be_stored_leaves_the_earlier_one(world: World) -> None:
+    record_id = world.add("x")
+    await world.run()
+    made = world.rows("x")["tag"]
+    repair.redo(world.db, record_id, "tag")
+
+    @world.stage.act("tag")
+    async def tag(source: Source) -> str:
+        return "nul \x00"
+
+    await world.run("tag", mode="due")
+    row = world.rows("x")["tag"]
+    assert (row["status"], row["error_type"], row["due"]) == ("succeeded", "Unstorable", None)
+    assert row["output_fingerprint"] == made["output_fingerprint"]
+    assert world.results("x")["tag"] == "tag(hear(x))"
+    last = timeline(world.db, record_id)[-1]
+    assert (last["outcome"], last["error_type"], last["retryable"]) == (
+        "failed",
+        "Unstorable",
+        False,
+    )
+
+
+async def test_what_a_run_leaves_alone_after_a_need_has_failed_again_is_not_running(
+    world: World,
+) -> None:
+    record_id = world.add("x")
+
+    @world.stage.act("hear")
+    async def hear(source: Source) -> None:
+        raise PermanentError("no words")
+
+    await world.run()
+    repair.redo(world.db, record_id, "hear")
+    await world.run(mode="due")
+    assert world.statuses("x") == {"hear": "failed"} | dict.fromkeys(
+        ("tell", "tag", "bind"), "pending"
+    )
 
 
 async def test_an_error_message_with_odd_characters_is_stored(world: World) -> None:

@@ -375,9 +375,13 @@ def test_what_is_held_is_neither_retried_nor_made_anew(world: World) -> None:
         "UPDATE ledger SET hold_reason = 'tier', due_at = NULL, status = 'failed'"
         " WHERE step = 'tag'"
     )
-    repair.retry(world.db)
+    world.db.execute(
+        "UPDATE ledger SET wait_reason = 'need', waits_for = 'tag', due_at = NULL"
+        " WHERE step = 'bind'"
+    )
+    assert repair.retry(world.db) == 0
     assert not repair.redo(world.db, 1, "tag")
-    assert world.rows("a")["tag"]["due_at"] is None
+    assert {world.rows("a")[step]["due_at"] for step in ("tag", "bind")} == {None}
 
 
 async def test_what_comes_to_be_held_during_a_run_stays_held_unless_it_is_made(

@@ -71,6 +71,17 @@ async def mark_running(
     )
 
 
+async def put_back(
+    connection: AsyncConnection, record_id: int, steps: Sequence[str], run_id: str
+) -> None:
+    """Put back steps of one record that this run had taken and then left alone."""
+    await connection.execute(
+        "UPDATE ledger SET status = 'pending'"
+        " WHERE record_id = %s AND step = ANY(%s) AND run_id = %s AND status = 'running'",
+        (record_id, list(steps), run_id),
+    )
+
+
 async def release(connection: AsyncConnection, run_id: str) -> None:
     """Put back what a cancelled run had in its hands."""
     await connection.execute(

@@ -7,7 +7,8 @@ from keepsake.database import AsyncConnection, Connection
 _RETRY = """
     WITH failed AS (
         SELECT record_id FROM ledger
-        WHERE status = 'failed' AND (%(line)s::text IS NULL OR line = %(line)s)
+        WHERE status = 'failed' AND hold_reason IS NULL
+          AND (%(line)s::text IS NULL OR line = %(line)s)
           AND (%(record_id)s::bigint IS NULL OR record_id = %(record_id)s)
           AND (%(step)s::text IS NULL OR step = %(step)s)
     )

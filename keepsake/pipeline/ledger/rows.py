@@ -1,7 +1,7 @@
 """Rows of the ledger as a run reads and writes them. No SQL."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -71,6 +71,7 @@ class Outcome:
     `wait_reason` says why it was not made, `waits_for` which need has no result, if that is it.
     `attempts` counts those that are held against the step, `history` has all of them.
     `asked` is that of the entry the run began with: asked for again since then, the row stays due.
+    `earlier` is that entry.
     """
 
     record_id: int
@@ -92,6 +93,22 @@ class Outcome:
     error_message: str | None = None
     asked: int = 0
     history: Sequence[Attempt] = ()
+    earlier: Entry | None = None
+
+    def over(self, entry: Entry) -> "Outcome":
+        """The outcome as it is written over the row that was there."""
+        outcome = replace(self, asked=entry.asked, earlier=entry)
+        if self.result is not None or entry.status != "succeeded":
+            return outcome
+        # The earlier result stays. If making it again has failed it stays stale, so that the next
+        # backfill tries again; if it was put off it is due then.
+        return replace(
+            outcome,
+            status="succeeded",
+            input_fingerprint=entry.input_fingerprint,
+            output_fingerprint=entry.output_fingerprint,
+            nothing_reason=entry.nothing_reason,
+        )
 
 
 def waiting_text(wait_reason: str | None, waits_for: str | None) -> str:
