@@ -66,7 +66,10 @@ def _parameters(url: str) -> dict[str, Any]:
             "postgresql://user:password@host:5432/database, with %40 for an @ in the password, "
             "%2F for a / and so on"
         )
-    options = f"{parameters.get('options') or ''} -c search_path=keepsake,public -c timezone=UTC"
+    # Temporary tables last: where they are not named, they come first, and one that was made in an
+    # owner's transaction would hide a table from whoever has the connection next.
+    path = "-c search_path=keepsake,public,pg_temp"
+    options = f"{parameters.get('options') or ''} {path} -c timezone=UTC"
     parameters["options"] = options.strip()
     parameters.setdefault("connect_timeout", "10")
     return parameters

@@ -251,6 +251,13 @@ async def test_a_connection_is_afterwards_as_it_was(db: Connection, pool: Pool) 
         assert await cursor.fetchone() == ("",)
 
 
+async def test_a_temporary_table_of_an_owner_hides_no_table(db: Connection, pool: Pool) -> None:
+    async with owner_transaction(pool, 1) as connection:
+        await connection.execute("CREATE TEMPORARY TABLE owners (id bigint)")
+    async with pool.connection() as connection:
+        assert await owners_seen(connection, "owners") == [1, 2]
+
+
 async def test_a_statement_prepared_before_does_not_see_more(db: Connection, pool: Pool) -> None:
     async def seen(connection: AsyncConnection) -> list[tuple[int, ...]]:
         cursor = await connection.execute("SELECT owner_id FROM quotes ORDER BY 1", prepare=True)

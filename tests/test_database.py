@@ -190,7 +190,7 @@ def test_connections_see_keepsakes_schema_in_utc_and_keep_the_urls_options(
             connection.execute(f"SHOW {name}").fetchone()
             for name in ("search_path", "timezone", "work_mem")
         ]
-    assert shown == [("keepsake,public",), ("UTC",), ("7MB",)]
+    assert shown == [("keepsake,public,pg_temp",), ("UTC",), ("7MB",)]
 
 
 async def test_a_pool_hands_out_no_connection_that_a_restart_broke(database_url: str) -> None:
