@@ -92,7 +92,7 @@ def test_wallabag_comes_in_as_text_without_markup(shelf: Shelf) -> None:
 def test_addresses_that_a_script_tells_apart_are_different_bookmarks(shelf: Shelf) -> None:
     intake = import_file(shelf, "hash-addresses.html")
     assert (intake.created, intake.duplicates) == (6, 0)
-    assert import_file(shelf, "hash-addresses.html").known == 6
+    assert import_file(shelf, "hash-addresses.html").duplicates == 6
 
 
 def test_a_plain_fragment_makes_no_other_bookmark(shelf: Shelf, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ async def test_a_film_is_kept_by_its_content(shelf: Shelf, cobalt: Cobalt) -> No
     checksum = sha256(film()).hexdigest()
     assert row == {
         "record_id": record_id,
+        "owner_id": shelf.owner.id,
         "position": 0,
         "kind": "video",
         "object_key": f"media/{checksum}.mp4",
