@@ -93,7 +93,7 @@ async def complete(connection: AsyncConnection, batch: CompleteBatch) -> bool:
 async def _body(connection: AsyncConnection, batch: CompleteBatch) -> str:
     """What became of a batch: counts and the cost, no content."""
     records = module_of(batch.line).records
-    steps = await batch_progress(connection, batch.id)
+    steps = await batch_progress(connection, batch.owner_id, batch.id)
     made = [f"{s.done} {s.step.replace('_', ' ')}" for s in steps if s.step != records]
     parts = [*made, *_amounts(steps), *await _cost(connection, batch.id)]
     others = [

@@ -39,11 +39,12 @@ class GivenField:
 
     Attributes:
         stored: a SELECT of the text as it is now.
-        store: writes it to the line's own table, and makes due what depends on it.
+        store: writes it to the line's own table, for an owner and a record, and makes due what
+            depends on it.
     """
 
     stored: str
-    store: Callable[["Connection", int, str | None], None]
+    store: Callable[["Connection", int, int, str | None], None]
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,14 @@ class TagTable:
     Attributes:
         table: has a `record_id`, the tag, and a `source`: `human` or `ai`.
         column: of the tag.
-        add: adds a tag by hand to a record.
-        removed: called in the transaction that took tags off a record; returns those that left the
-            owner's vocabulary.
+        add: adds a tag by hand, for an owner, to a record.
+        removed: called in the transaction that took an owner's tags off a record; returns those
+            that left the owner's vocabulary.
     """
 
     table: str
     column: str
-    add: Callable[["Connection", int, str], None]
+    add: Callable[["Connection", int, int, str], None]
     removed: Callable[["Connection", int, Sequence[str]], list[str]] = lambda *_: []
 
 
@@ -84,13 +85,13 @@ class View:
     """How a line shows a record in full.
 
     Attributes:
-        read: what was made of a record, by its id; a `RecordView`.
+        read: what was made of a record, by its owner and its id; a `RecordView`.
         write: writes it on a terminal.
         template: of its page, beside the line's code. It extends `record.html.j2` of
             `keepsake/show/` and gets what was read as `made`.
     """
 
-    read: Callable[["Connection", int], RecordView]
+    read: Callable[["Connection", int, int], RecordView]
     write: Callable[["Paper", "RecordHead", Any], None]
     template: Path
 

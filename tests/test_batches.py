@@ -63,7 +63,7 @@ def take_in(db: Connection, records: int = 3, *, duplicates: int = 0, rejected: 
         {"batch": batch_id, "records": records},
     )
     on_connection(
-        db, finish_batch, batch_id, created=records, duplicates=duplicates, rejected=rejected
+        db, finish_batch, 1, batch_id, created=records, duplicates=duplicates, rejected=rejected
     )
     return batch_id
 

@@ -287,7 +287,15 @@ class TestProgress:
                 " SELECT r.id, r.owner_id, s.name, s.line, now() FROM records r"
                 " JOIN steps s USING (line) WHERE line = 'running'"
             )
-            on_connection(db, finish_batch, batch, created=2, duplicates=0, rejected=1)
+            on_connection(
+                db,
+                finish_batch,
+                find_owner(db, "ada").id,
+                batch,
+                created=2,
+                duplicates=0,
+                rejected=1,
+            )
         return batch
 
     @pytest.mark.parametrize("part", [("--line", "running"), ("--owner", "ada")])
@@ -646,7 +654,7 @@ class TestDelete:
         self, spoken: int, database_url: str
     ) -> None:
         with connect(database_url) as db:
-            delete_record(db, spoken)
+            delete_record(db, 1, spoken)
         assert answer("delete") == {
             "deleted": [], "objects": {"deleted": 1, "left": 0, "reason": None},
         }  # fmt: skip

@@ -144,14 +144,14 @@ def test_the_status_of_a_record_follows_from_its_steps(
     )
     for step, change in (("page", page), ("summary", summary)):
         db.execute(f"UPDATE ledger SET {change} WHERE step = %s".encode(), (step,))
-    assert record_head(db, 1).status == status
+    assert record_head(db, 1, 1).status == status
     assert records_by_status(db) == [{"line": "toy", "status": status, "records": 1}]
     assert records_by_status(db, owner_id=2) == []
 
 
 def test_a_record_that_is_not_there(db: Connection) -> None:
     with pytest.raises(InvalidInput, match="there is no record 77"):
-        record_head(db, 77)
+        record_head(db, 1, 77)
 
 
 def test_ten_thousand_records_are_counted_fast_enough_to_watch(db: Connection) -> None:

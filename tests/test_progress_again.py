@@ -11,7 +11,7 @@ def test_what_is_to_be_made_again_is_pending_and_not_done(database_url: str) -> 
         record_id = House(db, "The Marlows").say("We sailed north.", NORTH)
         db.execute("UPDATE ledger SET status = 'succeeded', due_at = NULL")
         assert not any(step.open for step in progress(db))
-        redo(db, record_id, "stories")
+        redo(db, 1, record_id, "stories")
         (story,) = (step for step in progress(db) if step.step == "stories")
         assert (story.pending, story.done, story.open) == (1, 0, 1)
         assert sum(step.open for step in progress(db)) == 1

@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> FolderStore:
 def delete_as(db: Connection, owner_id: int) -> None:
     """Delete an owner's record of the same number, as a request of that owner would."""
     with as_owner(db, owner_id):
-        delete_record(db, owner_id)
+        delete_record(db, owner_id, owner_id)
 
 
 def test_it_stays_for_the_other_owner_when_one_deletes_it(

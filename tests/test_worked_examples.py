@@ -34,6 +34,7 @@ from keepsake.pipeline.run import run_line
 from keepsake.pipeline.spec import RunSpec
 from keepsake.pipeline.window import Window
 from keepsake.records.adding import Added
+from keepsake.records.lookup import owner_of
 from keepsake.search.listing import list_records
 from keepsake.search.search import search_once
 from keepsake.settings import Settings, load_settings
@@ -225,7 +226,8 @@ def test_a_record_of_a_new_line_is_listed_and_shown_with_its_title(
         add_one(recipes, settings, cook, "Rye bread\n\n- 300 g rye flour")
         record_id = add_one(recipes, settings, cook, TEXT).record_id
         (listed,) = list_records(connection, words="soda")
-        document = read_document(connection, open_objects(settings), record_id)
+        objects, owner_id = open_objects(settings), owner_of(connection, record_id)
+        document = read_document(connection, objects, owner_id, record_id)
     assert (listed.id, listed.line, listed.title) == (record_id, "recipes", "Soda bread")
     assert document.title == "Soda bread"
     assert "Soda bread" in console_output(document)
@@ -262,7 +264,7 @@ async def test_a_new_line_shows_its_records_by_a_view_of_its_own(
     with connect(settings.database_url) as connection:
         cook = add_owner(connection, "Ada")
         record_id = add_one(recipes, settings, cook, TEXT).record_id
-        document = read_document(connection, objects, record_id)
+        document = read_document(connection, objects, cook.id, record_id)
     assert "Bake Soda bread" in console_output(document)
     page = await render_page(document, objects)
     assert "<h2>Serve Soda bread</h2>" in page

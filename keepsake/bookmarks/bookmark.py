@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from psycopg.rows import class_row
 
 from keepsake.bookmarks.addresses import check_address, same_page
-from keepsake.database import AsyncConnection, Connection, Pool
+from keepsake.database import AsyncConnection, Connection, Pool, owner_transaction
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import Owner
 from keepsake.pipeline.fingerprint import fingerprint
@@ -89,7 +89,7 @@ async def add_bookmark(pool: Pool, settings: Settings, owner: Owner, new: NewBoo
         ),
     )
     records.check_priority(new.priority)
-    async with pool.connection() as connection, connection.transaction():
+    async with owner_transaction(pool, owner.id) as connection:
         (added,) = await store(connection, settings, owner, [checked])
     return added
 
@@ -112,16 +112,20 @@ async def store(
         batch_id=batch_id,
     )
     rows = list(zip(added, bookmarks, strict=True))
-    copy = "COPY bookmarks (record_id, owner_id, url, platform, title, content, folder) FROM STDIN"
-    async with connection.cursor() as cursor, cursor.copy(copy) as sink:
-        for record, new in rows:
-            if record.created:
-                await sink.write_row(
-                    (record.record_id, owner.id, new.url, new.platform, new.title, new.content,
-                     new.folder)
-                )  # fmt: skip
+    created = [
+        (record.record_id, new.url, new.platform, new.title, new.content, new.folder)
+        for record, new in rows
+        if record.created
+    ]
+    if created:  # by INSERT, since COPY is not possible under policies
+        await connection.execute(
+            "INSERT INTO bookmarks (owner_id, record_id, url, platform, title, content, folder)"
+            " SELECT %s, * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[],"
+            " %s::text[], %s::text[])",
+            (owner.id, *(list(column) for column in zip(*created, strict=True))),
+        )
     again = [(record.record_id, new) for record, new in rows if not record.created]
-    await _add_what_lacks(connection, again)
+    await _add_what_lacks(connection, owner.id, again)
     # Set by hand, a tag that was taken off is back; an import again does not bring it back.
     await connection.cursor().executemany(
         "DELETE FROM removed_tags WHERE record_id = %s AND lower(tag) = lower(%s)",
@@ -149,7 +153,7 @@ async def store(
 
 
 async def _add_what_lacks(
-    connection: AsyncConnection, again: Sequence[tuple[int, NewBookmark]]
+    connection: AsyncConnection, owner_id: int, again: Sequence[tuple[int, NewBookmark]]
 ) -> None:
     """Give known bookmarks the title and the text that they came without; their pages are due."""
     said = {record_id: (new.title, new.content) for record_id, new in again}
@@ -161,21 +165,22 @@ async def _add_what_lacks(
         UPDATE bookmarks b
         SET title = coalesce(b.title, given.title), content = coalesce(b.content, given.content)
         FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS given(record_id, title, content)
-        WHERE b.record_id = given.record_id
+        WHERE b.record_id = given.record_id AND b.owner_id = %s
           AND (b.title IS NULL AND given.title IS NOT NULL
                OR b.content IS NULL AND given.content IS NOT NULL)
         RETURNING b.record_id, b.url, b.platform, b.title, b.content
         """,
-        [list(column) for column in zip(*given, strict=True)],
+        [*(list(column) for column in zip(*given, strict=True)), owner_id],
     )
     for record_id, *source in await cursor.fetchall():
         await connection.execute(
-            "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*source), record_id)
+            "UPDATE records SET content_hash = %s WHERE id = %s AND owner_id = %s",
+            (fingerprint(*source), record_id, owner_id),
         )
-        await redo_async(connection, record_id, "pages")
+        await redo_async(connection, owner_id, record_id, "pages")
 
 
-def tag(connection: Connection, record_id: int, tag: str) -> None:
+def tag(connection: Connection, owner_id: int, record_id: int, tag: str) -> None:
     """Tag a bookmark by hand. No model ever takes the tag away.
 
     Raises:
@@ -184,26 +189,29 @@ def tag(connection: Connection, record_id: int, tag: str) -> None:
     tag = clean_tag(tag)
     with connection.transaction():
         for statement in (
-            "DELETE FROM removed_tags WHERE record_id = %(record)s AND lower(tag) = lower(%(tag)s)",
-            "DELETE FROM keywords WHERE record_id = %(record)s AND lower(keyword) = lower(%(tag)s)",
+            "DELETE FROM removed_tags WHERE record_id = %(record)s AND owner_id = %(owner)s"
+            " AND lower(tag) = lower(%(tag)s)",
+            "DELETE FROM keywords WHERE record_id = %(record)s AND owner_id = %(owner)s"
+            " AND lower(keyword) = lower(%(tag)s)",
             "INSERT INTO keywords (record_id, owner_id, keyword, source)"
-            " SELECT id, owner_id, %(tag)s, 'human' FROM records WHERE id = %(record)s",
+            " VALUES (%(record)s, %(owner)s, %(tag)s, 'human')",
         ):
-            connection.execute(statement, {"record": record_id, "tag": tag})
+            connection.execute(statement, {"record": record_id, "owner": owner_id, "tag": tag})
 
 
-def retitle(connection: Connection, record_id: int, title: str | None) -> None:
+def retitle(connection: Connection, owner_id: int, record_id: int, title: str | None) -> None:
     """Give a bookmark another title; what is made with it is due. The page is not fetched again."""
     row = connection.execute(
-        "UPDATE bookmarks SET title = %s WHERE record_id = %s"
+        "UPDATE bookmarks SET title = %s WHERE record_id = %s AND owner_id = %s"
         " RETURNING url, platform, title, content",
-        (title, record_id),
+        (title, record_id, owner_id),
     ).fetchone()
     if row is not None:
         connection.execute(
-            "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*row), record_id)
+            "UPDATE records SET content_hash = %s WHERE id = %s AND owner_id = %s",
+            (fingerprint(*row), record_id, owner_id),
         )
-        redo(connection, record_id, "summaries", "keywords", "bookmark_embeddings")
+        redo(connection, owner_id, record_id, "summaries", "keywords", "bookmark_embeddings")
 
 
 def _record(new: NewBookmark) -> NewRecord:

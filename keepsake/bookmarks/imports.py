@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from keepsake.bookmarks.bookmark import LINE, NewBookmark, clean_tag, clean_title, store
 from keepsake.bookmarks.exports import Entry, Export, read_export
-from keepsake.database import Pool
+from keepsake.database import Pool, owner_transaction
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import Owner
 from keepsake.records import adding as records
@@ -83,16 +83,17 @@ async def import_bookmarks(
         size = os.fstat(file.fileno()).st_size
         # Parsing takes the processor: it is done beside the event loop, 500 entries at a time.
         export = await asyncio.to_thread(read_export, file, path.name)
-        async with pool.connection() as connection:
+        async with owner_transaction(pool, owner.id) as connection:
             batch_id = await start_batch(connection, owner.id, LINE, path.name)
         intake = Intake(batch_id, export.kind, export.taken)
         while some := await asyncio.to_thread(_next_entries, export):
             intake = await _take_in(pool, settings, owner, some, intake)
             read = intake.created + intake.duplicates + intake.rejected
             on_progress(read, 1.0 if file.closed else file.tell() / size)
-    async with pool.connection() as connection:
+    async with owner_transaction(pool, owner.id) as connection:
         await finish_batch(
             connection,
+            owner.id,
             batch_id,
             created=intake.created,
             duplicates=intake.duplicates,
@@ -135,7 +136,7 @@ async def _take_in(
             continue
         undated += moment is None and not _has_date(entry)
         unread += moment is None and _has_date(entry)
-    async with pool.connection() as connection, connection.transaction():
+    async with owner_transaction(pool, owner.id) as connection:
         added = await store(connection, settings, owner, good, batch_id=intake.batch_id)
     created = sum(record.created for record in added)
     return replace(

@@ -17,16 +17,16 @@ def _line() -> "Line":
     return BOOKMARKS
 
 
-def _retitle(connection: "Connection", record_id: int, title: str | None) -> None:
+def _retitle(connection: "Connection", owner_id: int, record_id: int, title: str | None) -> None:
     from keepsake.bookmarks.bookmark import retitle
 
-    retitle(connection, record_id, title)
+    retitle(connection, owner_id, record_id, title)
 
 
-def _tag(connection: "Connection", record_id: int, tag: str) -> None:
+def _tag(connection: "Connection", owner_id: int, record_id: int, tag: str) -> None:
     from keepsake.bookmarks import bookmark
 
-    bookmark.tag(connection, record_id, tag)
+    bookmark.tag(connection, owner_id, record_id, tag)
 
 
 def _view() -> View:

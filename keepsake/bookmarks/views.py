@@ -66,8 +66,8 @@ class BookmarkView:
             yield medium.kind, medium.object_key
 
 
-def read_bookmark(connection: Connection, record_id: int) -> BookmarkView:
-    """What was made of a bookmark.
+def read_bookmark(connection: Connection, owner_id: int, record_id: int) -> BookmarkView:
+    """What was made of a bookmark of an owner.
 
     Raises:
         InvalidInput: there is no such bookmark.
@@ -81,24 +81,24 @@ def read_bookmark(connection: Connection, record_id: int) -> BookmarkView:
                    p.text, summaries.summary
             FROM bookmarks b
             JOIN records r ON r.id = b.record_id
-            JOIN owners o ON o.id = r.owner_id
+            JOIN owners o ON o.id = b.owner_id
             LEFT JOIN record_status s USING (record_id)
             LEFT JOIN pages p USING (record_id)
             LEFT JOIN summaries USING (record_id)
-            WHERE b.record_id = %s
+            WHERE b.record_id = %s AND b.owner_id = %s
             """,
-            (record_id,),
+            (record_id, owner_id),
         ).fetchone()
     if head is None:
         raise InvalidInput(f"there is no bookmark {record_id}: see `keepsake records`")
     with connection.cursor(row_factory=class_row(Keyword)) as keywords:
         keywords.execute(
-            "SELECT keyword, source FROM keywords WHERE record_id = %s"
-            " ORDER BY source DESC, keyword",
-            (record_id,),
+            "SELECT keyword, source FROM keywords"
+            " WHERE record_id = %s AND owner_id = %s ORDER BY source DESC, keyword",
+            (record_id, owner_id),
         )
         return BookmarkView(
             **head,
             keywords=tuple(keywords),
-            media=read_rows(connection, "media", MediaFile, record_id, order="position"),
+            media=read_rows(connection, "media", MediaFile, owner_id, record_id, order="position"),
         )

@@ -39,18 +39,18 @@ class Edit:
     edited_at: datetime
 
 
-def edits(connection: Connection, record_id: int) -> list[Edit]:
-    """The changes of a record, the newest first."""
+def edits(connection: Connection, owner_id: int, record_id: int) -> list[Edit]:
+    """The changes of a record of an owner, the newest first."""
     with connection.cursor(row_factory=class_row(Edit)) as cursor:
         return cursor.execute(
-            "SELECT field, value, previous, edited_at FROM edits WHERE record_id = %s"
-            " ORDER BY id DESC",
-            (record_id,),
+            "SELECT field, value, previous, edited_at FROM edits"
+            " WHERE record_id = %s AND owner_id = %s ORDER BY id DESC",
+            (record_id, owner_id),
         ).fetchall()
 
 
-def edit_title(connection: Connection, record_id: int, title: str | None) -> bool:
-    """Give a record another title; None: take the change back.
+def edit_title(connection: Connection, owner_id: int, record_id: int, title: str | None) -> bool:
+    """Give a record of an owner another title; None: take the change back.
 
     Returns False if it has that title already; then nothing changes.
 
@@ -58,11 +58,16 @@ def edit_title(connection: Connection, record_id: int, title: str | None) -> boo
         InvalidInput: there is no such record, the title is no good, or there is nothing to take
             back.
     """
-    return _edit(connection, record_id, "title", None if title is None else clean_name(title))
+    title = None if title is None else clean_name(title)
+    return _edit(connection, owner_id, record_id, "title", title)
 
 
 def edit_transcript(
-    connection: Connection, settings: IntakeSettings, record_id: int, text: str | None
+    connection: Connection,
+    settings: IntakeSettings,
+    owner_id: int,
+    record_id: int,
+    text: str | None,
 ) -> bool:
     """Put another text in the place of a response's transcript; None: take the change back.
 
@@ -76,12 +81,14 @@ def edit_transcript(
             is nothing to take back.
     """
     text = None if text is None else check_text(text, settings)
-    return _edit(connection, record_id, "transcript", text)
+    return _edit(connection, owner_id, record_id, "transcript", text)
 
 
-def _edit(connection: Connection, record_id: int, name: str, value: str | None) -> bool:
+def _edit(
+    connection: Connection, owner_id: int, record_id: int, name: str, value: str | None
+) -> bool:
     with connection.transaction():
-        line = line_of(connection, record_id)
+        line = line_of(connection, owner_id, record_id)
         # No other edit touches the record until the transaction ends.
         connection.execute("SELECT FROM records WHERE id = %s FOR NO KEY UPDATE", (record_id,))
         field = module_of(line).fields.get(name)
@@ -93,14 +100,14 @@ def _edit(connection: Connection, record_id: int, name: str, value: str | None) 
         match field:
             case MadeField():
                 line_with_steps = module_of(line).load_line()
-                redo(connection, record_id, *line_with_steps.following(field.step))
+                redo(connection, owner_id, record_id, *line_with_steps.following(field.step))
             case GivenField():
                 given = _first(connection, record_id, name) if value is None else value
-                field.store(connection, record_id, given)
+                field.store(connection, owner_id, record_id, given)
         connection.execute(
             "INSERT INTO edits (record_id, owner_id, field, value, previous)"
-            " SELECT id, owner_id, %s, %s, %s FROM records WHERE id = %s",
-            (name, value, previous, record_id),
+            " VALUES (%s, %s, %s, %s, %s)",
+            (record_id, owner_id, name, value, previous),
         )
     return True
 

@@ -12,17 +12,17 @@ from keepsake.lines import module_of
 from keepsake.records.lookup import line_of
 
 
-def tag(connection: Connection, record_id: int, value: str) -> None:
+def tag(connection: Connection, owner_id: int, record_id: int, value: str) -> None:
     """Tag a response or a bookmark. A value that is new joins the family's vocabulary.
 
     Raises:
         InvalidInput: there is no such record, it takes no tags, or the tag is no good.
     """
     with connection.transaction():
-        _locked(connection, record_id).add(connection, record_id, value)
+        _locked(connection, owner_id, record_id).add(connection, owner_id, record_id, value)
 
 
-def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[str]:
+def untag(connection: Connection, owner_id: int, record_id: int, tags: Sequence[str]) -> list[str]:
     """Take tags off a response or a bookmark, those of models too.
 
     A value that came into the family's vocabulary with somebody's tag leaves it when no record has
@@ -33,7 +33,7 @@ def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[s
             off.
     """
     with connection.transaction():
-        tags_of = _locked(connection, record_id)
+        tags_of = _locked(connection, owner_id, record_id)
         table, column = tags_of.table, tags_of.column
         known = connection.execute(
             f"SELECT {column} FROM {table} WHERE record_id = %s ORDER BY 1",  # noqa: S608
@@ -52,20 +52,20 @@ def untag(connection: Connection, record_id: int, tags: Sequence[str]) -> list[s
             (record_id, found),
         )
         connection.cursor().executemany(
-            "INSERT INTO removed_tags (record_id, owner_id, tag)"
-            " SELECT id, owner_id, %s FROM records WHERE id = %s ON CONFLICT DO NOTHING",
-            [(value, record_id) for value in found],
+            "INSERT INTO removed_tags (record_id, owner_id, tag) VALUES (%s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            [(record_id, owner_id, value) for value in found],
         )
-        return tags_of.removed(connection, record_id, found)
+        return tags_of.removed(connection, owner_id, found)
 
 
-def _locked(connection: Connection, record_id: int) -> TagTable:
+def _locked(connection: Connection, owner_id: int, record_id: int) -> TagTable:
     """Where the tags of a record are, which no run writes until the transaction ends.
 
     Raises:
         InvalidInput: there is no such record, or its line has no tags.
     """
-    line = line_of(connection, record_id)
+    line = line_of(connection, owner_id, record_id)
     tags = module_of(line).tags
     if tags is None:
         raise InvalidInput(f"record {record_id} is of the line {line}: it takes no tags")

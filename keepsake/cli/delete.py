@@ -38,7 +38,7 @@ def delete(
 
     settings = load_settings()
     with open_database(settings) as connection:
-        plan = doomed(connection, records or ())
+        plan = doomed(connection, None, records or ())
         if plan.records and not json:
             _name(connection, plan)
         if dry_run:
@@ -100,16 +100,18 @@ def _ask(count: int) -> None:
 
 def _delete(connection: "Connection", record: int) -> None:
     from keepsake.records.deletion import RecordBusy, delete_record
+    from keepsake.records.lookup import owner_of
 
+    owner_id = owner_of(connection, record)
     try:
-        delete_record(connection, record)
+        delete_record(connection, owner_id, record)
     except RecordBusy:
         typer.echo(
             f"A run is working on record {record}: waiting until it is done. Ctrl-C ends this, and "
             "leaves the record.",
             err=True,
         )
-        delete_record(connection, record, wait=True)
+        delete_record(connection, owner_id, record, wait=True)
 
 
 def _count(number: int, noun: str) -> str:

@@ -18,10 +18,11 @@ def tag(
 ) -> None:
     """Tag a response or a bookmark by hand. No model ever takes the tag away."""
     from keepsake.changes import tags
+    from keepsake.records.lookup import owner_of
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
-        tags.tag(connection, record, value)
+        tags.tag(connection, owner_of(connection, record), record, value)
     if json:
         print_json({"record": record, "tag": value})
     else:
@@ -35,10 +36,11 @@ def untag(
 ) -> None:
     """Take tags off a response or a bookmark, those of models too. No model puts them back."""
     from keepsake.changes import tags
+    from keepsake.records.lookup import owner_of
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
-        left = tags.untag(connection, record, values)
+        left = tags.untag(connection, owner_of(connection, record), record, values)
     if json:
         print_json({"record": record, "removed": values, "left_the_vocabulary": left})
         return
@@ -65,6 +67,7 @@ def edit(
 ) -> None:
     """Change title or transcript by hand. It stays when a step is made again."""
     from keepsake.changes import edits
+    from keepsake.records.lookup import owner_of
     from keepsake.settings import load_settings
 
     back = set(revert or ())
@@ -78,12 +81,13 @@ def edit(
     settings = load_settings()
     changed = []
     with open_database(settings) as connection, connection.transaction():
+        owner_id = owner_of(connection, record)
         # The transcript first: it has all steps made again that the title has.
         for field, asked, change in (
             ("transcript", text, partial(edits.edit_transcript, connection, settings)),
             ("title", title, partial(edits.edit_title, connection)),
         ):
-            if (asked is not None or field in back) and change(record, asked):
+            if (asked is not None or field in back) and change(owner_id, record, asked):
                 changed.append(field)
     if json:
         print_json({"record": record, "changed": changed})

@@ -21,13 +21,15 @@ def show_record(record_id: int, *, json: bool) -> None:
     """
     from keepsake.pipeline.ledger.attempts import timeline
     from keepsake.pipeline.ledger.states import record_steps
+    from keepsake.records.lookup import owner_of
     from keepsake.records.progress import record_head
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
-        record = record_head(connection, record_id)
-        steps = record_steps(connection, record_id)
-        attempts = timeline(connection, record_id)
+        owner_id = owner_of(connection, record_id)
+        record = record_head(connection, owner_id, record_id)
+        steps = record_steps(connection, owner_id, record_id)
+        attempts = timeline(connection, owner_id, record_id)
     if json:
         print_json({"record": record, "steps": steps, "attempts": attempts})
         return

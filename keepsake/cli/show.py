@@ -32,6 +32,7 @@ def show(
 ) -> None:
     """Show all that was made of a record: words, story, quotes, episode, page or letter."""
     from keepsake.clients.objects import open_objects
+    from keepsake.records.lookup import owner_of
     from keepsake.settings import load_settings
     from keepsake.show import read_document, render_page
 
@@ -40,7 +41,7 @@ def show(
     settings = load_settings()
     objects = open_objects(settings)
     with open_database(settings) as connection:
-        found = read_document(connection, objects, record)
+        found = read_document(connection, objects, owner_of(connection, record), record)
     if json:
         print_json(found)
     elif html or output:

@@ -123,13 +123,18 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try failed steps again: all of them, or a part. The sensor picks them up."""
-    from keepsake.pipeline.ledger.repair import retry as retry_failed
-    from keepsake.records.lookup import check_names
+    from keepsake.pipeline.ledger import repair
+    from keepsake.records.lookup import check_names, check_record, owner_of
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
-        check_names(connection, record_id=record, step=step, line=line)
-        records = retry_failed(connection, line=line, record_id=record, step=step)
+        if record is None:
+            check_names(connection, step=step, line=line)
+            records = repair.retry(connection, line=line, step=step)
+        else:
+            owner_id = owner_of(connection, record)
+            check_record(connection, owner_id, record, step=step, line=line)
+            records = int(repair.retry_record(connection, owner_id, record, step=step))
     if json:
         print_json({"records": records})
     elif not records:
@@ -148,14 +153,15 @@ def redo(
     from keepsake.pipeline.ledger import repair
     from keepsake.pipeline.ledger.rows import HOLD_REASONS
     from keepsake.pipeline.ledger.states import record_steps
-    from keepsake.records.lookup import check_names
+    from keepsake.records.lookup import check_record, owner_of
     from keepsake.settings import load_settings
 
     with open_database(load_settings()) as connection:
-        check_names(connection, record_id=record, step=step)
-        if not repair.redo(connection, record, step):
-            steps = {row["step"]: row["hold_reason"] for row in record_steps(connection, record)}
-            held = steps.get(step)
+        owner_id = owner_of(connection, record)
+        check_record(connection, owner_id, record, step=step)
+        if not repair.redo(connection, owner_id, record, step):
+            rows = record_steps(connection, owner_id, record)
+            held = {row["step"]: row["hold_reason"] for row in rows}.get(step)
             why = f"is held ({HOLD_REASONS[held]})" if held else "is new: a backfill makes it"
             raise InvalidInput(f"{step} of record {record} {why}")
     if json:

@@ -14,6 +14,7 @@ from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
 from keepsake.owners import owners
 from keepsake.records.adding import Added
+from keepsake.records.lookup import owner_of
 from keepsake.search.search import search_once
 from keepsake.text.counted import counted
 
@@ -76,7 +77,7 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print what was made of every bookmark, and the answer to one search."""
     out = stage.console
     for record_id in ids:
-        found = read_bookmark(stage.connection, record_id)
+        found = read_bookmark(stage.connection, owner_of(stage.connection, record_id), record_id)
         out.print()
         out.print(found.title or found.url, style="bold cyan")
         details = [found.site, counted(found.words, "word") if found.words else None]

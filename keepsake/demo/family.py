@@ -15,6 +15,7 @@ from keepsake.family import response as family
 from keepsake.family.steps.quotes import Quote
 from keepsake.family.views import ResponseView, read_response
 from keepsake.records.adding import Added
+from keepsake.records.lookup import owner_of
 from keepsake.search.hits import Hit
 from keepsake.search.search import search_once
 from keepsake.settings import Settings
@@ -69,7 +70,11 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print every story, and the answer to one search."""
     connection = stage.connection
     for record_id in ids:
-        _show_story(read_response(connection, record_id), stage.objects, stage.console)
+        _show_story(
+            read_response(connection, owner_of(connection, record_id), record_id),
+            stage.objects,
+            stage.console,
+        )
     home = family.find_family(connection, memories.FAMILY)
     url = database_url(stage.settings)
     found = search_once(url, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)

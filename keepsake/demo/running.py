@@ -14,6 +14,7 @@ from keepsake.demo.orders import materialize
 from keepsake.demo.show import line, path
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.records.adding import Added
+from keepsake.records.lookup import owner_of
 from keepsake.running.activity import set_max_heart_rate
 from keepsake.running.digest import find_digest
 from keepsake.running.imports import add_activity
@@ -50,7 +51,7 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print letter and advice for the last three activities, and where the week's page is."""
     out = stage.console
     for record_id in ids[-SHOWN:]:
-        found = read_activity(stage.connection, record_id)
+        found = read_activity(stage.connection, owner_of(stage.connection, record_id), record_id)
         facts = {fact.name: fact.text for fact in found.facts}
         out.print()
         out.print(found.title or facts.get("date", "Activity"), style="bold cyan")

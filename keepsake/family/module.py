@@ -18,16 +18,16 @@ def _line() -> "Line":
     return FAMILY
 
 
-def _tag(connection: "Connection", record_id: int, value: str) -> None:
+def _tag(connection: "Connection", owner_id: int, record_id: int, value: str) -> None:
     from keepsake.family.response import tag
 
-    tag(connection, record_id, value)
+    tag(connection, owner_id, record_id, value)
 
 
-def _untagged(connection: "Connection", record_id: int, values: Sequence[str]) -> list[str]:
+def _untagged(connection: "Connection", owner_id: int, values: Sequence[str]) -> list[str]:
     from keepsake.family.response import forget_unused
 
-    return forget_unused(connection, record_id, values)
+    return forget_unused(connection, owner_id, values)
 
 
 def _view() -> View:

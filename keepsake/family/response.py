@@ -16,7 +16,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
 from keepsake.clients.objects import ObjectStore
-from keepsake.database import AsyncConnection, Connection, Pool
+from keepsake.database import AsyncConnection, Connection, Pool, owner_transaction
 from keepsake.errors import InvalidInput, PermanentError
 from keepsake.owners.owners import add_owner
 from keepsake.pipeline.fingerprint import fingerprint
@@ -157,32 +157,33 @@ def add_member(connection: Connection, family: Family, name: str) -> int:
     return int(row[0])
 
 
-def tag(connection: Connection, record_id: int, value: str) -> None:
+def tag(connection: Connection, owner_id: int, record_id: int, value: str) -> None:
     """Tag a response by hand. Adds the value to the vocabulary; no model ever takes the tag away.
 
     Raises:
         InvalidInput: there is no such response, or the value is no good.
     """
     value = clean_value(value)
-    row = connection.execute(
-        "SELECT owner_id FROM responses WHERE record_id = %s", (record_id,)
+    found = connection.execute(
+        "SELECT FROM responses WHERE record_id = %s AND owner_id = %s", (record_id, owner_id)
     ).fetchone()
-    if row is None:
+    if found is None:
         raise InvalidInput(f"there is no response {record_id}")
     with connection.transaction():
         connection.execute(
             "INSERT INTO vocabulary (owner_id, value, by_tag) VALUES (%s, %s, true)"
             " ON CONFLICT DO NOTHING",
-            (row[0], value),
+            (owner_id, value),
         )
         connection.execute(
-            "DELETE FROM removed_tags WHERE record_id = %s AND tag = %s", (record_id, value)
+            "DELETE FROM removed_tags WHERE record_id = %s AND owner_id = %s AND tag = %s",
+            (record_id, owner_id, value),
         )
         connection.execute(
             "INSERT INTO tags (record_id, owner_id, value, source)"
             " VALUES (%s, %s, %s, 'human')"
             " ON CONFLICT (record_id, value) DO UPDATE SET source = 'human'",
-            (record_id, row[0], value),
+            (record_id, owner_id, value),
         )
 
 
@@ -245,14 +246,11 @@ def remove_value(connection: Connection, family: Family, value: str) -> int:
     return removed
 
 
-def forget_unused(connection: Connection, record_id: int, values: Sequence[str]) -> list[str]:
+def forget_unused(connection: Connection, owner_id: int, values: Sequence[str]) -> list[str]:
     """Drop those of the values that a tag by hand added and that no record has any more.
 
     Call it in the transaction that took them off a record. Returns what left the vocabulary.
     """
-    (owner_id,) = connection.execute(
-        "SELECT owner_id FROM responses WHERE record_id = %s", (record_id,)
-    ).fetchone() or (None,)
     # Locked first, by itself: the next statement then sees the tags of those we have waited for.
     connection.execute(
         "SELECT FROM vocabulary WHERE owner_id = %s AND value = ANY(%s) ORDER BY value FOR UPDATE",
@@ -287,7 +285,7 @@ async def add_response(
     """
     recorded_at = records.check_recorded_at(new.recorded_at, settings.first_day)
     priority = records.check_priority(new.priority)
-    async with pool.connection() as connection:
+    async with owner_transaction(pool, family.id) as connection:
         member_id, member = await _find_member(connection, family, new.member)
         question = await _find_question(connection, family, new.prompt_id)
     if (new.text is None) == (new.audio is None):
@@ -306,7 +304,7 @@ async def add_response(
     )
     uploaded: set[str] = set()
     while True:
-        async with pool.connection() as connection, connection.transaction():
+        async with owner_transaction(pool, family.id) as connection:
             missing = await uploads.to_upload(connection, family.id, files, uploaded)
             if not missing:
                 return await _insert(

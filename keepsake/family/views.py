@@ -99,18 +99,18 @@ class ResponseView:
             yield "chapters", self.episode.chapters_key
 
 
-def read_response(connection: Connection, record_id: int) -> ResponseView:
-    """What was made of a response.
+def read_response(connection: Connection, owner_id: int, record_id: int) -> ResponseView:
+    """What was made of a response of an owner.
 
     What people changed is shown at once, before the steps have followed.
 
     Raises:
         InvalidInput: there is no such record.
     """
-    head = _head(connection, record_id)
-    edited = _edited(connection, record_id)
-    transcript = read_row(connection, "transcripts", TranscriptText, record_id)
-    story = read_row(connection, "stories", Story, record_id)
+    head = _head(connection, owner_id, record_id)
+    edited = _edited(connection, owner_id, record_id)
+    transcript = read_row(connection, "transcripts", TranscriptText, owner_id, record_id)
+    story = read_row(connection, "stories", Story, owner_id, record_id)
     if transcript and "transcript" in edited:
         transcript = replace(transcript, text=edited["transcript"])
     if story and "title" in edited:
@@ -119,15 +119,15 @@ def read_response(connection: Connection, record_id: int) -> ResponseView:
         record=head,
         transcript=transcript,
         story=story,
-        tags=read_rows(connection, "tags", Tag, record_id, order="value"),
-        wisdom=read_rows(connection, "wisdom", Advice, record_id, order="position"),
-        quotes=read_rows(connection, "quotes", Quote, record_id, order="position"),
-        episode=read_row(connection, "podcasts", Podcast, record_id),
+        tags=read_rows(connection, "tags", Tag, owner_id, record_id, order="value"),
+        wisdom=read_rows(connection, "wisdom", Advice, owner_id, record_id, order="position"),
+        quotes=read_rows(connection, "quotes", Quote, owner_id, record_id, order="position"),
+        episode=read_row(connection, "podcasts", Podcast, owner_id, record_id),
     )
 
 
-def _head(connection: Connection, record_id: int) -> ResponseHead:
-    head = record_head(connection, record_id)
+def _head(connection: Connection, owner_id: int, record_id: int) -> ResponseHead:
+    head = record_head(connection, owner_id, record_id)
     with connection.cursor(row_factory=dict_row) as rows:
         row = rows.execute(
             """
@@ -138,18 +138,18 @@ def _head(connection: Connection, record_id: int) -> ResponseHead:
             LEFT JOIN families ON families.owner_id = f.owner_id
             LEFT JOIN members m ON m.id = f.member_id
             LEFT JOIN interview_prompts q ON q.id = f.prompt_id
-            WHERE r.id = %s
+            WHERE r.id = %s AND r.owner_id = %s
             """,
-            (record_id,),
+            (record_id, owner_id),
         ).fetchone()
     return ResponseHead(**vars(head), **(row or {}))
 
 
-def _edited(connection: Connection, record_id: int) -> dict[str, str]:
+def _edited(connection: Connection, owner_id: int, record_id: int) -> dict[str, str]:
     """The texts that people gave in place of those that were made, by field."""
     rows = connection.execute(
-        "SELECT DISTINCT ON (field) field, value FROM edits WHERE record_id = %s"
-        " ORDER BY field, id DESC",
-        (record_id,),
+        "SELECT DISTINCT ON (field) field, value FROM edits"
+        " WHERE record_id = %s AND owner_id = %s ORDER BY field, id DESC",
+        (record_id, owner_id),
     )
     return {field: value for field, value in rows if value is not None}

@@ -70,17 +70,30 @@ async def start_batch(connection: AsyncConnection, owner_id: int, line: str, nam
 
 
 async def finish_batch(
-    connection: AsyncConnection, batch_id: int, *, created: int, duplicates: int, rejected: int
+    connection: AsyncConnection,
+    owner_id: int,
+    batch_id: int,
+    *,
+    created: int,
+    duplicates: int,
+    rejected: int,
 ) -> None:
-    """Close a batch: how many records are new, were there already, or could not be made."""
+    """Close an owner's batch: how many records are created, duplicates, and rejected."""
     await connection.execute(
         "UPDATE batches SET created = %s, duplicates = %s, rejected = %s, taken_in_at = now()"
-        " WHERE id = %s",
-        (created, duplicates, rejected, batch_id),
+        " WHERE id = %s AND owner_id = %s",
+        (created, duplicates, rejected, batch_id, owner_id),
     )
 
 
-def batches(connection: Connection, *, limit: int = 20) -> list[Batch]:
-    """The newest batches."""
+def batches(connection: Connection, *, owner_id: int | None = None, limit: int = 20) -> list[Batch]:
+    """The newest batches, of an owner or of all."""
     with connection.cursor(row_factory=class_row(Batch)) as cursor:
-        return cursor.execute(_BATCH + SQL(" ORDER BY b.id DESC LIMIT %s"), (limit,)).fetchall()
+        return cursor.execute(
+            _BATCH
+            + SQL(
+                " WHERE %(owner)s::bigint IS NULL OR b.owner_id = %(owner)s"
+                " ORDER BY b.id DESC LIMIT %(limit)s"
+            ),
+            {"owner": owner_id, "limit": limit},
+        ).fetchall()

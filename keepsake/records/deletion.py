@@ -18,7 +18,7 @@ from keepsake.delivery.outbox import forget_record
 from keepsake.errors import KeepsakeError, StepError
 from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 from keepsake.pipeline.line import Made
-from keepsake.records.lookup import line_of
+from keepsake.records.lookup import line_of, owner_of
 
 # Every column that names an object: of a record, and of an owner's week.
 _OF_RECORDS = (
@@ -80,28 +80,33 @@ class Swept:
     reason: str | None
 
 
-def doomed(connection: Connection, record_ids: Iterable[int]) -> Doomed:
-    """What deleting these records would take. Changes nothing.
+def doomed(connection: Connection, owner_id: int | None, record_ids: Iterable[int]) -> Doomed:
+    """What deleting these records of an owner would take; None: of any owners. Changes nothing.
+
+    An object that another owner has too is not known to be shared within the owner's transaction.
 
     Raises:
         InvalidInput: one of them does not exist.
     """
     ids = sorted(set(record_ids))
     for record_id in ids:
-        line_of(connection, record_id)
+        line_of(connection, owner_id or owner_of(connection, record_id), record_id)
     rows = connection.execute(_KEYS_OF.encode(), {"ids": ids}).fetchall()
     keys = sorted({key for _, key in rows})
     named = set(_named(connection, keys, but=ids))
     return Doomed(tuple(ids), tuple(key for key in keys if key not in named), tuple(sorted(named)))
 
 
-def delete_record(connection: Connection, record_id: int, *, wait: bool = False) -> None:
+def delete_record(
+    connection: Connection, owner_id: int, record_id: int, *, wait: bool = False
+) -> None:
     """Delete a record with all its rows; its objects are noted for `sweep`.
 
     What was written about it in a week's digest and a month's trends goes too: they are made again.
 
     Args:
-        connection: to the database, autocommitting.
+        connection: to the database.
+        owner_id: whose record.
         record_id: of the record.
         wait: until a run that has it in its hands is done with it.
 
@@ -110,12 +115,14 @@ def delete_record(connection: Connection, record_id: int, *, wait: bool = False)
         RecordBusy: a run has it in its hands, and `wait` is false.
     """
     with connection.transaction():
-        line_of(connection, record_id)
+        line_of(connection, owner_id, record_id)
         _lock(connection, record_id, wait=wait)
         _note_record(connection, record_id)
         _forget_periods(connection, record_id)
         forget_record(connection, record_id)
-        connection.execute("DELETE FROM records WHERE id = %s", (record_id,))
+        connection.execute(
+            "DELETE FROM records WHERE id = %s AND owner_id = %s", (record_id, owner_id)
+        )
 
 
 def _lock(connection: Connection, record_id: int, *, wait: bool) -> None:

@@ -96,7 +96,7 @@ _PROGRESS = """
                    due_at > now() AND wait_reason IS NOT DISTINCT FROM 'budget'
                    AS unpaid) AS of
         WHERE (%(line)s::text IS NULL OR l.line = %(line)s)
-          AND (%(owner)s::bigint IS NULL OR r.owner_id = %(owner)s)
+          AND (%(owner)s::bigint IS NULL OR l.owner_id = %(owner)s)
           AND (%(batch)s::bigint IS NULL OR r.batch_id = %(batch)s)
         GROUP BY l.line, l.step
     ), rated AS (
@@ -136,12 +136,14 @@ def progress(
         ).fetchall()
 
 
-async def batch_progress(connection: AsyncConnection, batch_id: int) -> list[StepProgress]:
-    """How far the records of a batch are, as `progress` counts them."""
+async def batch_progress(
+    connection: AsyncConnection, owner_id: int, batch_id: int
+) -> list[StepProgress]:
+    """How far the records of an owner's batch are, as `progress` counts them."""
     async with connection.cursor(row_factory=class_row(StepProgress)) as cursor:
         await cursor.execute(
             _PROGRESS,
-            {"line": None, "owner": None, "batch": batch_id, "looks_back": LOOKS_BACK},
+            {"line": None, "owner": owner_id, "batch": batch_id, "looks_back": LOOKS_BACK},
         )
         return await cursor.fetchall()
 
@@ -193,8 +195,8 @@ def records_by_status(
         ).fetchall()
 
 
-def record_head(connection: Connection, record_id: int) -> RecordHead:
-    """A record and its status.
+def record_head(connection: Connection, owner_id: int, record_id: int) -> RecordHead:
+    """A record of an owner and its status.
 
     Raises:
         InvalidInput: there is no such record.
@@ -206,10 +208,10 @@ def record_head(connection: Connection, record_id: int) -> RecordHead:
                    r.priority, r.batch_id, coalesce(s.status, 'PENDING') AS status
             FROM records r JOIN owners o ON o.id = r.owner_id
             LEFT JOIN record_status s ON s.record_id = r.id
-            WHERE r.id = %s
+            WHERE r.id = %s AND r.owner_id = %s
             """,
-            (record_id,),
+            (record_id, owner_id),
         ).fetchone()
     if record is None:
-        raise unknown_record(connection, record_id)
+        raise unknown_record(connection, owner_id, record_id)
     return record

@@ -102,7 +102,9 @@ async def recognise(
         WITH given AS MATERIALIZED (
             SELECT * FROM unnest(%(ids)s::text[], %(hashes)s::text[], %(parts)s::int[],
                                  %(whole)s::boolean[], %(seconds)s::timestamptz[])
-                WITH ORDINALITY AS given(external_id, sha256, part, whole, second, at)
+                WITH ORDINALITY AS given(external_id, sha256, part, whole, second, at),
+                -- Computed here: under policies an index takes no condition that computes it.
+                LATERAL (SELECT second + interval '1 second' AS next_second) AS its
         )
         SELECT at, found.id, found.replace
         FROM given CROSS JOIN LATERAL (
@@ -118,7 +120,7 @@ async def recognise(
                 SELECT FROM activities a, jsonb_array_elements(a.issues) issue
                 WHERE a.record_id = r.id AND issue->>'kind' IN ('cut_off', 'damaged'))
             FROM records r JOIN ledger l ON l.record_id = r.id AND l.step = 'activities'
-            WHERE r.recorded_at >= second AND r.recorded_at < second + interval '1 second'
+            WHERE r.recorded_at >= second AND r.recorded_at < next_second
               AND r.line = %(line)s AND r.owner_id = %(owner)s
         ) AS found
         ORDER BY replace DESC
@@ -192,18 +194,20 @@ async def analyze(connection: AsyncConnection) -> None:
     await connection.execute("ANALYZE records, ledger, activity_files")
 
 
-async def replace_file(connection: AsyncConnection, record_id: int, file: ActivityFile) -> None:
-    """Give a record another file, and have made again what failed or was made of the one it had."""
+async def replace_file(
+    connection: AsyncConnection, owner_id: int, record_id: int, file: ActivityFile
+) -> None:
+    """Give an owner's record another file; what failed or was made of the one it had is due."""
     await connection.execute(
         "INSERT INTO loose_objects (key, owner_id, record_id)"
         " SELECT file_key, owner_id, record_id FROM activity_files"
-        " WHERE record_id = %s AND file_key <> %s ON CONFLICT DO NOTHING",
-        (record_id, file.key),
+        " WHERE record_id = %s AND owner_id = %s AND file_key <> %s ON CONFLICT DO NOTHING",
+        (record_id, owner_id, file.key),
     )
     await connection.execute(
         "UPDATE activity_files SET file_key = %s, file_name = %s, format = %s, sha256 = %s,"
         " title = coalesce(title, %s), sport = coalesce(sport, %s), part = %s"
-        " WHERE record_id = %s",
+        " WHERE record_id = %s AND owner_id = %s",
         (
             file.key,
             file.name,
@@ -213,31 +217,35 @@ async def replace_file(connection: AsyncConnection, record_id: int, file: Activi
             file.sport,
             file.part,
             record_id,
+            owner_id,
         ),
     )
     await connection.execute(
-        "UPDATE records SET content_hash = %s WHERE id = %s", (file.content_hash, record_id)
+        "UPDATE records SET content_hash = %s WHERE id = %s AND owner_id = %s",
+        (file.content_hash, record_id, owner_id),
     )
-    await repair.retry_async(connection, record_id)
+    await repair.retry_record_async(connection, owner_id, record_id)
     made = await connection.execute(
-        "SELECT step FROM ledger WHERE record_id = %s AND status = 'succeeded'", (record_id,)
+        "SELECT step FROM ledger WHERE record_id = %s AND owner_id = %s AND status = 'succeeded'",
+        (record_id, owner_id),
     )
     for (step,) in await made.fetchall():
-        await repair.redo_async(connection, record_id, step)
+        await repair.redo_async(connection, owner_id, record_id, step)
 
 
-def retitle(connection: Connection, record_id: int, title: str | None) -> None:
+def retitle(connection: Connection, owner_id: int, record_id: int, title: str | None) -> None:
     """Give an activity another title; what is written about it is due."""
     row = connection.execute(
-        "UPDATE activity_files SET title = %s WHERE record_id = %s"
+        "UPDATE activity_files SET title = %s WHERE record_id = %s AND owner_id = %s"
         " RETURNING sha256, file_name, title, sport",
-        (title, record_id),
+        (title, record_id, owner_id),
     ).fetchone()
     if row is not None:
         connection.execute(
-            "UPDATE records SET content_hash = %s WHERE id = %s", (fingerprint(*row), record_id)
+            "UPDATE records SET content_hash = %s WHERE id = %s AND owner_id = %s",
+            (fingerprint(*row), record_id, owner_id),
         )
-        repair.redo(connection, record_id, "letters", "coaching_insights")
+        repair.redo(connection, owner_id, record_id, "letters", "coaching_insights")
 
 
 def set_max_heart_rate(connection: Connection, owner_id: int, beats: int) -> None:

@@ -110,10 +110,11 @@ def best_efforts(connection: Connection, owner: Owner, start: date, end: date) -
         ).fetchall()
 
 
-def letters_of(connection: Connection, record_ids: Sequence[int]) -> dict[int, str]:
-    """The letters written about these runs, by record."""
+def letters_of(connection: Connection, owner_id: int, record_ids: Sequence[int]) -> dict[int, str]:
+    """The letters written about these runs of an owner, by record."""
     rows = connection.execute(
-        "SELECT record_id, letter FROM letters WHERE record_id = ANY(%s)", (list(record_ids),)
+        "SELECT record_id, letter FROM letters WHERE owner_id = %s AND record_id = ANY(%s)",
+        (owner_id, list(record_ids)),
     ).fetchall()
     return dict(rows)
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from keepsake.clients.objects import ObjectStore
 from keepsake.concurrency import together
-from keepsake.database import Pool
+from keepsake.database import Pool, owner_transaction
 from keepsake.errors import InvalidInput, PermanentError
 from keepsake.owners.owners import Owner
 from keepsake.records import adding as records
@@ -96,7 +96,7 @@ async def import_activities(
         StepError: the object store does not take the files. What was stored stays; run it again.
     """
     found = entries(path, most_bytes=_most_bytes(settings))
-    async with pool.connection() as connection:
+    async with owner_transaction(pool, owner.id) as connection:
         batch_id = await start_batch(connection, owner.id, LINE, _shown(path.name))
     imported = Imported()
     analyze_at = ANALYZE_FROM
@@ -115,16 +115,17 @@ async def import_activities(
                     await intake.store(batch)
                     batch = []
                     if imported.created >= analyze_at:
-                        async with pool.connection() as connection:
+                        async with pool.connection() as connection:  # as the tables' owner
                             await activities.analyze(connection)
                         analyze_at *= 4
                     if on_progress:
                         on_progress(imported)
             await intake.store(batch)
     finally:
-        async with pool.connection() as connection:
+        async with owner_transaction(pool, owner.id) as connection:
             await finish_batch(
                 connection,
+                owner.id,
                 batch_id,
                 created=imported.created,
                 duplicates=imported.duplicates + imported.replaced,
@@ -275,7 +276,7 @@ class _Intake:
         data = {each.file.key: each.data for each in checked}
         uploaded: set[str] = set()
         while True:
-            async with self.pool.connection() as connection, connection.transaction():
+            async with owner_transaction(self.pool, self.owner.id) as connection:
                 await activities.lock_owner(connection, self.owner.id)
                 known = await activities.recognise(connection, self.owner.id, files)
                 found = list(zip(files, known, strict=True))
@@ -287,7 +288,7 @@ class _Intake:
                 missing = await uploads.to_upload(connection, self.owner.id, keys, uploaded)
                 if not missing:
                     for file, record_id in better:
-                        await activities.replace_file(connection, record_id, file)
+                        await activities.replace_file(connection, self.owner.id, record_id, file)
                     ids = iter(
                         await activities.add(
                             connection,

@@ -17,10 +17,10 @@ def _line() -> "Line":
     return RUNNING
 
 
-def _retitle(connection: "Connection", record_id: int, title: str | None) -> None:
+def _retitle(connection: "Connection", owner_id: int, record_id: int, title: str | None) -> None:
     from keepsake.running.activity import retitle
 
-    retitle(connection, record_id, title)
+    retitle(connection, owner_id, record_id, title)
 
 
 def _view() -> View:

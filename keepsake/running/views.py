@@ -47,23 +47,23 @@ class ActivityView:
         yield "activity", self.file_key
 
 
-def read_activity(connection: Connection, record_id: int) -> ActivityView:
-    """What was made of an activity.
+def read_activity(connection: Connection, owner_id: int, record_id: int) -> ActivityView:
+    """What was made of an activity of an owner.
 
     Raises:
         InvalidInput: there is no such activity.
     """
+    this = (record_id, owner_id)
     with connection.cursor(row_factory=dict_row) as rows:
         file = rows.execute(
             """
             SELECT f.title, f.file_name, f.file_key, o.name AS owner, l.letter
             FROM activity_files f
-            JOIN records r ON r.id = f.record_id
-            JOIN owners o ON o.id = r.owner_id
+            JOIN owners o ON o.id = f.owner_id
             LEFT JOIN letters l USING (record_id)
-            WHERE f.record_id = %s
+            WHERE f.record_id = %s AND f.owner_id = %s
             """,
-            (record_id,),
+            this,
         ).fetchone()
     if file is None:
         raise InvalidInput(f"there is no activity {record_id}: see `keepsake records`")
@@ -77,5 +77,5 @@ def read_activity(connection: Connection, record_id: int) -> ActivityView:
         facts=tuple(facts_in_words(computed.facts, computed.zone)) if computed else (),
         issues=computed.facts.issues if computed else (),
         letter=file["letter"],
-        insight=read_row(connection, "coaching_insights", Insight, record_id),
+        insight=read_row(connection, "coaching_insights", Insight, owner_id, record_id),
     )

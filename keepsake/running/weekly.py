@@ -75,7 +75,7 @@ def _pages(
         efforts = best_efforts(connection, owner, end - timedelta(days=RECENT_DAYS), end)
         so_far = today if today < end else None
         digest = make_digest(owner, runs, efforts, week, so_far=so_far)
-        letters = letters_of(connection, [run.record_id for run in digest.runs])
+        letters = letters_of(connection, owner.id, [run.record_id for run in digest.runs])
         key = f"running/{owner.id}/weeks/{week}.html"
         pages.append(Page(week, key, page(digest, letters), digest.model_dump(mode="json")))
     return pages

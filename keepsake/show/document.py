@@ -80,26 +80,28 @@ class Document:
         return next((file for file in self.files if file.key == key), None)
 
 
-def read_document(connection: Connection, objects: ObjectStore, record_id: int) -> Document:
-    """Everything about a record.
+def read_document(
+    connection: Connection, objects: ObjectStore, owner_id: int, record_id: int
+) -> Document:
+    """Everything about a record of an owner.
 
     Raises:
         InvalidInput: there is no such record.
         EndpointDown: the object store needs credentials to name its files.
     """
-    record = record_head(connection, record_id)
+    record = record_head(connection, owner_id, record_id)
     load_view = module_of(record.line).load_view
-    made = load_view().read(connection, record_id) if load_view else None
+    made = load_view().read(connection, owner_id, record_id) if load_view else None
     return Document(
         record=record,
-        title=_title(connection, record_id),
+        title=_title(connection, owner_id, record_id),
         made=made,
         files=tuple(
             File(kind, key, objects.url(key), objects.link(key))
             for kind, key in (made.objects() if made else ())
         ),
-        unmade=tuple(_unmade(connection, record_id)),
-        edits=tuple(edits(connection, record_id)),
+        unmade=tuple(_unmade(connection, owner_id, record_id)),
+        edits=tuple(edits(connection, owner_id, record_id)),
     )
 
 
@@ -108,18 +110,19 @@ def _files(made: RecordView, objects: ObjectStore) -> Iterator[File]:
         yield File(kind, key, objects.url(key), objects.link(key))
 
 
-def _title(connection: Connection, record_id: int) -> str | None:
+def _title(connection: Connection, owner_id: int, record_id: int) -> str | None:
     row = connection.execute(
         SQL(
-            "SELECT coalesce(about.title, about.came_as) FROM records r {about} WHERE r.id = %s"
+            "SELECT coalesce(about.title, about.came_as) FROM records r {about}"
+            " WHERE r.id = %s AND r.owner_id = %s"
         ).format(about=about()),
-        (record_id,),
+        (record_id, owner_id),
     ).fetchone()
     return row[0] if row else None
 
 
-def _unmade(connection: Connection, record_id: int) -> Iterator[Unmade]:
-    for row in record_steps(connection, record_id):
+def _unmade(connection: Connection, owner_id: int, record_id: int) -> Iterator[Unmade]:
+    for row in record_steps(connection, owner_id, record_id):
         error = row["error_message"] or ""
         if row["status"] == "succeeded":
             if row["due_at"]:

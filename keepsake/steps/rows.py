@@ -63,28 +63,32 @@ def read_rows(
     connection: Connection,
     table: str,
     shape: type[Row],
+    owner_id: int,
     record_id: int,
     *,
     order: str = "record_id",
 ) -> tuple[Row, ...]:
-    """Read what a table has of a record, each row as the dataclass `shape`.
+    """Read what a table has of an owner's record, each row as the dataclass `shape`.
 
     Args:
         connection: to the database.
-        table: with `record_id` and the columns of `shape`.
+        table: with `record_id`, `owner_id` and the columns of `shape`.
         shape: a dataclass.
+        owner_id: whose record.
         record_id: of the record.
         order: the column by which rows are sorted.
     """
-    query = sql.SQL("SELECT {} FROM {} WHERE record_id = %s ORDER BY {}").format(
+    query = sql.SQL("SELECT {} FROM {} WHERE record_id = %s AND owner_id = %s ORDER BY {}").format(
         sql.SQL(", ").join(map(sql.Identifier, columns_of(shape))),
         sql.Identifier(table),
         sql.Identifier(order),
     )
     with connection.cursor(row_factory=class_row(shape)) as cursor:
-        return tuple(cursor.execute(query, (record_id,)))
+        return tuple(cursor.execute(query, (record_id, owner_id)))
 
 
-def read_row(connection: Connection, table: str, shape: type[Row], record_id: int) -> Row | None:
-    """The one row that a table has of a record; None: it has none."""
-    return next(iter(read_rows(connection, table, shape, record_id)), None)
+def read_row(
+    connection: Connection, table: str, shape: type[Row], owner_id: int, record_id: int
+) -> Row | None:
+    """The one row that a table has of an owner's record; None: it has none."""
+    return next(iter(read_rows(connection, table, shape, owner_id, record_id)), None)

@@ -20,7 +20,7 @@ async def test_a_tag_taken_off_stays_off_until_a_person_sets_it(
     await shelf.run()
     assert shelf.keywords(record_id) == {"Slow food": "human", "bread": "ai", "baking": "ai"}
     with connect(shelf.url) as db:
-        untag(db, record_id, ["bread", "slow food"])
+        untag(db, 1, record_id, ["bread", "slow food"])
     await shelf.run("keywords", redo=True)
     assert shelf.keywords(record_id) == {"baking": "ai"}
     file = tmp_path / "a.csv"
@@ -29,7 +29,7 @@ async def test_a_tag_taken_off_stays_off_until_a_person_sets_it(
     in_pool(shelf.url, lambda pool: import_bookmarks(pool, shelf.settings, shelf.owner, file))
     assert "Slow food" not in shelf.keywords(record_id)
     with connect(shelf.url) as db:
-        tag(db, record_id, "Bread")
+        tag(db, 1, record_id, "Bread")
     shelf.add(page, tags=["Slow food"])
     assert shelf.keywords(record_id) == {"Slow food": "human", "Bread": "human", "baking": "ai"}
 
@@ -40,12 +40,12 @@ async def test_a_title_by_hand_makes_what_is_made_with_it_again_and_fetches_noth
     record_id = shelf.add(site.put("/bread", article("Bread", *BREAD)))
     await shelf.run()
     with connect(shelf.url) as db:
-        assert edit_title(db, record_id, "On patience")
+        assert edit_title(db, 1, record_id, "On patience")
     report = await shelf.run(mode="due")
     made = {step for step, of in report.steps.items() if of.made}
     assert made == {"summaries", "keywords", "bookmark_embeddings"}
     assert site.asked_for("/bread") == 1
     with connect(shelf.url) as db:
-        assert read_bookmark(db, record_id).title == "On patience"
-        edit_title(db, record_id, None)
-        assert read_bookmark(db, record_id).title == "Bread"
+        assert read_bookmark(db, 1, record_id).title == "On patience"
+        edit_title(db, 1, record_id, None)
+        assert read_bookmark(db, 1, record_id).title == "Bread"

@@ -134,7 +134,7 @@ async def test_a_bookmark_is_read_back_as_people_look_at_it(shelf: Shelf, site: 
     record_id = shelf.add(address, tags=["food"])
     await shelf.run()
     with connect(shelf.url) as db:
-        kept = read_bookmark(db, record_id)
+        kept = read_bookmark(db, 1, record_id)
     assert (kept.owner, kept.status, kept.url) == ("Rose", "COMPLETED", address)
     assert (kept.title, kept.summary) == (
         "Slow bread",

@@ -229,7 +229,7 @@ def test_what_failed_comes_back_when_someone_retries_it(
     house.change("UPDATE ledger SET status = 'failed', due_at = NULL")
     assert days(instance) == []
     with psycopg.connect(house.url, options="-c search_path=keepsake") as db:
-        repair.retry(db, record_id=record_id)
+        repair.retry_record(db, house.family.id, record_id)
     assert days(instance) == ["2026-05-04"]
 
 

@@ -402,7 +402,7 @@ async def test_what_quotes_a_deleted_record_is_not_sent_and_keeps_nothing_of_it(
     webhook.status = 500
     await put(pool, message(record_id=1, position=0))
     await deliver(pool, settings)
-    delete_record(db, 1)
+    delete_record(db, 1, 1)
     webhook.status = 200
     the_pause_passes(db)
     assert await deliver(pool, settings) == []

@@ -146,7 +146,7 @@ async def test_what_is_asked_for_while_a_run_makes_it_is_made_once_more(
     @world.stage.act("hear")
     async def hear(source: Source) -> str:
         if world.stage.count("hear") == 1:
-            redo(world.db, record_id, "hear", "tell")
+            redo(world.db, 1, record_id, "hear", "tell")
             if fails:
                 raise PermanentError("no")
         return f"heard {world.stage.count('hear')}"

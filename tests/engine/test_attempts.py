@@ -22,7 +22,7 @@ CENTS = Billing(lambda model, amounts: Decimal(amounts.calls) / 100, frozenset({
 
 def attempts(world: World, record_id: int, step: str) -> list[dict[str, Any]]:
     """What is kept of the attempts at a step."""
-    return [row for row in timeline(world.db, record_id) if row["step"] == step]
+    return [row for row in timeline(world.db, 1, record_id) if row["step"] == step]
 
 
 # -- history ---------------------------------------------------------------------------------------
@@ -82,9 +82,9 @@ async def test_how_the_last_attempt_ended_is_kept(
 async def test_the_history_goes_on_over_runs_and_says_whose_it_is(world: World) -> None:
     record_id = world.add("x")
     await world.run()
-    redo(world.db, record_id, "tag")
+    redo(world.db, 1, record_id, "tag")
     await world.run(mode="due")
-    history = timeline(world.db, record_id)
+    history = timeline(world.db, 1, record_id)
     assert [row["run_id"] for row in history] == ["run-1"] * 4 + ["run-2"]
     assert [row["step"] for row in history if row["run_id"] == "run-2"] == ["tag"]
     owners = world.db.execute("SELECT DISTINCT owner_id FROM step_attempts").fetchall()
@@ -94,7 +94,7 @@ async def test_the_history_goes_on_over_runs_and_says_whose_it_is(world: World) 
 async def test_a_step_that_waits_or_is_up_to_date_was_not_attempted(world: World) -> None:
     record_id = world.add("x")
     await world.run("tell")
-    assert timeline(world.db, record_id) == []
+    assert timeline(world.db, 1, record_id) == []
 
 
 async def test_the_history_holds_nothing_of_what_an_error_says(world: World) -> None:
@@ -128,7 +128,7 @@ async def test_attempts_older_than_the_days_to_keep_are_deleted(
         "UPDATE step_attempts SET started_at = started_at - interval '91 days' WHERE step <> 'bind'"
     )
     assert delete_old_attempts(world.db, 90) == 3
-    assert [row["step"] for row in timeline(world.db, record_id)] == ["bind"]
+    assert [row["step"] for row in timeline(world.db, 1, record_id)] == ["bind"]
     assert world.record_status("x") == "COMPLETED"
 
 

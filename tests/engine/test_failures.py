@@ -309,7 +309,7 @@ async def test_a_result_that_cannot_be_stored_leaves_the_earlier_one(world: Worl
     record_id = world.add("x")
     await world.run()
     made = world.rows("x")["tag"]
-    repair.redo(world.db, record_id, "tag")
+    repair.redo(world.db, 1, record_id, "tag")
 
     @world.stage.act("tag")
     async def tag(source: Source) -> str:
@@ -320,7 +320,7 @@ async def test_a_result_that_cannot_be_stored_leaves_the_earlier_one(world: Worl
     assert (row["status"], row["error_type"], row["due"]) == ("succeeded", "Unstorable", None)
     assert row["output_fingerprint"] == made["output_fingerprint"]
     assert world.results("x")["tag"] == "tag(hear(x))"
-    last = timeline(world.db, record_id)[-1]
+    last = timeline(world.db, 1, record_id)[-1]
     assert (last["outcome"], last["error_type"], last["retryable"]) == (
         "failed",
         "Unstorable",
@@ -338,7 +338,7 @@ async def test_what_a_run_leaves_alone_after_a_need_has_failed_again_is_not_runn
         raise PermanentError("no words")
 
     await world.run()
-    repair.redo(world.db, record_id, "hear")
+    repair.redo(world.db, 1, record_id, "hear")
     await world.run(mode="due")
     assert world.statuses("x") == {"hear": "failed"} | dict.fromkeys(
         ("tell", "tag", "bind"), "pending"
@@ -422,7 +422,7 @@ async def test_a_remake_that_is_put_off_stays_asked_for(world: World) -> None:
     async def tell(source: Source) -> None:
         raise EndpointDown("unreachable", role="mouth")
 
-    repair.redo(world.db, record, "tell")
+    repair.redo(world.db, 1, record, "tell")
     await world.run(mode="due")
     row = world.rows("x")["tell"]
     assert (row["status"], row["due"]) == ("succeeded", False)

@@ -107,7 +107,7 @@ def test_a_retry_of_one_record_or_step_leaves_the_others(world: World) -> None:
     world.add("x")
     record = world.add("y")
     set_rows(world, "sffw")
-    assert repair.retry(world.db, record_id=record, step="tag") == 1
+    assert repair.retry_record(world.db, 1, record, step="tag")
     assert world.statuses("x")["tag"] == "failed"
     assert world.statuses("y") == {
         "hear": "succeeded",
@@ -133,14 +133,14 @@ async def test_a_step_can_be_made_anew_whatever_became_of_it(world: World, statu
     await world.run()
     set_rows(world, f"ss{status}s")
     world.calls.clear()
-    assert repair.redo(world.db, record, "tag")
+    assert repair.redo(world.db, 1, record, "tag")
     assert "tag" in world.results("x")  # it stands until then
     await world.run(mode="due")
     assert world.calls == [("tag", "x")]
 
 
 def test_a_step_that_is_not_there_cannot_be_made_anew(world: World) -> None:
-    assert not repair.redo(world.db, 404, "tag")
+    assert not repair.redo(world.db, 1, 404, "tag")
 
 
 # -- what a sensor asks ----------------------------------------------------------------------------

@@ -380,7 +380,7 @@ def test_what_is_held_is_neither_retried_nor_made_anew(world: World) -> None:
         " WHERE step = 'bind'"
     )
     assert repair.retry(world.db) == 0
-    assert not repair.redo(world.db, 1, "tag")
+    assert not repair.redo(world.db, 1, 1, "tag")
     assert {world.rows("a")[step]["due_at"] for step in ("tag", "bind")} == {None}
 
 

@@ -163,7 +163,7 @@ def test_a_member_has_a_name_of_their_own(house: House) -> None:
 
 def test_only_a_response_can_be_tagged(house: House) -> None:
     with connect(house.url) as db, pytest.raises(InvalidInput, match="no response 12"):
-        tag(db, 12, "hope")
+        tag(db, 1, 12, "hope")
 
 
 # -- let in ---------------------------------------------------------------------------------------

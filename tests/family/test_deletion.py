@@ -40,7 +40,7 @@ def files(house: House) -> set[str]:
 def delete(house: House, *ids: int) -> Swept:
     with connect(house.url) as db:
         for record_id in ids:
-            delete_record(db, record_id)
+            delete_record(db, 1, record_id)
         return asyncio.run(sweep(db, open_objects(house.settings)))
 
 
@@ -83,7 +83,7 @@ def test_a_record_goes_with_all_that_was_made_of_it(weak_house: House, teller: S
 
     one, other = asyncio.run(make())
     with connect(weak_house.url) as db:
-        plan = doomed(db, [one])
+        plan = doomed(db, None, [one])
     before = files(weak_house)
     assert set(plan.objects) | set(plan.shared) <= before
     assert {key.split("/")[0] for key in plan.objects} == {"family", "speech"}
@@ -100,8 +100,8 @@ def test_a_record_goes_with_all_that_was_made_of_it(weak_house: House, teller: S
 def test_a_recording_that_another_record_has_stays(house: House, recording: Path) -> None:
     one, other = (asyncio.run(add(house, name, recording)) for name in ("Rose", "Sam"))
     with connect(house.url) as db:
-        assert doomed(db, [one]).objects == ()
-        assert len(doomed(db, [one, other]).objects) == 1
+        assert doomed(db, None, [one]).objects == ()
+        assert len(doomed(db, None, [one, other]).objects) == 1
     assert delete(house, one) == Swept(0, 0, None)
     assert len(files(house)) == 1
     assert delete(house, other) == Swept(1, 0, None)
@@ -111,7 +111,7 @@ def test_a_recording_that_another_record_has_stays(house: House, recording: Path
 def test_what_broke_off_is_gone_on_with(house: House, recording: Path) -> None:
     record_id = asyncio.run(add(house, "Rose", recording))
     with connect(house.url) as db:
-        delete_record(db, record_id)  # and then the process is killed
+        delete_record(db, 1, record_id)  # and then the process is killed
     assert len(files(house)) == 1
     with connect(house.url) as db:
         assert asyncio.run(sweep(db, open_objects(house.settings))) == Swept(1, 0, None)
@@ -125,7 +125,7 @@ def test_a_store_that_fails_loses_no_knowledge(house: House, recording: Path) ->
 
     record_id = asyncio.run(add(house, "Rose", recording))
     with connect(house.url) as db:
-        delete_record(db, record_id)
+        delete_record(db, 1, record_id)
         failed = asyncio.run(sweep(db, Failing(house.settings.objects_folder)))
         assert failed == Swept(0, 1, "the store is away")
         assert asyncio.run(sweep(db, open_objects(house.settings))) == Swept(1, 0, None)
@@ -147,7 +147,7 @@ def test_a_recording_that_is_added_again_is_not_swept_meanwhile(
 
     first = asyncio.run(add(house, "Rose", recording))
     with connect(house.url) as db:
-        delete_record(db, first)
+        delete_record(db, 1, first)
     store = Slow(house.settings.objects_folder)
     asyncio.run(add(house, "Sam", recording, store))
     assert store.swept == Swept(0, 0, None)
@@ -198,9 +198,9 @@ def test_a_record_in_the_hands_of_a_run_is_waited_for(house: House, recording: P
         with connect(house.url) as run, connect(house.url) as db:
             run.execute("SELECT pg_advisory_lock(%s)", (RECORD_LOCKS + record_id,))
             with pytest.raises(RecordBusy, match=f"working on record {record_id}"):
-                delete_record(db, record_id)
+                delete_record(db, 1, record_id)
             waiting = asyncio.create_task(
-                asyncio.to_thread(delete_record, db, record_id, wait=True)
+                asyncio.to_thread(delete_record, db, 1, record_id, wait=True)
             )
             await asyncio.to_thread(until_one_waits, house)
             assert rows_of(house, record_id)
@@ -228,7 +228,7 @@ def test_what_is_made_again_leaves_nothing_behind(weak_house: House, teller: Sto
     record_id = asyncio.run(make())
     first = files(weak_house)
     with connect(weak_house.url) as db:
-        edit_title(db, record_id, "Seeds")
+        edit_title(db, 1, record_id, "Seeds")
     asyncio.run(weak_house.run(mode="due"))
     both = files(weak_house)
     with connect(weak_house.url) as db:
@@ -241,7 +241,7 @@ def test_what_is_made_again_leaves_nothing_behind(weak_house: House, teller: Sto
 
 def test_an_unknown_record_deletes_nothing(house: House) -> None:
     with connect(house.url) as db, pytest.raises(InvalidInput, match="there is no record 77"):
-        delete_record(db, 77)
+        delete_record(db, 1, 77)
 
 
 def test_the_week_and_the_month_of_a_run_are_told_anew(house: House) -> None:

@@ -36,12 +36,12 @@ SUNG = "My mother sang to us every evening of that winter."
 
 def retitle(house: House, record_id: int, title: str | None) -> bool:
     with connect(house.url) as db:
-        return edit_title(db, record_id, title)
+        return edit_title(db, 1, record_id, title)
 
 
 def rewrite(house: House, record_id: int, text: str | None) -> bool:
     with connect(house.url) as db:
-        return edit_transcript(db, house.settings, record_id, text)
+        return edit_transcript(db, house.settings, 1, record_id, text)
 
 
 def due(house: House, record_id: int) -> set[str]:
@@ -99,7 +99,7 @@ async def test_a_title_taken_back_is_the_models_again(
         await weak_house.run("stories", mode="due")
     assert title(weak_house, record_id) == "Tomato Seeds"
     with connect(weak_house.url) as db:
-        assert [(e.value, e.previous) for e in edits(db, record_id)] == [
+        assert [(e.value, e.previous) for e in edits(db, 1, record_id)] == [
             (None, "Seeds"), ("Seeds", "Tomato Seeds"),
         ]  # fmt: skip
     with pytest.raises(InvalidInput, match="was not edited"):
@@ -122,7 +122,7 @@ async def test_an_edit_is_shown_before_the_steps_have_followed(
     retitle(weak_house, record_id, "Seeds")
     rewrite(weak_house, record_id, OTHER)
     with connect(weak_house.url) as db:
-        found = read_response(db, record_id)
+        found = read_response(db, 1, record_id)
     assert found.story is not None
     assert found.transcript is not None
     assert (found.story.title, found.transcript.text) == ("Seeds", OTHER)

@@ -34,7 +34,7 @@ def written(house: House, record_id: int, folder: Path) -> Path:
     """The page of a record as a file."""
     objects = open_objects(house.settings)
     with connect(house.url) as db:
-        found = read_document(db, objects, record_id)
+        found = read_document(db, objects, 1, record_id)
     file = folder / "page.html"
     file.write_text(asyncio.run(render_page(found, objects)))
     return file

@@ -62,8 +62,8 @@ async def test_tags_of_people_survive_whatever_the_model_says(
     record_id = await weak_house.add(text=TEXT)
     assert await tags(weak_house, record_id) == {"hope": "ai", "courage": "ai"}
     with connect(weak_house.url) as db:
-        tag(db, record_id, "Night walks")  # a value of their own
-        tag(db, record_id, "courage")  # they agree with the model
+        tag(db, 1, record_id, "Night walks")  # a value of their own
+        tag(db, 1, record_id, "courage")  # they agree with the model
     assert await tags(weak_house, record_id) == {
         "faith": "ai",
         "courage": "human",

@@ -54,7 +54,7 @@ def test_an_activity_gets_a_letter_and_an_insight(
     record_id = ran(told_journal, tmp_path)
     told_journal.run()
     with connect(told_journal.url) as db:
-        kept = read_activity(db, record_id)
+        kept = read_activity(db, told_journal.owner.id, record_id)
         assert kept.insight is not None
         assert (kept.letter, vars(kept.insight)) == (GOOD, INSIGHT)
         assert kept.title == "Along the river"
@@ -155,7 +155,7 @@ def test_the_embedded_model_writes_what_is_plain_and_true(
     record_id = ran(journal, tmp_path)
     journal.run()
     with connect(journal.url) as db:
-        kept = read_activity(db, record_id)
+        kept = read_activity(db, journal.owner.id, record_id)
         assert kept.letter is not None
         assert kept.letter.startswith("On Sunday 7 June 2026 you ran 2.40 km in 12 min, at 5:00")
         assert kept.insight is not None
@@ -186,7 +186,7 @@ def test_a_runner_without_a_time_zone_gets_times_of_utc_or_none(
     record_id = ran(journal, tmp_path)
     journal.run()
     with connect(journal.url) as db:
-        letter = read_activity(db, record_id).letter
+        letter = read_activity(db, journal.owner.id, record_id).letter
     assert letter is not None
     assert letter.startswith("On Sunday 7 June 2026 (UTC) you ran 2.40 km in 12 min, at 5:00")
     assert "morning" not in letter

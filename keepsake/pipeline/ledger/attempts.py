@@ -53,16 +53,17 @@ async def add_attempts(
     return [o for o in outcomes if not o.history or (o.record_id, o.step) in new]
 
 
-def timeline(connection: Connection, record_id: int) -> list[dict[str, Any]]:
-    """The attempts at the steps of a record, in the order of time."""
+def timeline(connection: Connection, owner_id: int, record_id: int) -> list[dict[str, Any]]:
+    """The attempts at the steps of an owner's record, in the order of time."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """
             SELECT started_at, step, attempt, outcome, error_type, retryable, seconds, models,
                    calls, tokens_in, tokens_out, cost, run_id
-            FROM step_attempts WHERE record_id = %s ORDER BY started_at, step, attempt
+            FROM step_attempts WHERE record_id = %s AND owner_id = %s
+            ORDER BY started_at, step, attempt
             """,
-            (record_id,),
+            (record_id, owner_id),
         ).fetchall()
 
 

@@ -1,6 +1,7 @@
 """What people ask for: failed steps retried, results made again, steps switched off and on."""
 
 from collections.abc import Collection
+from typing import Any
 
 from keepsake.database import AsyncConnection, Connection
 
@@ -9,6 +10,7 @@ _RETRY = """
         SELECT record_id FROM ledger
         WHERE status = 'failed' AND hold_reason IS NULL
           AND (%(line)s::text IS NULL OR line = %(line)s)
+          AND (%(owner_id)s::bigint IS NULL OR owner_id = %(owner_id)s)
           AND (%(record_id)s::bigint IS NULL OR record_id = %(record_id)s)
           AND (%(step)s::text IS NULL OR step = %(step)s)
     )
@@ -23,38 +25,51 @@ _RETRY = """
 """
 
 # In the order in which runs write them, so that we and a run never wait for each other.
-_LOCK_STEPS = "SELECT FROM ledger WHERE record_id = %s AND step = ANY(%s) ORDER BY step FOR UPDATE"
+_LOCK_STEPS = (
+    "SELECT FROM ledger WHERE record_id = %s AND owner_id = %s AND step = ANY(%s)"
+    " ORDER BY step FOR UPDATE"
+)
 _REDO = (
     "UPDATE ledger SET due_at = now(), asked = asked + 1, wait_reason = NULL, waits_for = NULL,"
     " status = CASE status WHEN 'failed' THEN 'pending' ELSE status END"
-    " WHERE record_id = %s AND step = ANY(%s) AND hold_reason IS NULL"
+    " WHERE record_id = %s AND owner_id = %s AND step = ANY(%s) AND hold_reason IS NULL"
 )
 
 
-def retry(
-    connection: Connection,
-    *,
-    line: str | None = None,
-    record_id: int | None = None,
-    step: str | None = None,
-) -> int:
+def retry(connection: Connection, *, line: str | None = None, step: str | None = None) -> int:
     """Make what failed due again, with what waits for it. Returns how many records that is.
 
     What is left to a schedule stays so, and what is held too.
     """
-    rows = connection.execute(
-        _RETRY, {"line": line, "record_id": record_id, "step": step}
-    ).fetchall()
+    rows = connection.execute(_RETRY, _failed(line=line, step=step)).fetchall()
     return len({row[0] for row in rows})
 
 
-async def retry_async(connection: AsyncConnection, record_id: int) -> None:
-    """`retry` of one record, on the event loop."""
-    await connection.execute(_RETRY, {"line": None, "record_id": record_id, "step": None})
+def retry_record(
+    connection: Connection, owner_id: int, record_id: int, *, step: str | None = None
+) -> bool:
+    """`retry` of one record of an owner. Returns whether anything of it had failed."""
+    asked = _failed(owner_id=owner_id, record_id=record_id, step=step)
+    return bool(connection.execute(_RETRY, asked).fetchall())
 
 
-def redo(connection: Connection, record_id: int, *steps: str) -> int:
-    """Have steps of one record made again. Their present results stay until then.
+async def retry_record_async(connection: AsyncConnection, owner_id: int, record_id: int) -> None:
+    """`retry_record`, on the event loop."""
+    await connection.execute(_RETRY, _failed(owner_id=owner_id, record_id=record_id))
+
+
+def _failed(
+    *,
+    line: str | None = None,
+    owner_id: int | None = None,
+    record_id: int | None = None,
+    step: str | None = None,
+) -> dict[str, Any]:
+    return {"line": line, "owner_id": owner_id, "record_id": record_id, "step": step}
+
+
+def redo(connection: Connection, owner_id: int, record_id: int, *steps: str) -> int:
+    """Have steps of one record of an owner made again. Their present results stay until then.
 
     A run that has the record in its hands at this moment, and may have begun with what was there
     before, leaves them due: it writes what it has made, and they are made once more.
@@ -62,15 +77,17 @@ def redo(connection: Connection, record_id: int, *steps: str) -> int:
     Returns how many that is; a step without a row, and one that is held, is left alone.
     """
     with connection.transaction():
-        connection.execute(_LOCK_STEPS, (record_id, list(steps)))
-        return connection.execute(_REDO, (record_id, list(steps))).rowcount
+        connection.execute(_LOCK_STEPS, (record_id, owner_id, list(steps)))
+        return connection.execute(_REDO, (record_id, owner_id, list(steps))).rowcount
 
 
-async def redo_async(connection: AsyncConnection, record_id: int, *steps: str) -> None:
+async def redo_async(
+    connection: AsyncConnection, owner_id: int, record_id: int, *steps: str
+) -> None:
     """`redo`, on the event loop."""
     async with connection.transaction():
-        await connection.execute(_LOCK_STEPS, (record_id, list(steps)))
-        await connection.execute(_REDO, (record_id, list(steps)))
+        await connection.execute(_LOCK_STEPS, (record_id, owner_id, list(steps)))
+        await connection.execute(_REDO, (record_id, owner_id, list(steps)))
 
 
 def hold_switched_off(

@@ -13,8 +13,8 @@ from keepsake.database import Connection
 from keepsake.pipeline.window import Window
 
 
-def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]:
-    """Everything the ledger says of one record."""
+def record_steps(connection: Connection, owner_id: int, record_id: int) -> list[dict[str, Any]]:
+    """Everything the ledger says of one record of an owner."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """
@@ -22,9 +22,10 @@ def record_steps(connection: Connection, record_id: int) -> list[dict[str, Any]]
                    calls, tokens_in, tokens_out, cost, seconds, error_type, error_message,
                    nothing_reason, run_id, started_at, finished_at,
                    output_fingerprint IS NOT NULL AS made
-            FROM ledger WHERE record_id = %s ORDER BY started_at NULLS LAST, step
+            FROM ledger WHERE record_id = %s AND owner_id = %s
+            ORDER BY started_at NULLS LAST, step
             """,
-            (record_id,),
+            (record_id, owner_id),
         ).fetchall()
 
 
