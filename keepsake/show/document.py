@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from psycopg.sql import SQL
 
+from keepsake import lines
 from keepsake.changes.edits import Edit, edits
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.line_module import RecordView
-from keepsake.lines import module_of
 from keepsake.pipeline.ledger.rows import HOLD_REASONS, waiting_text
 from keepsake.pipeline.ledger.states import record_steps
 from keepsake.records.progress import RecordHead, record_head
@@ -90,16 +90,14 @@ def read_document(
         EndpointDown: the object store needs credentials to name its files.
     """
     record = record_head(connection, owner_id, record_id)
-    load_view = module_of(record.line).load_view
+    # A record whose line is not registered any more is shown with its steps.
+    load_view = next((m.load_view for m in lines.LINES if m.name == record.line), None)
     made = load_view().read(connection, owner_id, record_id) if load_view else None
     return Document(
         record=record,
         title=_title(connection, owner_id, record_id),
         made=made,
-        files=tuple(
-            File(kind, key, objects.url(key), objects.link(key))
-            for kind, key in (made.objects() if made else ())
-        ),
+        files=tuple(_files(made, objects)) if made else (),
         unmade=tuple(_unmade(connection, owner_id, record_id)),
         edits=tuple(edits(connection, owner_id, record_id)),
     )

@@ -56,9 +56,10 @@ async def test_a_german_story_is_introduced_in_german(
         "INSERT INTO interview_prompts (owner_id, question, question_key, source)"
         " VALUES (1, 'What did your street smell of on Saturdays?', 'smell', 'human')"
     )
-    with house.under(SPEECH_BASE_URL=serve(speaker), SPEECH_MODEL="some-voice", SPEECH_API_KEY="k"):
-        record_id = await house.add(text=GERMAN, prompt_id=1)
-        await house.run("transcripts", "stories", "podcasts")
+    voice = {"SPEECH_BASE_URL": serve(speaker), "SPEECH_MODEL": "a-voice", "SPEECH_API_KEY": "k"}
+    with house.under(**voice) as speaking:
+        record_id = await speaking.add(text=GERMAN, prompt_id=1)
+        await speaking.run("transcripts", "stories", "podcasts")
     [row] = house.of("podcasts", record_id)
     captions = " ".join(house.file(row["vtt_key"]).read_text().split())
     assert "Eine Geschichte, erzählt von Rose am 4. Mai 2026." in captions
