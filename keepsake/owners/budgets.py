@@ -4,7 +4,7 @@ What an owner may spend and has spent is the view `owner_budgets`. What calls co
 `keepsake/owners/prices.py`, what was spent on what in `keepsake/owners/costs.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from keepsake.database import AsyncConnection
@@ -33,32 +33,36 @@ async def release_over_budget(connection: AsyncConnection, owner_id: int) -> Non
     """Make due what was put off because the owner's budget was spent."""
     await connection.execute(
         """
-        UPDATE ledger l SET due_at = now(), wait_reason = NULL, waits_for = NULL FROM records r
-        WHERE r.id = l.record_id AND r.owner_id = %s AND l.due_at > now()
-          AND l.wait_reason = 'budget'
+        UPDATE ledger SET due_at = now(), wait_reason = NULL, waits_for = NULL
+        WHERE owner_id = %s AND due_at > now() AND wait_reason = 'budget'
         """,
         (owner_id,),
+    )
+
+
+async def lock_budgets(connection: AsyncConnection, owner_ids: Collection[int]) -> None:
+    """Let no budget of these owners change until the transaction ends.
+
+    Call it before the transaction touches the ledger: who changes a budget locks the owner first
+    and the ledger after it, and two orders would be a deadlock.
+    """
+    await connection.execute(
+        "SELECT FROM owners WHERE id = ANY(%s) ORDER BY id FOR SHARE", (list(owner_ids),)
     )
 
 
 async def release_raised(connection: AsyncConnection, record_ids: Sequence[int]) -> None:
     """Make due what was just put off, where the budget has been raised since it was read.
 
-    Locks the owners' rows first: a budget that is raised at this moment is either seen here, or its
+    Call it under `lock_budgets`: a budget that is raised at this moment is either seen here, or its
     `release_over_budget` sees the rows of this transaction.
     """
-    ids = list(record_ids)
-    await connection.execute(
-        "SELECT FROM owners WHERE id IN (SELECT owner_id FROM records WHERE id = ANY(%s))"
-        " ORDER BY id FOR SHARE",
-        (ids,),
-    )
     await connection.execute(
         """
         UPDATE ledger l SET due_at = now(), wait_reason = NULL, waits_for = NULL
-        FROM records r JOIN owner_budgets b USING (owner_id)
-        WHERE r.id = ANY(%s) AND l.record_id = r.id AND l.wait_reason = 'budget'
+        FROM owner_budgets b
+        WHERE l.record_id = ANY(%s) AND b.owner_id = l.owner_id AND l.wait_reason = 'budget'
           AND l.due_at > now() AND (b.budget IS NULL OR b.budget > b.known)
         """,
-        (ids,),
+        (list(record_ids),),
     )

@@ -14,6 +14,7 @@ from dataclasses import replace
 import psycopg
 
 from keepsake.database import AsyncConnection, Pool
+from keepsake.owners.budgets import lock_budgets
 from keepsake.pipeline.ledger import writes
 from keepsake.pipeline.ledger.attempts import add_attempts
 from keepsake.pipeline.ledger.rows import Outcome
@@ -135,6 +136,8 @@ class Writer:
         run_id = self.spec.run_id
         # If the answer to a COMMIT was lost, this is a repetition: what counts already is left out.
         outcomes = await add_attempts(connection, outcomes, run_id=run_id)
+        if put_off := {o.owner_id for o in outcomes if o.wait_reason == "budget"}:
+            await lock_budgets(connection, put_off)
         for step in self.line.steps:
             made = [
                 Made(o.record_id, o.owner_id, o.result)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from keepsake.database import open_pool
 from keepsake.owners import budgets, pacing, usage
 from keepsake.owners.pacing import OwnerLimits
 from keepsake.owners.usage import Amounts, Billing
@@ -301,6 +302,38 @@ async def test_a_budget_that_is_raised_during_a_run_loses_nothing_to_the_next_mo
     await world.run("hear", mode="due")
     await world.run("hear", mode="due")
     assert world.stage.count("hear") == 100
+
+
+async def test_a_budget_that_is_raised_while_a_run_writes_is_no_deadlock(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.billing = CENTS
+    set_budget(world, "0")
+    pays(world, "hear")
+    world.add("a")
+    await world.run("hear")
+    async with open_pool(world.url, size=1) as pool, pool.connection() as raising:
+        async with raising.transaction():
+            await raising.execute("UPDATE owners SET monthly_budget = 5 WHERE id = 1")
+            run = asyncio.create_task(world.run("hear"))
+            await until_a_query_waits_for_a_lock(world)
+            await budgets.release_over_budget(raising, 1)
+        await run
+    assert "DeadlockDetected" not in caplog.text  # a run that loses tries again
+    row = world.rows("a")["hear"]
+    assert (row["status"], row["due"], row["wait_reason"]) == ("pending", True, None)
+
+
+async def until_a_query_waits_for_a_lock(world: World) -> None:
+    query = (
+        "SELECT FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(1000):
+        if world.db.execute(query).fetchone() is not None:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("no query waited for a lock")
 
 
 async def test_pages_that_come_later_follow_the_budget_and_the_tier_of_then(world: World) -> None:

@@ -61,7 +61,7 @@ async def mark_running(
         """
         UPDATE ledger l
         SET status = 'running', run_id = %s, started_at = now(),
-            due_at = coalesce(l.due_at, now()),
+            due_at = coalesce(l.due_at, now()), wait_reason = NULL, waits_for = NULL,
             crashes = CASE WHEN l.status = 'running' THEN l.crashes + 1 ELSE 0 END
         FROM unnest(%s::bigint[], %s::text[]) AS t(record_id, step)
         WHERE l.record_id = t.record_id AND l.step = t.step AND l.status <> 'succeeded'

@@ -16,8 +16,8 @@ async def write(
 ) -> None:
     """Write the rows of some outcomes, and what they cost.
 
-    Call it in the transaction that stored their results. What was held meanwhile stays so, unless
-    it is made.
+    Call it in the transaction that stored their results, under `lock_budgets` if some were put off
+    by a budget. What was held meanwhile stays so, unless it is made.
     """
     if not outcomes:
         return
@@ -109,7 +109,7 @@ async def write(
 async def _book(connection: AsyncConnection, line: str, outcomes: Sequence[Outcome]) -> None:
     """Add what some outcomes cost to what their owners have spent today."""
     rows = [
-        (o.record_id, o.step, model, a.calls, a.tokens_in, a.tokens_out, a.audio_seconds,
+        (o.owner_id, o.step, model, a.calls, a.tokens_in, a.tokens_out, a.audio_seconds,
          a.characters, a.cost)
         for o in outcomes
         if o.usage
@@ -122,16 +122,15 @@ async def _book(connection: AsyncConnection, line: str, outcomes: Sequence[Outco
         """
         INSERT INTO spending AS s (owner_id, day, line, step, model, calls, tokens_in, tokens_out,
                                    audio_seconds, characters, cost)
-        SELECT r.owner_id, (now() AT TIME ZONE 'UTC')::date, %s, step, model, sum(calls),
+        SELECT owner_id, (now() AT TIME ZONE 'UTC')::date, %s, step, model, sum(calls),
                sum(tokens_in), sum(tokens_out), sum(audio_seconds), sum(characters),
                CASE WHEN count(*) = count(cost) THEN sum(cost) END
         FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
                     %s::float8[], %s::bigint[], %s::numeric[])
-             AS t(record_id, step, model, calls, tokens_in, tokens_out, audio_seconds, characters,
+             AS t(owner_id, step, model, calls, tokens_in, tokens_out, audio_seconds, characters,
                   cost)
-        JOIN records r ON r.id = t.record_id
-        GROUP BY r.owner_id, step, model
-        ORDER BY r.owner_id, step, model
+        GROUP BY owner_id, step, model
+        ORDER BY owner_id, step, model
         ON CONFLICT (owner_id, day, line, step, model) DO UPDATE SET
             calls = s.calls + excluded.calls, tokens_in = s.tokens_in + excluded.tokens_in,
             tokens_out = s.tokens_out + excluded.tokens_out,
