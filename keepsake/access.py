@@ -21,12 +21,14 @@ API_ROLE = "keepsake_api"
 
 # Tables whose rows belong to no owner; the role reads them.
 SHARED = {
-    "hosts": "when each host may be asked next: the limit holds over all owners",
     "migrations": "the state of the schema",
     "steps": "what the lines have to make",
     "tiers": "what any owner may have",
     "tier_limits": "what any owner may have",
 }
+
+# Tables that the role does not even read: they would tell one owner what another one keeps.
+CLOSED = {"hosts": "which sites were asked when: the pace of fetching holds over all owners"}
 
 # NULL outside an owner's transaction, and where the owner is none: then no row matches. After a
 # transaction that set it, the setting reads '' and not NULL.
