@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from keepsake.family.daily_quote import enqueue_quotes, families_due
+from keepsake.family.daily_quote import DAILY_QUOTE
 from keepsake.settings import Settings
 from resources.database import DatabaseResource
 from schedules.delivery import enqueue_and_deliver, run_if_due
@@ -15,7 +15,7 @@ def deliver_quotes(
     settings: dg.ResourceParam[Settings],
 ) -> None:
     """Enqueue what is due, and deliver the outbox."""
-    enqueue_and_deliver(context, database, settings, enqueue_quotes)
+    enqueue_and_deliver(context, database, settings, DAILY_QUOTE)
 
 
 @dg.job(name="daily_quote", description="The quote of the day, by e-mail, Slack, SMS and others.")
@@ -37,4 +37,4 @@ def daily_quote(
     database: DatabaseResource, settings: dg.ResourceParam[Settings]
 ) -> dg.RunRequest | dg.SkipReason:
     """A run, if a quote is due for any family."""
-    return run_if_due(database, settings, families_due, what="a quote")
+    return run_if_due(database, settings, DAILY_QUOTE, what="a quote")

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from keepsake.family.weekly_prompts import enqueue_prompts, families_due
+from keepsake.family.weekly_prompts import WEEKLY_PROMPTS
 from keepsake.settings import Settings
 from resources.database import DatabaseResource
 from schedules.delivery import enqueue_and_deliver, run_if_due
@@ -15,7 +15,7 @@ def deliver_prompts(
     settings: dg.ResourceParam[Settings],
 ) -> None:
     """Enqueue what is due, and deliver the outbox."""
-    enqueue_and_deliver(context, database, settings, enqueue_prompts)
+    enqueue_and_deliver(context, database, settings, WEEKLY_PROMPTS)
 
 
 @dg.job(name="send_interview_prompts", description="The week's questions, by e-mail and others.")
@@ -37,4 +37,4 @@ def send_interview_prompts(
     database: DatabaseResource, settings: dg.ResourceParam[Settings]
 ) -> dg.RunRequest | dg.SkipReason:
     """A run, if interview prompts are due for any family."""
-    return run_if_due(database, settings, families_due, what="interview prompts")
+    return run_if_due(database, settings, WEEKLY_PROMPTS, what="interview prompts")

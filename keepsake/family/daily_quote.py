@@ -9,11 +9,9 @@ from datetime import date
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
-from keepsake.database import AsyncConnection, Pool
+from keepsake.database import AsyncConnection
 from keepsake.delivery.outbox import NewMessage, enqueue
-from keepsake.family import mornings
-from keepsake.family.mornings import FamilyDue
-from keepsake.settings import DeliverySettings
+from keepsake.family.mornings import FamilyDue, MorningMessage
 
 KIND = "daily_quote"
 
@@ -28,31 +26,6 @@ class ChosenQuote:
     member: str
     title: str | None
     recorded: date
-
-
-async def families_due(connection: AsyncConnection, settings: DeliverySettings) -> list[FamilyDue]:
-    """Families whose quote of the day is to be enqueued; see `mornings.families_due`."""
-    return await mornings.families_due(
-        connection,
-        settings,
-        KIND,
-        every="day",
-        having=SQL(
-            "EXISTS (SELECT FROM quotes q JOIN responses r USING (record_id)"
-            " WHERE r.owner_id = f.owner_id)"
-        ),
-    )
-
-
-async def enqueue_quotes(pool: Pool, settings: DeliverySettings) -> int:
-    """Enqueue the quote of the day of each family that has an address; how many were new.
-
-    Raises:
-        SettingsError: NOTIFY_CONFIG cannot be read.
-    """
-    async with pool.connection() as connection:
-        due = await families_due(connection, settings)
-        return sum([await _enqueue(connection, family) for family in due])
 
 
 async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
@@ -104,3 +77,14 @@ async def _choose(connection: AsyncConnection, owner_id: int) -> ChosenQuote | N
             (KIND, owner_id),
         )
         return await cursor.fetchone()
+
+
+DAILY_QUOTE = MorningMessage(
+    KIND,
+    every="day",
+    having=SQL(
+        "EXISTS (SELECT FROM quotes q JOIN responses r USING (record_id)"
+        " WHERE r.owner_id = f.owner_id)"
+    ),
+    enqueue=_enqueue,
+)

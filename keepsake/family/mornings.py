@@ -1,9 +1,10 @@
-"""For which families something is due in their own morning, once a day or week.
+"""Messages that a family gets in its own morning, once a day or week: when they are due.
 
-What it is and what it says is in `daily_quote.py` and `weekly_prompts.py`.
+What they are and what they say is in `daily_quote.py` and `weekly_prompts.py`.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
-from keepsake.database import AsyncConnection
+from keepsake.database import AsyncConnection, Pool
 from keepsake.delivery.notifications import read_addresses
 from keepsake.delivery.outbox import CHANNEL
 from keepsake.settings import DeliverySettings
@@ -40,24 +41,40 @@ class FamilyDue:
         return f"{kind}/{self.starts_on}"
 
 
+@dataclass(frozen=True)
+class MorningMessage:
+    """A message that families get in the morning.
+
+    Attributes:
+        kind: of the message.
+        every: how often a family gets one.
+        having: a condition on a family `f` and `here.starts_on`: that there is something to send.
+        enqueue: enqueues the message of a family; False if there is nothing new to send.
+    """
+
+    kind: str
+    every: Literal["day", "week"]
+    having: SQL
+    enqueue: Callable[[AsyncConnection, FamilyDue], Awaitable[bool]]
+
+
+async def enqueue_due(pool: Pool, settings: DeliverySettings, message: MorningMessage) -> int:
+    """Enqueue a message for each family that it is due for; how many were new.
+
+    Raises:
+        SettingsError: NOTIFY_CONFIG cannot be read.
+    """
+    async with pool.connection() as connection:
+        due = await families_due(connection, settings, message)
+        return sum([await message.enqueue(connection, family) for family in due])
+
+
 async def families_due(
-    connection: AsyncConnection,
-    settings: DeliverySettings,
-    kind: str,
-    *,
-    every: Literal["day", "week"],
-    having: SQL,
+    connection: AsyncConnection, settings: DeliverySettings, message: MorningMessage
 ) -> list[FamilyDue]:
     """Families where it is QUOTE_HOUR or later, without a message of this day or week so far.
 
     Families without an address are left out: they are due once they have one.
-
-    Args:
-        connection: to the database.
-        settings: the hour and the addresses.
-        kind: of the message.
-        every: how often a family gets one.
-        having: a condition on a family `f` and `here.starts_on`: that there is something to send.
 
     Raises:
         SettingsError: NOTIFY_CONFIG cannot be read.
@@ -77,8 +94,13 @@ async def families_due(
                             AND m.idempotency_key = %(kind)s || '/' || here.starts_on)
         ORDER BY f.owner_id
         """
-    ).format(having=having)
-    values = {"kind": kind, "every": every, "hour": settings.quote_hour, "channel": CHANNEL}
+    ).format(having=message.having)
+    values = {
+        "kind": message.kind,
+        "every": message.every,
+        "hour": settings.quote_hour,
+        "channel": CHANNEL,
+    }
     async with connection.cursor(row_factory=class_row(FamilyDue)) as cursor:
         await cursor.execute(query, values)
         found = await cursor.fetchall()

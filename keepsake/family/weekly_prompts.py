@@ -1,7 +1,6 @@
 """The interview prompts of a family: read back, and due once a week in its own morning.
 
-They are written by `assets/family/interview_prompts.py`. How they are sent, once, is in
-`keepsake/delivery/outbox.py`.
+`interview_prompts.py` writes them. How they are sent, once, is in `keepsake/delivery/outbox.py`.
 """
 
 from collections.abc import Sequence
@@ -11,11 +10,9 @@ from datetime import date
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
-from keepsake.database import AsyncConnection, Connection, Pool
+from keepsake.database import AsyncConnection, Connection
 from keepsake.delivery.outbox import NewMessage, enqueue
-from keepsake.family import mornings
-from keepsake.family.mornings import FamilyDue
-from keepsake.settings import DeliverySettings
+from keepsake.family.mornings import FamilyDue, MorningMessage
 
 KIND = "interview_prompts"
 
@@ -53,31 +50,6 @@ def interview_prompts(
         ).fetchall()
 
 
-async def families_due(connection: AsyncConnection, settings: DeliverySettings) -> list[FamilyDue]:
-    """Families whose prompts of the week are to be enqueued; see `mornings.families_due`."""
-    return await mornings.families_due(
-        connection,
-        settings,
-        KIND,
-        every="week",
-        having=SQL(
-            "EXISTS (SELECT FROM interview_prompts p"
-            " WHERE p.owner_id = f.owner_id AND p.week = here.starts_on)"
-        ),
-    )
-
-
-async def enqueue_prompts(pool: Pool, settings: DeliverySettings) -> int:
-    """Enqueue the week's prompts of each family that has an address; how many were new.
-
-    Raises:
-        SettingsError: NOTIFY_CONFIG cannot be read.
-    """
-    async with pool.connection() as connection:
-        due = await families_due(connection, settings)
-        return sum([await _enqueue(connection, family) for family in due])
-
-
 async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:
     cursor = await connection.execute(
         "SELECT id, question FROM interview_prompts WHERE owner_id = %s AND week = %s ORDER BY id",
@@ -103,3 +75,14 @@ def _body(slug: str, prompts: Sequence[tuple[int, str]]) -> str:
         f"{questions}\n\nThe number says which one a response answers: "
         f"keepsake add response {slug} MEMBER --prompt {prompts[0][0]} --audio FILE"
     )
+
+
+WEEKLY_PROMPTS = MorningMessage(
+    KIND,
+    every="week",
+    having=SQL(
+        "EXISTS (SELECT FROM interview_prompts p"
+        " WHERE p.owner_id = f.owner_id AND p.week = here.starts_on)"
+    ),
+    enqueue=_enqueue,
+)

@@ -1,53 +1,26 @@
 """Batches: their owner is notified once that all is done, with counts and cost, no content."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from keepsake import import_messages
-from keepsake.database import Connection, Pool, connect, open_pool
+from keepsake.database import Connection, Pool
 from keepsake.delivery.outbox import ATTEMPTS, Result, deliver
 from keepsake.import_messages import enqueue_import_messages
-from keepsake.owners.owners import add_owner
 from keepsake.records.batches import batches, finish_batch, start_batch
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from sensors.batches import imports_done
 from sensors.outbox import outbox
-from tests.doubles.server import serving
 from tests.doubles.webhook import Webhook
 from tests.given import on_connection
 
 
-@pytest.fixture
-def webhook() -> Webhook:
-    return Webhook()
-
-
-@pytest.fixture
-def settings(
-    webhook: Webhook, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Settings]:
-    """Settings that send every message to the webhook."""
-    with serving(webhook) as address:
-        monkeypatch.setenv("NOTIFY_URLS", address.replace("http:", "json:"))
-        monkeypatch.setenv("DATABASE_URL", database_url)
-        yield load_settings()
-
-
-@pytest.fixture
-def db(database_url: str) -> Iterator[Connection]:
-    with connect(database_url) as connection:
-        add_owner(connection, "Ada")
-        yield connection
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with open_pool(database_url) as pool:
-        yield pool
+@pytest.fixture(autouse=True)
+def _ada(ada: int) -> None:
+    """Whose imports they are."""
 
 
 def take_in(db: Connection, records: int = 3, *, duplicates: int = 0, rejected: int = 0) -> int:

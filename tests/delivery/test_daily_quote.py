@@ -1,7 +1,6 @@
 """The quote of the day: in the family's morning, once, and sent to the right people."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,47 +10,17 @@ import pytest
 from psycopg.rows import dict_row
 from starlette.responses import Response
 
-from keepsake.database import Connection, Pool, connect, open_pool
+from keepsake.database import Connection, Pool
 from keepsake.delivery.outbox import Result, deliver
-from keepsake.family.daily_quote import enqueue_quotes, families_due
-from keepsake.family.mornings import FamilyDue
+from keepsake.family.daily_quote import DAILY_QUOTE
+from keepsake.family.mornings import FamilyDue, enqueue_due, families_due
 from keepsake.family.response import Family, add_family, add_member
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from schedules.daily_quote import daily_quote_job
-from tests.doubles.server import serving
 from tests.doubles.webhook import Webhook
 
 NOON = "2026-05-04T12:00:00Z"
-
-
-@pytest.fixture
-def webhook() -> Webhook:
-    return Webhook()
-
-
-@pytest.fixture
-def settings(
-    webhook: Webhook, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Settings]:
-    """Settings that send every quote to the webhook."""
-    with serving(webhook) as address:
-        monkeypatch.setenv("NOTIFY_URLS", address.replace("http:", "json:"))
-        monkeypatch.setenv("DATABASE_URL", database_url)
-        monkeypatch.setenv("QUOTE_HOUR", "0")
-        yield load_settings()
-
-
-@pytest.fixture
-def db(database_url: str) -> Iterator[Connection]:
-    with connect(database_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with open_pool(database_url) as pool:
-        yield pool
 
 
 def family(db: Connection, name: str = "The Marlows", **options: Any) -> Family:
@@ -85,13 +54,15 @@ def quote(db: Connection, family: Family, *texts: str, title: str | None = "Song
 
 async def deliver_all(pool: Pool, settings: Settings) -> list[Result]:
     """What the schedule's run does."""
-    await enqueue_quotes(pool, settings)
+    await enqueue_due(pool, settings, DAILY_QUOTE)
     return await deliver(pool, settings)
 
 
 async def due(pool: Pool, settings: Settings, hour: int = 0) -> list[FamilyDue]:
     async with pool.connection() as connection:
-        return await families_due(connection, settings.model_copy(update={"quote_hour": hour}))
+        return await families_due(
+            connection, settings.model_copy(update={"quote_hour": hour}), DAILY_QUOTE
+        )
 
 
 def outbox(db: Connection) -> list[dict[str, Any]]:
@@ -208,9 +179,8 @@ async def test_two_that_enqueue_at_once_enqueue_one_quote(
     db: Connection, pool: Pool, settings: Settings
 ) -> None:
     quote(db, family(db), "One.", "Two.")
-    assert sorted(await asyncio.gather(*(enqueue_quotes(pool, settings) for _ in range(4)))) == [
-        0, 0, 0, 1,
-    ]  # fmt: skip
+    enqueued = await asyncio.gather(*(enqueue_due(pool, settings, DAILY_QUOTE) for _ in range(4)))
+    assert sorted(enqueued) == [0, 0, 0, 1]
 
 
 async def test_a_family_without_an_address_is_due_until_it_has_one(
@@ -219,8 +189,8 @@ async def test_a_family_without_an_address_is_due_until_it_has_one(
     quote(db, family(db), "One.")
     nowhere = settings.model_copy(update={"notify_urls": type(settings.notify_urls)("")})
     assert await due(pool, nowhere) == []
-    assert await enqueue_quotes(pool, nowhere) == 0
-    assert await enqueue_quotes(pool, settings) == 1
+    assert await enqueue_due(pool, nowhere, DAILY_QUOTE) == 0
+    assert await enqueue_due(pool, settings, DAILY_QUOTE) == 1
 
 
 async def test_what_could_not_be_sent_is_tried_again(

@@ -5,28 +5,14 @@ from zoneinfo import ZoneInfo
 
 from keepsake.database import Connection, Pool
 from keepsake.delivery.outbox import Result, deliver
-from keepsake.family.mornings import FamilyDue
+from keepsake.family.mornings import FamilyDue, enqueue_due, families_due
 from keepsake.family.response import Family
-from keepsake.family.weekly_prompts import (
-    enqueue_prompts,
-    families_due,
-    interview_prompts,
-)
+from keepsake.family.weekly_prompts import WEEKLY_PROMPTS, interview_prompts
 from keepsake.settings import Settings
 from tests.doubles.webhook import Webhook
 
-from .test_daily_quote import (
-    db,
-    family,
-    outbox,
-    pool,
-    quote,
-    settings,
-    webhook,
-    zone_where_it_is,
-)
+from .test_daily_quote import family, outbox, quote, zone_where_it_is
 
-__all__ = ["db", "pool", "settings", "webhook"]  # fixtures
 QUESTIONS = ("Who taught you to swim?", "What did your first wage buy?", "Who sang to you?")
 
 
@@ -46,13 +32,15 @@ def write(db: Connection, family: Family, *questions: str, weeks_ago: int = 0) -
 
 async def deliver_all(pool: Pool, settings: Settings) -> list[Result]:
     """What the schedule's run does."""
-    await enqueue_prompts(pool, settings)
+    await enqueue_due(pool, settings, WEEKLY_PROMPTS)
     return await deliver(pool, settings)
 
 
 async def due(pool: Pool, settings: Settings, hour: int = 0) -> list[FamilyDue]:
     async with pool.connection() as connection:
-        return await families_due(connection, settings.model_copy(update={"quote_hour": hour}))
+        return await families_due(
+            connection, settings.model_copy(update={"quote_hour": hour}), WEEKLY_PROMPTS
+        )
 
 
 async def test_the_weeks_prompts_are_sent_with_their_ids(

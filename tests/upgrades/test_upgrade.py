@@ -21,9 +21,10 @@ from psycopg.sql import SQL, Identifier
 from keepsake.bookmarks.line import BOOKMARKS
 from keepsake.database import connect, migrate, migrations, open_pool
 from keepsake.delivery.outbox import deliver
-from keepsake.family.daily_quote import enqueue_quotes
+from keepsake.family.daily_quote import DAILY_QUOTE
 from keepsake.family.line import FAMILY
-from keepsake.family.weekly_prompts import enqueue_prompts
+from keepsake.family.mornings import enqueue_due
+from keepsake.family.weekly_prompts import WEEKLY_PROMPTS
 from keepsake.import_messages import enqueue_import_messages
 from keepsake.local.postgres import binaries
 from keepsake.pipeline.line import Line
@@ -194,8 +195,8 @@ async def test_nothing_is_sent_again_and_what_may_be_tried_again_still_goes_out(
         )
         async with open_pool(upgraded) as pool:
             for _ in range(2):
-                await enqueue_quotes(pool, settings)
-                await enqueue_prompts(pool, settings)
+                await enqueue_due(pool, settings, DAILY_QUOTE)
+                await enqueue_due(pool, settings, WEEKLY_PROMPTS)
                 await enqueue_import_messages(pool)
                 await deliver(pool, settings)
     quotes = [message for message in webhook.messages if "the quote of the day" in message]
