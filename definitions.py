@@ -20,6 +20,7 @@ from assets.partitions import read_calendar
 from assets.running.line import activity_files, running_job, running_line
 from assets.running.trends import trends
 from assets.running.weekly_digests import weekly_digests
+from keepsake.lines import check_scheduled_steps
 from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -46,7 +47,12 @@ from sensors.running import new_activities
 def build_defs(
     settings: Settings, resource_overrides: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """All definitions. `resource_overrides` replaces resources by name."""
+    """All definitions. `resource_overrides` replaces resources by name.
+
+    Raises:
+        SettingsError: STEPS_ON_SCHEDULE names no step.
+    """
+    check_scheduled_steps(settings)
     calendar = read_calendar(settings)
     resources: dict[str, Any] = {
         "settings": settings,

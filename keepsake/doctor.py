@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from keepsake.errors import KeepsakeError, SettingsError
+from keepsake.lines import check_scheduled_steps
 from keepsake.settings import (
     ROLES,
     DatabaseSettings,
@@ -80,6 +81,7 @@ def examine() -> list[Check]:
     """Read the settings and check all they name; wrong settings are one failed check."""
     try:
         settings = load_settings()
+        check_scheduled_steps(settings)
     except SettingsError as error:
         fix = f"correct it in the environment or in {env_file()}; docs/settings.md lists all"
         return [Check("settings", False, str(error), fix), *_names()]

@@ -1,6 +1,7 @@
 """Making a database ready for work: its schema, and what follows from the settings."""
 
 from keepsake.database import Migration, connect, migrate
+from keepsake.lines import check_scheduled_steps
 from keepsake.pipeline.ledger.repair import hold_switched_off
 from keepsake.search.index import ensure_vector_index
 from keepsake.settings import Settings
@@ -14,8 +15,10 @@ def prepare(url: str, settings: Settings) -> list[Migration]:
     Returns the migrations applied.
 
     Raises:
+        SettingsError: STEPS_ON_SCHEDULE names no step. Nothing was changed.
         DatabaseError: the database is not fit for use; see `migrate`.
     """
+    check_scheduled_steps(settings)
     applied = migrate(url)
     with connect(url) as connection:
         model = settings.endpoint("embeddings").model

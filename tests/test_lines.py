@@ -1,12 +1,15 @@
 """What the lines register about themselves."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from keepsake import lines
 from keepsake.database import Connection, connect
+from keepsake.errors import SettingsError
 from keepsake.line_module import LineModule, MadeField
+from keepsake.settings import StepSettings
 
 every_line = pytest.mark.parametrize("module", lines.LINES, ids=lambda module: module.name)
 
@@ -46,3 +49,23 @@ def test_lists_look_for_words_by_an_index(db: Connection, module: LineModule) ->
             f" WHERE to_tsvector('simple', {text}) @@ to_tsquery('simple', 'bread')"
         ).fetchall()
         assert any("Bitmap Index Scan" in step for (step,) in plan), table
+
+
+def scheduled(steps: str) -> StepSettings:
+    return StepSettings.model_validate({"steps_on_schedule": steps})
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ("podcasts, value_tags", "STEPS_ON_SCHEDULE: value_tags is called tags now"),
+        ("podcast", "STEPS_ON_SCHEDULE: there is no step podcast (known: activities, "),
+    ],
+)
+def test_a_scheduled_step_that_no_line_has_is_refused(steps: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{re.escape(why)}"):
+        lines.check_scheduled_steps(scheduled(steps))
+
+
+def test_steps_of_every_line_may_be_left_to_a_schedule() -> None:
+    lines.check_scheduled_steps(scheduled("podcasts, letters, keywords"))
