@@ -39,12 +39,14 @@ class GivenField:
 
     Attributes:
         stored: a SELECT of the text as it is now.
-        store: writes it to the line's own table, for an owner and a record, and makes due what
-            depends on it.
+        store: writes it to the line's own table, for an owner and a record, and returns the hash
+            that the content of the record has then.
+        steps: what depends on it; they are made again.
     """
 
     stored: str
-    store: Callable[["Connection", int, int, str | None], None]
+    store: Callable[["Connection", int, int, str | None], str]
+    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,11 @@ def test_a_line_has_the_steps_that_the_database_has(db: Connection, module: Line
 @every_line
 def test_the_steps_that_a_module_names_are_steps_of_its_line(module: LineModule) -> None:
     steps = {step.name for step in module.load_line().steps}
-    named = {field.step for field in module.fields.values() if isinstance(field, MadeField)}
+    named = {
+        step
+        for field in module.fields.values()
+        for step in ([field.step] if isinstance(field, MadeField) else field.steps)
+    }
     assert named | ({module.embeddings} - {None}) <= steps
 
 

@@ -16,7 +16,7 @@ from keepsake.database import AsyncConnection, Connection, Pool, owner_transacti
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import Owner
 from keepsake.pipeline.fingerprint import fingerprint
-from keepsake.pipeline.ledger.repair import redo, redo_async
+from keepsake.pipeline.ledger.repair import redo_async
 from keepsake.records import adding as records
 from keepsake.records.adding import Added, NewRecord
 from keepsake.settings import Settings
@@ -199,19 +199,15 @@ def tag(connection: Connection, owner_id: int, record_id: int, tag: str) -> None
             connection.execute(statement, {"record": record_id, "owner": owner_id, "tag": tag})
 
 
-def retitle(connection: Connection, owner_id: int, record_id: int, title: str | None) -> None:
-    """Give a bookmark another title; what is made with it is due. The page is not fetched again."""
+def retitle(connection: Connection, owner_id: int, record_id: int, title: str | None) -> str:
+    """Give a bookmark another title. Returns the content hash that its record has then."""
     row = connection.execute(
         "UPDATE bookmarks SET title = %s WHERE record_id = %s AND owner_id = %s"
         " RETURNING url, platform, title, content",
         (title, record_id, owner_id),
     ).fetchone()
-    if row is not None:
-        connection.execute(
-            "UPDATE records SET content_hash = %s WHERE id = %s AND owner_id = %s",
-            (fingerprint(*row), record_id, owner_id),
-        )
-        redo(connection, owner_id, record_id, "summaries", "keywords", "bookmark_embeddings")
+    assert row is not None  # noqa: S101  # the record is there, and locked
+    return fingerprint(*row)
 
 
 def _record(new: NewBookmark) -> NewRecord:

@@ -17,10 +17,10 @@ def _line() -> "Line":
     return BOOKMARKS
 
 
-def _retitle(connection: "Connection", owner_id: int, record_id: int, title: str | None) -> None:
+def _retitle(connection: "Connection", owner_id: int, record_id: int, title: str | None) -> str:
     from keepsake.bookmarks.bookmark import retitle
 
-    retitle(connection, owner_id, record_id, title)
+    return retitle(connection, owner_id, record_id, title)
 
 
 def _tag(connection: "Connection", owner_id: int, record_id: int, tag: str) -> None:
@@ -61,7 +61,14 @@ MODULE = LineModule(
         WHERE bookmarks.record_id = r.id
     """,
     embeddings="bookmark_embeddings",
-    fields={"title": GivenField("SELECT title FROM bookmarks WHERE record_id = r.id", _retitle)},
+    fields={
+        "title": GivenField(
+            "SELECT title FROM bookmarks WHERE record_id = r.id",
+            _retitle,
+            # Not `pages`: the page is not fetched again.
+            steps=("summaries", "keywords", "bookmark_embeddings"),
+        )
+    },
     tags=TagTable("keywords", "keyword", add=_tag),
     load_view=_view,
     add_commands=_add_commands,

@@ -103,7 +103,12 @@ def _edit(
                 redo(connection, owner_id, record_id, *line_with_steps.following(field.step))
             case GivenField():
                 given = _first(connection, record_id, name) if value is None else value
-                field.store(connection, owner_id, record_id, given)
+                content_hash = field.store(connection, owner_id, record_id, given)
+                connection.execute(
+                    "UPDATE records SET content_hash = %s WHERE id = %s AND owner_id = %s",
+                    (content_hash, record_id, owner_id),
+                )
+                redo(connection, owner_id, record_id, *field.steps)
         connection.execute(
             "INSERT INTO edits (record_id, owner_id, field, value, previous)"
             " VALUES (%s, %s, %s, %s, %s)",

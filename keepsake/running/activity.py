@@ -229,23 +229,19 @@ async def replace_file(
         "SELECT step FROM ledger WHERE record_id = %s AND owner_id = %s AND status = 'succeeded'",
         (record_id, owner_id),
     )
-    for (step,) in await made.fetchall():
-        await repair.redo_async(connection, owner_id, record_id, step)
+    steps = [step for (step,) in await made.fetchall()]
+    await repair.redo_async(connection, owner_id, record_id, *steps)
 
 
-def retitle(connection: Connection, owner_id: int, record_id: int, title: str | None) -> None:
-    """Give an activity another title; what is written about it is due."""
+def retitle(connection: Connection, owner_id: int, record_id: int, title: str | None) -> str:
+    """Give an activity another title. Returns the content hash that its record has then."""
     row = connection.execute(
         "UPDATE activity_files SET title = %s WHERE record_id = %s AND owner_id = %s"
         " RETURNING sha256, file_name, title, sport",
         (title, record_id, owner_id),
     ).fetchone()
-    if row is not None:
-        connection.execute(
-            "UPDATE records SET content_hash = %s WHERE id = %s AND owner_id = %s",
-            (fingerprint(*row), record_id, owner_id),
-        )
-        repair.redo(connection, owner_id, record_id, "letters", "coaching_insights")
+    assert row is not None  # noqa: S101  # the record is there, and locked
+    return fingerprint(*row)
 
 
 def set_max_heart_rate(connection: Connection, owner_id: int, beats: int) -> None:

@@ -17,10 +17,10 @@ def _line() -> "Line":
     return RUNNING
 
 
-def _retitle(connection: "Connection", owner_id: int, record_id: int, title: str | None) -> None:
+def _retitle(connection: "Connection", owner_id: int, record_id: int, title: str | None) -> str:
     from keepsake.running.activity import retitle
 
-    retitle(connection, owner_id, record_id, title)
+    return retitle(connection, owner_id, record_id, title)
 
 
 def _view() -> View:
@@ -44,7 +44,11 @@ MODULE = LineModule(
     about="SELECT title, file_name, NULL, NULL FROM activity_files WHERE record_id = r.id",
     words=(("activity_files", "coalesce(title, '') || ' ' || translate(file_name, '.-_', '   ')"),),
     fields={
-        "title": GivenField("SELECT title FROM activity_files WHERE record_id = r.id", _retitle)
+        "title": GivenField(
+            "SELECT title FROM activity_files WHERE record_id = r.id",
+            _retitle,
+            steps=("letters", "coaching_insights"),
+        )
     },
     load_view=_view,
     add_commands=_add_commands,
