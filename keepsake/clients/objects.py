@@ -10,8 +10,16 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+)
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,11 +32,24 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 OCTETS = "application/octet-stream"
+PIECE = 1 << 18  # bytes of an object that are in memory while it is streamed
 LINK_SECONDS = 12 * 3600  # that a signed address holds
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _REFUSED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
-_PASSING = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"}
+_PASSING = {
+    "SlowDown", "RequestTimeout", "Throttling", "ThrottlingException",
+    "PreconditionFailed",  # it was replaced between `stat` and `open_range`
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as it is now: bytes, a tag that changes with every `put`, and when that was."""
+
+    size: int
+    tag: str
+    at: datetime
 
 
 class ObjectStore(Protocol):
@@ -61,11 +82,29 @@ class ObjectStore(Protocol):
     async def exists(self, key: str) -> bool:
         """Whether there is such an object."""
 
-    async def size(self, key: str) -> int:
-        """Its length in bytes.
+    async def stat(self, key: str) -> Stored:
+        """Its size, and whether it is still the same.
 
         Raises:
             PermanentError: there is no such object.
+        """
+
+    def open_range(
+        self, key: str, stored: Stored, start: int = 0, end: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The bytes from `start` to before `end` (None: to its end), in pieces of 256 KiB or less.
+
+        Opened when the block begins: what is wrong by then is raised there, the rest while reading.
+
+        Args:
+            key: of the object.
+            stored: what `stat` said of it; both bounds lie within its size.
+            start: of the first byte.
+            end: of the byte after the last.
+
+        Raises:
+            PermanentError: there is no such object.
+            RetryableError: it is no longer the one that `stored` describes.
         """
 
     async def delete(self, key: str) -> None:
@@ -141,10 +180,24 @@ class FolderStore:
         """See `ObjectStore`."""
         return await asyncio.to_thread(self._path(key).is_file)
 
-    async def size(self, key: str) -> int:
+    async def stat(self, key: str) -> Stored:
         """See `ObjectStore`."""
         with self._failures(key):
-            return (await asyncio.to_thread(self._path(key).stat)).st_size
+            return _as_stored(await asyncio.to_thread(self._path(key).stat))
+
+    @asynccontextmanager
+    async def open_range(
+        self, key: str, stored: Stored, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """See `ObjectStore`."""
+        with self._failures(key):
+            file = await asyncio.to_thread(self._path(key).open, "rb")
+        with file:
+            if _as_stored(os.fstat(file.fileno())) != stored:
+                raise RetryableError(f"the object {key} was replaced just now")
+            file.seek(start)
+            length = (stored.size if end is None else end) - start
+            yield _pieces(file.read, length, lambda: self._failures(key))
 
     async def delete(self, key: str) -> None:
         """See `ObjectStore`."""
@@ -245,18 +298,38 @@ class S3Store:
     async def exists(self, key: str) -> bool:
         """See `ObjectStore`."""
         try:
-            await self.size(key)
+            await self.stat(key)
         except MissingObject:
             return False
         return True
 
-    async def size(self, key: str) -> int:
+    async def stat(self, key: str) -> Stored:
         """See `ObjectStore`."""
         with self._failures(key):
             head = await asyncio.to_thread(
                 self._client.head_object, Bucket=self._bucket, Key=checked_key(key)
             )
-            return head["ContentLength"]
+            return Stored(head["ContentLength"], head["ETag"].strip('"'), head["LastModified"])
+
+    @asynccontextmanager
+    async def open_range(
+        self, key: str, stored: Stored, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """See `ObjectStore`."""
+        end = stored.size if end is None else end
+        if end == start:  # S3 knows no empty range
+            yield _pieces(lambda _: b"", 0, lambda: self._failures(key))
+            return
+        with self._failures(key):
+            answer = await asyncio.to_thread(
+                self._client.get_object,
+                Bucket=self._bucket,
+                Key=checked_key(key),
+                Range=f"bytes={start}-{end - 1}",
+                IfMatch=f'"{stored.tag}"',
+            )
+        with closing(answer["Body"]) as body:
+            yield _pieces(body.read, end - start, lambda: self._failures(key))
 
     async def delete(self, key: str) -> None:
         """See `ObjectStore`."""
@@ -355,6 +428,30 @@ def checked_key(key: str) -> str:
     if "\x00" in key or "\\" in key or any(part in ("", ".", "..") for part in parts):
         raise PermanentError(f"not an object key: {key!r}")
     return str(PurePosixPath(*parts))
+
+
+def _as_stored(found: os.stat_result) -> Stored:
+    """A file that is replaced is another file, written later: its inode and its time say so."""
+    return Stored(
+        size=found.st_size,
+        tag=f"{found.st_ino:x}-{found.st_mtime_ns:x}",
+        at=datetime.fromtimestamp(found.st_mtime, UTC),
+    )
+
+
+async def _pieces(
+    read: Callable[[int], bytes],
+    length: int,
+    failures: Callable[[], AbstractContextManager[None]],
+) -> AsyncIterator[bytes]:
+    """The next `length` bytes that `read` gives, each piece read in a thread."""
+    while length > 0:
+        with failures():
+            piece = await asyncio.to_thread(read, min(PIECE, length))
+        if not piece:
+            raise RetryableError("an object ended before its length")
+        length -= len(piece)
+        yield piece
 
 
 @contextmanager

@@ -84,7 +84,7 @@ async def _played(document: Document, objects: ObjectStore) -> AsyncIterator[tup
         element = kind.split("/")[0].replace("image", "img") if file.kind in PLAYED else ""
         played = Played(element, file.link, file.link)
         try:
-            size = await objects.size(file.key)
+            size = (await objects.stat(file.key)).size
             if element and size <= room:
                 data = base64.b64encode(await objects.get_bytes(file.key)).decode()
                 played = replace(played, source=f"data:{kind};base64,{data}")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from moto.server import ThreadedMotoServer
 
-from keepsake.clients.objects import FolderStore, ObjectStore, S3Store, open_objects
+from keepsake.clients.objects import PIECE, FolderStore, ObjectStore, S3Store, open_objects
 from keepsake.errors import EndpointDown, PermanentError, RetryableError
 from keepsake.settings import Settings
 
@@ -50,7 +50,7 @@ async def test_bytes_come_back(store: ObjectStore) -> None:
     await store.put_bytes("clips/1/a.mp3", b"old", "audio/mpeg")
     await store.put_bytes("clips/1/a.mp3", b"sound", "audio/mpeg")
     assert await store.get_bytes("clips/1/a.mp3") == b"sound"
-    assert await store.size("clips/1/a.mp3") == 5
+    assert (await store.stat("clips/1/a.mp3")).size == 5
     assert await store.exists("clips/1/a.mp3")
 
 
@@ -63,12 +63,53 @@ async def test_files_come_back(store: ObjectStore, tmp_path: Path) -> None:
     assert not [name for name in _files(tmp_path) if name.endswith(".part")]
 
 
+async def _read(store: ObjectStore, key: str, *bounds: int) -> list[bytes]:
+    async with store.open_range(key, await store.stat(key), *bounds) as pieces:
+        return [piece async for piece in pieces]
+
+
+async def test_parts_come_in_pieces(store: ObjectStore) -> None:
+    data = os.urandom(600_000)
+    await store.put_bytes("audio/a.wav", data)
+    whole = await _read(store, "audio/a.wav")
+    assert b"".join(whole) == data
+    assert max(map(len, whole)) <= PIECE
+    assert b"".join(await _read(store, "audio/a.wav", 299_000)) == data[299_000:]
+    assert b"".join(await _read(store, "audio/a.wav", 299_000, 299_001)) == data[299_000:299_001]
+
+
+async def test_an_empty_object_has_no_pieces(store: ObjectStore) -> None:
+    await store.put_bytes("empty", b"")
+    assert await _read(store, "empty") == []
+
+
+async def test_a_replaced_object_has_another_tag_and_is_not_read_as_the_old(
+    store: ObjectStore,
+) -> None:
+    await store.put_bytes("a.txt", b"old")
+    old = await store.stat("a.txt")
+    await store.put_bytes("a.txt", b"new")
+    assert (await store.stat("a.txt")).tag != old.tag
+    with pytest.raises(RetryableError):
+        async with store.open_range("a.txt", old):
+            pytest.fail("it was opened")
+
+
+async def test_an_object_that_has_gone_is_not_opened(store: ObjectStore) -> None:
+    await store.put_bytes("a.txt", b"old")
+    old = await store.stat("a.txt")
+    await store.delete("a.txt")
+    with pytest.raises(PermanentError, match=r"no object a\.txt"):
+        async with store.open_range("a.txt", old):
+            pytest.fail("it was opened")
+
+
 async def test_missing_object_is_named(store: ObjectStore, tmp_path: Path) -> None:
     assert not await store.exists("clips/none.mp3")
     copy = tmp_path / "copy"
     for call in (
         store.get_bytes("clips/none.mp3"),
-        store.size("clips/none.mp3"),
+        store.stat("clips/none.mp3"),
         store.get_file("clips/none.mp3", copy),
     ):
         with pytest.raises(PermanentError, match=r"no object clips/none\.mp3"):
