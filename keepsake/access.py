@@ -43,6 +43,7 @@ _PRIVILEGES: dict[str, LiteralString] = {
     "spending": "SELECT",
     "memberships": "SELECT",  # who adds a user to its members sees the user's name and address
     "users": "SELECT",
+    "tokens": "SELECT",  # made where it is known who asks (`keepsake/accounts/`)
 }
 _TRIES = 5
 
