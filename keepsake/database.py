@@ -16,7 +16,7 @@ import psycopg
 from pgvector.psycopg import register_vector_async
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types import TypeInfo
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from keepsake.access import API_ROLE, keep_owners_apart
 from keepsake.errors import KeepsakeError, SettingsError
@@ -105,6 +105,24 @@ async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await pool.close()
+
+
+@contextmanager
+def open_blocking_pool(url: str, *, size: int = 4) -> Iterator["ConnectionPool[Connection]"]:
+    """`open_pool` for code that is not asynchronous and runs in threads."""
+    pool: ConnectionPool[Connection] = ConnectionPool(
+        kwargs={**_parameters(url), "autocommit": True},
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=30,
+        check=ConnectionPool.check_connection,
+    )
+    pool.open(wait=True, timeout=30)
+    try:
+        yield pool
+    finally:
+        pool.close()
 
 
 async def _take_vectors(connection: AsyncConnection) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from typer import Typer
 
     from keepsake.database import Connection
@@ -122,6 +123,7 @@ class LineModule:
         load_view: imports how its records are shown in full; None: they are shown with their steps.
         add_commands: adds its commands to the groups `keepsake add`, `keepsake import` and to
             `keepsake` itself. It is called by every command, so what it imports is light too.
+        load_routers: imports its routes: what the API and the pages have of this line alone.
     """
 
     name: str
@@ -135,3 +137,4 @@ class LineModule:
     tags: TagTable | None = None
     load_view: Callable[[], View] | None = None
     add_commands: Callable[["Typer", "Typer", "Typer"], None] | None = None
+    load_routers: Callable[[], Sequence["APIRouter"]] | None = None

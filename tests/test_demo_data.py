@@ -140,7 +140,7 @@ def test_what_is_saved_and_run_is_added_once(
     with connect(database_url) as connection:
         stage = Stage(
             settings=settings,
-            addresses=Addresses(0, "", None, database_url, tmp_path),
+            addresses=Addresses(0, "", "", None, database_url, tmp_path),
             connection=connection,
             objects=open_objects(settings),
             site="http://127.0.0.1:1",

@@ -1,10 +1,12 @@
 """The bookmarks line as the rest of the library knows it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keepsake.line_module import GivenField, LineModule, TagTable, View
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from typer import Typer
 
     from keepsake.database import Connection
@@ -42,6 +44,12 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
     importing.command()(commands.bookmarks)
 
 
+def _routers() -> "Sequence[APIRouter]":
+    from keepsake.bookmarks import routes
+
+    return [routes.router]
+
+
 MODULE = LineModule(
     name="bookmarks",
     records="bookmarks",
@@ -72,4 +80,5 @@ MODULE = LineModule(
     tags=TagTable("keywords", "keyword", add=_tag),
     load_view=_view,
     add_commands=_add_commands,
+    load_routers=_routers,
 )

@@ -106,21 +106,18 @@ def _everything(settings: Settings, console: "Console") -> Iterator[Addresses]:
     elsewhere = ["database"] if settings.database_url else []
     elsewhere += [role for role in ROLES if not settings.endpoint(role).embedded]
     console.print(
-        "Starting the database, the models and Dagster, all embedded..."
+        "Starting the database, the models, the API and Dagster, all embedded..."
         if not elsewhere
         else f"Starting; your settings name the {', '.join(elsewhere)} to use..."
     )
     with ExitStack() as stack:
         try:
-            try:
-                port = free_port(settings.dagster_port)
-            except OSError as error:
-                raise SettingsError(f"DAGSTER_PORT: {error.strerror}") from None
             addresses = stack.enter_context(
                 started(
                     settings,
                     prepare=bring_up_to_date,
-                    dagster_port=port,
+                    dagster_port=_free_port("DAGSTER_PORT", settings.dagster_port),
+                    api_port=_free_port("API_PORT", settings.api_port),
                     say=console.print,
                 )
             )
@@ -130,6 +127,13 @@ def _everything(settings: Settings, console: "Console") -> Iterator[Addresses]:
             console.print("`keepsake up` runs on this data folder already; the demo uses it.")
             addresses = other.addresses
         yield addresses
+
+
+def _free_port(name: str, start: int) -> int:
+    try:
+        return free_port(start)
+    except OSError as error:
+        raise SettingsError(f"{name}: {error.strerror}") from None
 
 
 def _show_where(settings: Settings, addresses: Addresses, console: "Console") -> None:

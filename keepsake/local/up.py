@@ -1,4 +1,4 @@
-"""`keepsake up`: PostgreSQL, the local models and Dagster, started together and kept running.
+"""`keepsake up`: PostgreSQL, the models, the API and Dagster, started together and kept running.
 
     with started(settings, prepare=migrate) as addresses:
         ...
@@ -63,13 +63,14 @@ class Addresses:
     """Where the parts are reached."""
 
     pid: int
+    api_url: str
     dagster_url: str
     models_url: str | None
     database_url: str
     logs: Path
 
     def __str__(self) -> str:
-        lines = [f"Dagster   {self.dagster_url}"]
+        lines = [f"Pages     {self.api_url}", f"Dagster   {self.dagster_url}"]
         if self.models_url:
             lines.append(f"Models    {self.models_url}")
         return "\n".join([*lines, f"Logs      {self.logs}"])
@@ -97,6 +98,7 @@ def started(
     *,
     prepare: Callable[[str], None],
     dagster_port: int | None = None,
+    api_port: int | None = None,
     root: Path = ROOT,
     say: Callable[[str], None] = _log.info,
 ) -> Iterator[Addresses]:
@@ -108,15 +110,18 @@ def started(
         settings: in force.
         prepare: called with the URL of the database before anything uses it: the migrations.
         dagster_port: of the Dagster UI. None: the one of the settings.
+        api_port: of the API and the pages. None: the one of the settings.
         root: folder of `definitions.py` and `dagster.yaml`.
         say: called with a line for people when something happens to a part.
 
     Raises:
         AlreadyRunning: another process has started everything on this data folder.
-        SettingsError: KEEPSAKE_HOME cannot be used, DAGSTER_PORT is taken, PRICES_FILE cannot be
-            read, or DATABASE_URL cannot be reached.
+        SettingsError: KEEPSAKE_HOME cannot be used, DAGSTER_PORT or API_PORT is taken,
+            PRICES_FILE cannot be read, or DATABASE_URL cannot be reached.
         PartFailed: a part did not become ready.
     """
+    if api_port is not None:
+        settings = settings.model_copy(update={"api_port": api_port})
     _make_home(settings, root)
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings))
@@ -151,6 +156,7 @@ def running(settings: DatabaseSettings) -> Addresses | None:
         return None
     return Addresses(
         pid=state["pid"],
+        api_url=state["api_url"],
         dagster_url=state["dagster_url"],
         models_url=state["models_url"],
         database_url=settings.database_url or state["database_url"],
@@ -190,12 +196,14 @@ class _Up:
     def __init__(
         self, settings: Settings, dagster_port: int, root: Path, say: Callable[[str], None]
     ) -> None:
-        if trouble := why_not(dagster_port):
-            raise SettingsError(f"DAGSTER_PORT: {trouble}")
+        for name, port in (("DAGSTER_PORT", dagster_port), ("API_PORT", settings.api_port)):
+            if trouble := why_not(port):
+                raise SettingsError(f"{name}: {trouble}")
         load_prices(settings.prices_file)  # else every run would fail
         self._settings, self._root = settings, root
         self._say = _heard_or_not(say)
         self._dagster_url = f"http://127.0.0.1:{dagster_port}"
+        self._api_url = f"http://127.0.0.1:{settings.api_port}"
         self._models_port = free_port() if _has_embedded_models(settings) else None
         self._code_port = free_port()
         self._state: dict[str, Any] = {
@@ -233,6 +241,7 @@ class _Up:
         )
         if self._models_port:
             parts.start(_model_server(self._models_port))
+        parts.start(_api(self._api_url))
         self._first_days = self._oldest()
         parts.start(_code_server(self._root, self._code_port))
         parts.wait_until_healthy(_START_TIMEOUT)
@@ -244,9 +253,10 @@ class _Up:
         parts.start(_daemon(self._dagster_url, workspace))
         parts.wait_until_healthy(_START_TIMEOUT)
         parts.watch(self._check)
-        self._note(dagster_url=self._dagster_url)
+        self._note(dagster_url=self._dagster_url, api_url=self._api_url)
         return Addresses(
             pid=os.getpid(),
+            api_url=self._api_url,
             dagster_url=self._dagster_url,
             models_url=self._state["models_url"],
             database_url=database_url,
@@ -345,6 +355,11 @@ def _model_server(port: int) -> Part:
         [sys.executable, "-m", "keepsake.local.models", "--port", str(port)],
         lambda: _answers(f"http://127.0.0.1:{port}/health"),
     )
+
+
+def _api(url: str) -> Part:
+    command = [sys.executable, "-m", "keepsake.api"]
+    return Part("API", command, lambda: _answers(f"{url}/health/ready"))
 
 
 def _code_server(root: Path, port: int) -> Part:

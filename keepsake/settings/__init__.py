@@ -15,6 +15,7 @@ from keepsake.settings.endpoint import (
     is_openai,
 )
 from keepsake.settings.groups import (
+    ApiSettings,
     AudioSettings,
     DagsterSettings,
     DatabaseSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "LOCAL_CHOICES",
     "LOCAL_MODELS",
     "ROLES",
+    "ApiSettings",
     "AudioSettings",
     "DagsterSettings",
     "DatabaseSettings",

@@ -124,6 +124,24 @@ class DagsterSettings(Group):
     )
 
 
+class ApiSettings(Group):
+    """The HTTP API and the pages: where they listen, and what they accept."""
+
+    api_host: str = Field("127.0.0.1", description="Address that the HTTP API listens on.")
+    api_port: int = Field(8000, ge=1, le=65535, description="Port of the HTTP API and the pages.")
+    public_url: HttpUrl = Field(
+        "",
+        description="Address under which people reach the API, such as https://keepsake.example; "
+        "links in mail and podcast feeds begin with it.",
+    )
+    max_upload_mb: int = Field(500, gt=0, description="Largest upload, in MB.")
+
+    @property
+    def base_url(self) -> str:
+        """What links begin with, without a slash at the end: PUBLIC_URL, or this machine."""
+        return self.public_url.rstrip("/") or f"http://127.0.0.1:{self.api_port}"
+
+
 class ObjectSettings(HomeSettings):
     """Where objects are stored: in a bucket, or in a folder of the data folder."""
 

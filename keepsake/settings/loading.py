@@ -48,6 +48,7 @@ class Settings(
     groups.AudioSettings,
     groups.ModelSettings,
     groups.ObjectSettings,
+    groups.ApiSettings,
     groups.DagsterSettings,
     groups.DatabaseSettings,
 ):

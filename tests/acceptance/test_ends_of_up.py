@@ -67,7 +67,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _settings(home: Path, **values: Any) -> Settings:
-    return Settings.model_validate({"keepsake_home": home, "dagster_port": free_port(), **values})
+    return Settings.model_validate(
+        {"keepsake_home": home, "dagster_port": free_port(), "api_port": free_port(), **values}
+    )
 
 
 class TestEnd:
@@ -79,6 +81,7 @@ class TestEnd:
         def start(settings: Settings, **values: str) -> "subprocess.Popen[str]":
             values |= ELSEWHERE | {"keepsake_home": str(settings.home)}
             values["dagster_port"] = str(settings.dagster_port)
+            values["api_port"] = str(settings.api_port)
             process = subprocess.Popen(
                 [sys.executable, "-c", UP, root],
                 env={**os.environ, **{name.upper(): value for name, value in values.items()}},
@@ -181,7 +184,9 @@ def _runs(home: Path) -> list[str]:
 
 def test_port_that_is_taken_is_named(home: Path, root: Path, models_url: str) -> None:
     port = int(models_url.rsplit(":", 1)[1].removesuffix("/v1"))
-    settings = Settings.model_validate({"keepsake_home": home, "dagster_port": port})
+    settings = Settings.model_validate(
+        {"keepsake_home": home, "dagster_port": port, "api_port": free_port()}
+    )
     with (
         pytest.raises(SettingsError, match=rf"DAGSTER_PORT: port {port} .* by \S+ \(process \d+\)"),
         started(settings, prepare=lambda url: None, root=root),

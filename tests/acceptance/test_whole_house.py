@@ -47,7 +47,9 @@ CHECKS = [
 def settings() -> Iterator[Settings]:
     """Of a data folder that is there as long as the house."""
     with session.data_folder() as home:
-        yield Settings.model_validate({"keepsake_home": home, "dagster_port": free_port()})
+        yield Settings.model_validate(
+            {"keepsake_home": home, "dagster_port": free_port(), "api_port": free_port()}
+        )
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,79 @@
+"""The application: its routes, and what happens before and after each of them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+
+from keepsake import lines
+from keepsake.api import health, me, records
+from keepsake.api.faults import FaultMiddleware
+from keepsake.errors import KeepsakeError
+from keepsake.http.body_limit import BodyLimitMiddleware
+from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
+from keepsake.http.state import open_state
+from keepsake.settings import Settings
+
+STATIC = Path(__file__).parent / "static"
+_ROUTERS = (health.router, me.router, records.router)
+_PROBLEM: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem (RFC 9457); `code` says which.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        "model": ProblemDetails,
+    }
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. Nothing is connected before it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_state(settings) as state:
+            app.state.keepsake = state
+            yield
+
+    app = FastAPI(
+        title="Keepsake",
+        version=version("keepsake"),
+        description="What people record, save and run, and what was made of it.",
+        lifespan=lifespan,
+        redoc_url=None,
+        responses=_PROBLEM,
+        generate_unique_id_function=_operation_id,
+    )
+    for error in (
+        HTTPException,
+        RequestValidationError,
+        KeepsakeError,
+        OperationalError,
+        PoolTimeout,
+    ):
+        app.add_exception_handler(error, answer_problem)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(FaultMiddleware)
+    for router in (*_ROUTERS, *_routers_of_lines()):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+def _routers_of_lines() -> list[Any]:
+    loaders = [module.load_routers for module in lines.LINES if module.load_routers]
+    return [router for load in loaders for router in load()]
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The name of a route's function: what generated clients call it."""
+    return route.name

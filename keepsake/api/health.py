@@ -1,0 +1,30 @@
+"""Whether the process is alive, and whether it can work: for supervisors and load balancers."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+
+from keepsake.http.state import State, state_of
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """That all is well; otherwise the answer is a problem."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/health/live")
+async def live() -> Health:
+    """Answer while the process runs."""
+    return Health()
+
+
+@router.get("/health/ready")
+async def ready(state: Annotated[State, Depends(state_of)]) -> Health:
+    """Answer with success while the database does."""
+    async with state.pool.connection() as connection:
+        await connection.execute("SELECT")
+    return Health()

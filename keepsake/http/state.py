@@ -1,0 +1,90 @@
+"""What the process of the API holds for its life: settings, pools, the object store, the models."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
+
+from fastapi import Request
+from psycopg_pool import ConnectionPool
+from starlette.concurrency import run_in_threadpool
+
+from keepsake.clients.embeddings import Embeddings
+from keepsake.clients.models import open_models
+from keepsake.clients.objects import ObjectStore, open_objects
+from keepsake.database import (
+    Connection,
+    Pool,
+    as_owner,
+    database_url,
+    open_blocking_pool,
+    open_pool,
+)
+from keepsake.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+POOL_SIZE = 8  # connections for what is asynchronous, and as many for what is not
+
+
+@dataclass(frozen=True)
+class State:
+    """What every request may use.
+
+    Attributes:
+        settings: in force.
+        url: of the database, for a connection of one's own: LISTEN.
+        pool: connections; `owner_transaction(pool, ...)` before anything of an owner.
+        blocking: connections for code that is not asynchronous: `call_as` uses them.
+        objects: the object store.
+        embeddings: the model that searches ask.
+    """
+
+    settings: Settings
+    url: str
+    pool: Pool
+    blocking: "ConnectionPool[Connection]"
+    objects: ObjectStore
+    embeddings: Embeddings
+
+    async def call_as(
+        self,
+        owner_id: int | None,
+        function: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """What a function of the library returns, called in a thread and a transaction as an owner.
+
+        Args:
+            owner_id: who is acted for; None: nobody, so that only what all share is seen.
+            function: takes a connection first.
+            *args: what else it takes.
+            **named: the same by name.
+        """
+
+        def call() -> T:
+            with self.blocking.connection() as connection, as_owner(connection, owner_id):
+                return function(connection, *args, **named)
+
+        return await run_in_threadpool(call)
+
+
+@asynccontextmanager
+async def open_state(settings: Settings) -> AsyncIterator[State]:
+    """The state, closed at the end of the block.
+
+    Raises:
+        DatabaseError: there is no database.
+        psycopg_pool.PoolTimeout: it does not answer.
+    """
+    url = await run_in_threadpool(database_url, settings)
+    async with open_pool(url, size=POOL_SIZE) as pool, open_models(settings) as models:
+        with open_blocking_pool(url, size=POOL_SIZE) as blocking:
+            yield State(settings, url, pool, blocking, open_objects(settings), models.embeddings)
+
+
+def state_of(request: Request) -> State:
+    """The state of the process that answers this request; a FastAPI dependency."""
+    state: State = request.app.state.keepsake
+    return state

@@ -1,0 +1,42 @@
+"""The application on a real port, in a thread of the tests' own process."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Serve an application for the length of the block; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on")
+        config.timeout_graceful_shutdown = 5
+        server = _Server(config)
+        thread = threading.Thread(target=asyncio.run, args=[server.serve([listening])])
+        thread.start()
+        try:
+            if not server.is_up.wait(30) or not server.started:
+                raise RuntimeError("the application did not start")
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class _Server(uvicorn.Server):
+    """Says when it is up, or has failed to be."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        finally:
+            self.is_up.set()
