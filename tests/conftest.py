@@ -16,6 +16,7 @@ import pytest
 from pebble import ProcessPool
 from psycopg.sql import SQL, Identifier
 
+from keepsake.clients.objects import ObjectStore
 from keepsake.database import migrate
 from keepsake.local import postgres
 from keepsake.local.ports import free_port
@@ -23,6 +24,7 @@ from keepsake.settings import Settings
 from keepsake.worker_pool import WorkerPool
 from tests import kinds, session
 from tests.databases import Copies, database_at
+from tests.stores import folder_store, new_bucket, s3_store
 
 _TEMPLATE = "template_for_tests"
 
@@ -147,6 +149,27 @@ def _patched(owner: type, functions: Mapping[str, Any]) -> Iterator[None]:
         for name, function in functions.items():
             patch.setattr(owner, name, function)
         yield
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Address of an object store that speaks S3 (moto's server), one for the session."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """An empty object store: a folder, and then a bucket."""
+    if request.param == "folder":
+        return folder_store(tmp_path / "home")
+    endpoint = request.getfixturevalue("s3_endpoint")
+    return s3_store(endpoint, new_bucket(endpoint))
 
 
 @pytest.fixture(scope="session")
