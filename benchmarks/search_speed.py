@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 from pgvector import HalfVector
+from psycopg.sql import SQL
 
 from benchmarks.results import Figure
 from keepsake.database import Pool, connect, migrate, open_pool, owner_transaction
 from keepsake.local import postgres
 from keepsake.owners import owners
-from keepsake.search.hits import MOST_MATCHES
+from keepsake.search.filters import Filters
+from keepsake.search.fusion import CANDIDATES, find
 from keepsake.search.index import EXACT_UP_TO, ensure_vector_index
-from keepsake.search.passages import CANDIDATES, search_passages
+from keepsake.search.passages import Meaning
 from keepsake.search.search import search
+from keepsake.search.words import IN_PASSAGES, parameters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +42,7 @@ PASSAGES = 100_000
 SIZES = (200, 10_000, 50_000)  # passages of the owners that search
 OTHERS = 50  # owners who share the rest
 OF_A_RECORD = 10
+KEYWORDS = 5  # of a record, which has a summary as well
 QUERIES = 60
 WORDS_OF_A_PASSAGE = 80
 TOPICS, MEANINGS = 400, 48  # clusters, and the dimensions in which they differ
@@ -112,7 +116,7 @@ def _filled(language: Language, topics: Topics) -> Iterator[tuple[str, list[int]
             with connect(url) as connection:
                 connection.execute("SET maintenance_work_mem = '1GB'")
                 ensure_vector_index(connection, MODEL, DIMENSIONS)
-                connection.execute("VACUUM ANALYZE passages, records")
+                connection.execute("VACUUM ANALYZE passages, records, summaries, keywords")
             yield url, ids[: len(SIZES)]
         finally:
             postgres.stop(Path(folder), at_once=True)
@@ -145,6 +149,21 @@ async def _fill(url: str, ids: Sequence[int], language: Language, topics: Topics
                     await sink.write_row(
                         (record_id, position, owner_id, text, MODEL, DIMENSIONS, HalfVector(vector))
                     )
+        summaries = language.passages(len(records))
+        async with connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO summaries (record_id, owner_id, summary) VALUES (%s, %s, %s)",
+                [(*each, text) for each, text in zip(records, summaries, strict=True)],
+            )
+            await cursor.executemany(
+                "INSERT INTO keywords (record_id, owner_id, keyword, source)"
+                " VALUES (%s, %s, %s, 'ai') ON CONFLICT DO NOTHING",
+                [
+                    (*each, word)
+                    for each, text in zip(records, summaries, strict=True)
+                    for word in text.split()[:KEYWORDS]
+                ],
+            )
 
 
 async def _measured(
@@ -205,9 +224,8 @@ async def _timed(
 async def _words(pool: Pool, owner_id: int, query: str) -> None:
     async with owner_transaction(pool, owner_id) as connection:
         await connection.execute(
-            "SELECT record_id, position FROM passages_with_words("
-            " websearch_to_tsquery('simple', %s), %s, %s, true, %s) ORDER BY fit DESC LIMIT %s",
-            (query, MODEL, DIMENSIONS, MOST_MATCHES, CANDIDATES),
+            SQL("{} ORDER BY fit DESC LIMIT {}").format(IN_PASSAGES, CANDIDATES),
+            parameters(query, Filters(), None),
         )
 
 
@@ -219,9 +237,11 @@ async def _recall(pool: Pool, owner_id: int, topics: Topics) -> float:
             nearest, exact = [
                 {
                     hit.record_id
-                    for hit in await search_passages(
-                        connection, HalfVector(vector), query="", owner_id=owner_id, model=MODEL,
-                        dimensions=DIMENSIONS, limit=10, exact_up_to=exact_up_to,
+                    for hit in await find(
+                        connection, "", owner_id=owner_id, limit=10,
+                        meaning=Meaning(
+                            HalfVector(vector), MODEL, DIMENSIONS, exact_up_to=exact_up_to
+                        ),
                     )
                 }
                 for exact_up_to in (EXACT_UP_TO, PASSAGES)

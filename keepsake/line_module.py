@@ -67,6 +67,14 @@ class TagTable:
     add: Callable[["Connection", int, int, str], None]
     removed: Callable[["Connection", int, Sequence[str]], list[str]] = lambda *_: []
 
+    @property
+    def of_tag(self) -> str:
+        """A SELECT of the ids of the records of `%(owner)s` that have `%(tag)s`."""
+        return (
+            f"SELECT record_id FROM {self.table}"  # noqa: S608
+            f" WHERE owner_id = %(owner)s AND lower({self.column}) = lower(%(tag)s)"
+        )
+
 
 class RecordView(Protocol):
     """What a line reads of a record to show it in full: a dataclass of its own."""
@@ -116,6 +124,10 @@ class LineModule:
             records --search` looks in. An index on `to_tsvector('simple', EXPRESSION)` is needed.
         text: a SELECT of the text of a record, for search by words while it has no passages;
             None: it has no text.
+        kinds: the kinds of texts of its records in the view `texts`, which a search looks in beside
+            passages: `story`, `letter`.
+        of_person: a SELECT of the ids of the records of `%(owner)s` that were said by `%(person)s`,
+            or are from that site; None: its records name no one.
         embeddings: the step that makes its passages; None: none does, and its records are searched
             by the words of `text` alone.
         fields: what people may change by hand, by name: `title`, `transcript`.
@@ -132,6 +144,8 @@ class LineModule:
     about: str
     words: tuple[tuple[str, str], ...] = ()
     text: str | None = None
+    kinds: tuple[str, ...] = ()
+    of_person: str | None = None
     embeddings: str | None = None
     fields: Mapping[str, MadeField | GivenField] = field(default_factory=dict)
     tags: TagTable | None = None

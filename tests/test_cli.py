@@ -765,6 +765,30 @@ class TestSearch:
     def test_an_empty_query_is_refused(self, marlows: str) -> None:
         assert keepsake("search", marlows, " ").exit_code == 2
 
+    def test_filters_leave_out_what_does_not_match(self, marlows: str, embedded: int) -> None:
+        for name, matching, other in (
+            ("--line", "family", "running"),
+            ("--person", "Rose", "Ellen"),
+            ("--since", "2026-01-01", "2036-01-01"),
+            ("--until", "2036-01-01", "2016-01-01"),
+            ("--kind", "passage", "story"),
+        ):
+            assert len(answer("search", marlows, "sang", name, matching)) == 1, name
+            assert answer("search", marlows, "sang", name, other) == [], name
+        assert answer("search", marlows, "sang", "--tag", "love") == []
+        assert (
+            "there is no kind 'song'" in keepsake("search", marlows, "x", "--kind", "song").stderr
+        )
+
+    def test_without_a_model_it_searches_by_words_and_says_so(
+        self, marlows: str, embedded: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("EMBEDDINGS_BASE_URL", "http://127.0.0.1:9/v1")
+        monkeypatch.setenv("EMBEDDINGS_MODEL", USE)
+        shown = keepsake("search", marlows, "sang").stdout
+        assert "We *sang* on the way home." in shown
+        assert "does not answer, so this was searched by words alone" in shown
+
 
 class TestTrouble:
     """What the command says when it cannot work"""

@@ -12,10 +12,12 @@ from psycopg.sql import SQL, Identifier
 
 from keepsake.database import Connection, connect, open_pool, owner_transaction
 from keepsake.family import response as family
+from keepsake.search.filters import Filters
+from keepsake.search.fusion import find
 from keepsake.search.hits import Hit
 from keepsake.search.index import EXACT_UP_TO, ensure_vector_index, index_name
-from keepsake.search.passages import search_passages
-from keepsake.search.words import records_processing, search_unembedded
+from keepsake.search.passages import Meaning
+from keepsake.search.words import records_processing
 from tests.given import given_record
 
 NORTH, EAST, SOUTH = [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]
@@ -88,11 +90,18 @@ class House:
         model: str = MODEL,
         floor: float | None = None,
         exact_up_to: int = EXACT_UP_TO,
+        filters: Filters | None = None,
     ) -> list[Hit]:
+        meaning = Meaning(HalfVector(list(vector)), model, len(vector), floor, exact_up_to)
         return run(
-            self.db, self.family.id, search_passages, HalfVector(list(vector)), query=query,
-            owner_id=self.family.id, model=model, dimensions=len(vector), floor=floor,
-            exact_up_to=exact_up_to,
+            self.db, self.family.id, find, query, owner_id=self.family.id, meaning=meaning,
+            filters=filters,
+        )  # fmt: skip
+
+    def by_words(self, query: str, *, filters: Filters | None = None) -> list[Hit]:
+        return run(
+            self.db, self.family.id, find, query, owner_id=self.family.id, meaning=None,
+            filters=filters,
         )  # fmt: skip
 
     def add(self, text: str) -> int:
@@ -144,19 +153,27 @@ def test_another_owners_passages_are_not_there_for_a_wrong_question(
     marlows.say("We sailed north.", NORTH)
     other = House(db, "The Others")
     for exact_up_to in (0, EXACT_UP_TO):
+        meaning = Meaning(HalfVector(NORTH), MODEL, 4, exact_up_to=exact_up_to)
         found = run(
-            db, other.family.id, search_passages, HalfVector(NORTH), query="sailed north",
-            owner_id=marlows.family.id, model=MODEL, dimensions=4, exact_up_to=exact_up_to,
-        )  # fmt: skip
+            db, other.family.id, find, "sailed north", owner_id=marlows.family.id, meaning=meaning
+        )
         assert found == []
 
 
-def test_passages_of_another_model_are_never_found(marlows: House) -> None:
+def test_passages_of_another_model_are_never_compared(marlows: House) -> None:
     old = marlows.say("We sailed north.", NORTH, model="old")
     marlows.say("We sailed north again.", [1.0, 0.0], model=MODEL)
     new = marlows.say("We sailed south.", SOUTH)
-    assert [hit.record_id for hit in marlows.search(NORTH, "sailed")] == [new]
-    assert [hit.record_id for hit in marlows.search(NORTH, "sailed", model="old")] == [old]
+    assert [hit.record_id for hit in marlows.search(NORTH)] == [new]
+    assert [hit.record_id for hit in marlows.search(NORTH, model="old")] == [old]
+
+
+def test_passages_of_another_model_are_found_by_their_words(marlows: House) -> None:
+    old = marlows.say("We sailed north.", [1.0, 0.0], model="old")
+    marlows.say("We baked bread.", NORTH)
+    (hit,) = marlows.search(NORTH, "sailed", floor=1.1)
+    assert (hit.record_id, hit.similarity) == (old, None)
+    assert [hit.text[start:end] for start, end in hit.marks] == ["sailed"]
 
 
 @pytest.mark.parametrize("query", ["", "'", '"unclosed', "a:* & !(", "100%", "👵🏽", "שלום"])
@@ -220,9 +237,7 @@ class TestBeforePassagesAreMade:
         marlows.add("We baked bread.")
         record_id = marlows.add("We waited. " * 100 + "Then we sailed north.")
         House(db, "The Others").add("We sailed north.")
-        (hit,) = run(
-            db, marlows.family.id, search_unembedded, "sailed north", owner_id=marlows.family.id
-        )
+        (hit,) = marlows.by_words("sailed north")
         assert (hit.record_id, hit.by, hit.similarity) == (record_id, "Rose", None)
         assert hit.text.endswith("Then we sailed north.")
         assert len(hit.text) < 600
@@ -235,10 +250,7 @@ class TestBeforePassagesAreMade:
         db.execute(
             "UPDATE responses SET text = NULL, audio_key = 'a' WHERE record_id = %s", (record_id,)
         )
-        assert (
-            run(db, marlows.family.id, search_unembedded, "sailed", owner_id=marlows.family.id)
-            == []
-        )
+        assert marlows.by_words("sailed") == []
 
 
 def test_words_are_found_by_their_index_though_policies_hold(

@@ -68,6 +68,11 @@ MODULE = LineModule(
         FROM bookmarks LEFT JOIN pages USING (record_id)
         WHERE bookmarks.record_id = r.id
     """,
+    kinds=("page", "summary", "tag"),
+    of_person="""
+        SELECT record_id FROM pages
+        WHERE owner_id = %(owner)s AND lower(site) = lower(%(person)s)
+    """,
     embeddings="bookmark_embeddings",
     fields={
         "title": GivenField(

@@ -1,11 +1,11 @@
 """`keepsake search`."""
 
 import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keepsake.errors import InvalidInput
 from keepsake.terminal.shell import Json, console, open_database, print_json
 from keepsake.text.counted import counted
 
@@ -21,6 +21,25 @@ MARKED = "bold yellow"
 def search(
     owner: Annotated[str, typer.Argument(help="Name, short name or id of a family or owner.")],
     query: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
+    line: Annotated[
+        str | None, typer.Option(help="Only in this line: family, bookmarks or running.")
+    ] = None,
+    person: Annotated[
+        str | None, typer.Option(help="Only what this member said, or this site published.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="Only records with this tag.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Recorded on this day or later."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Recorded on this day or earlier."),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Only texts of this kind: passage, story, quote, wisdom, tag, page, ..."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=50, help="Most hits.")] = 5,
     scores: Annotated[
         bool, typer.Option("--scores", help="Show how near each hit is, and its score.")
@@ -30,7 +49,10 @@ def search(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Search what an owner keeps, stories and bookmarks alike, by meaning and by words.
+    """Search all that an owner keeps, by meaning and by words.
+
+    Found are passages of what was said, written and saved, and what was made of it: stories,
+    quotes, advice, summaries, letters. A filter leaves out what does not match it.
 
     Words, "phrases", -exclusions and `or` are understood as in a web search. A record is one hit.
     Words of the query are marked: with *asterisks* where the output is no terminal, and with
@@ -38,11 +60,18 @@ def search(
     """
     from keepsake.database import database_url
     from keepsake.owners.owners import find_owner
+    from keepsake.search.filters import Filters
     from keepsake.search.search import search_once
     from keepsake.settings import load_settings
 
-    if not query.strip():
-        raise InvalidInput("the query is empty")
+    filters = Filters(
+        line=line,
+        person=person,
+        tag=tag,
+        since=since.date() if since else None,
+        until=until.date() if until else None,
+        kind=kind,
+    )
     settings = load_settings()
     with open_database(settings) as connection:
         home = find_owner(connection, owner)
@@ -52,6 +81,7 @@ def search(
                 settings,
                 query,
                 owner_id=home.id,
+                filters=filters,
                 limit=limit,
                 however_far=everything,
             )
@@ -71,10 +101,14 @@ def _remarks(answer: "Answer", name: str) -> list[str]:
     from keepsake.search.words import embedding_steps
 
     remarks = []
-    if not answer.hits and answer.anything:
+    if answer.words_only:
         remarks.append(
-            f"Nothing that {name} keeps is near to this. `--all` shows the nearest, however far."
+            "The embeddings model does not answer, so this was searched by words alone: "
+            "`keepsake doctor` says why."
         )
+    if not answer.hits and answer.anything:
+        farther = " `--all` shows the nearest, however far." if answer.anything_near else ""
+        remarks.append(f"Nothing that {name} keeps is near to this.{farther}")
     elif not answer.hits and not answer.processing and not answer.of_other_models:
         remarks.append(f"{name} has nothing to search yet.")
     if answer.processing:
@@ -100,7 +134,8 @@ def _print(hit: "Hit", out: "Console", *, scores: bool) -> None:
     )
     out.print(hit.title or f"Record {hit.record_id}", style="bold")
     by = f"{hit.by}, " if hit.by else ""
-    out.print(f"{by}{hit.recorded_at:%Y-%m-%d}{at} (record {hit.record_id})", style="dim")
+    kind = "" if hit.kind == "passage" else f"{hit.kind} of "
+    out.print(f"{by}{hit.recorded_at:%Y-%m-%d}{at} ({kind}record {hit.record_id})", style="dim")
     if scores:
         near = "by words only" if hit.similarity is None else f"similarity {hit.similarity:.3f}"
         out.print(f"{near}, score {hit.score:.4f}", style="dim")

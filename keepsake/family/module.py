@@ -69,6 +69,11 @@ MODULE = LineModule(
         FROM responses LEFT JOIN transcripts USING (record_id)
         WHERE responses.record_id = r.id
     """,
+    kinds=("story", "quote", "wisdom", "tag"),
+    of_person="""
+        SELECT responses.record_id FROM responses JOIN members ON members.id = responses.member_id
+        WHERE responses.owner_id = %(owner)s AND lower(members.name) = lower(%(person)s)
+    """,
     embeddings="embeddings",
     fields={
         "title": MadeField("stories", "SELECT title FROM stories WHERE record_id = r.id"),

@@ -43,6 +43,7 @@ MODULE = LineModule(
     load_line=_line,
     about="SELECT title, file_name, NULL, NULL FROM activity_files WHERE record_id = r.id",
     words=(("activity_files", "coalesce(title, '') || ' ' || translate(file_name, '.-_', '   ')"),),
+    kinds=("activity", "letter", "insight"),
     fields={
         "title": GivenField(
             "SELECT title FROM activity_files WHERE record_id = r.id",

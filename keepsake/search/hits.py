@@ -1,23 +1,17 @@
 """What a search finds: hits, and the query's words in their texts.
 
-How they are found is in `passages.py` and `words.py`, what they say about a record in `about.py`.
+How they are found is in `fusion.py`, what they say about a record in `about.py`.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
-
-from psycopg.rows import class_row
-from psycopg.sql import Composed
 
 from keepsake.database import AsyncConnection
 from keepsake.text.spans import passages
 
 SNIPPET_WORDS = 80
-MOST_MATCHES = 2_000  # passages with the words that one search ranks; of more, those found first
-RANK_CONSTANT = 60  # of reciprocal rank fusion: how slowly a lower rank loses weight
 # "Was" says nothing of what a German searches for, nor "what" in English: they are not marked.
 STOP_WORDS_OF = [
     f"{language}_stem"
@@ -29,14 +23,18 @@ STOP_WORDS_OF = [
 
 @dataclass(frozen=True)
 class Hit:
-    """The passage of a record that fits best; a record is one hit.
+    """The text of a record that fits best; a record is one hit.
 
     Attributes:
+        kind: what the text is: `passage` (of what was said, written or saved), `story`, `quote`,
+            `letter`, ...; see `filters.kinds`.
+        text: a passage, or as much of a longer text: the stretch with the most of the words.
         by: who said it, or the site that published it.
         url: of the page, for a bookmark.
         starts_at, ends_at: seconds into the recording, None for written text.
-        score: by which hits are ordered: the sum of 1 / (60 + rank) over both searches.
-        similarity: cosine to the query; None where there is no vector yet.
+        score: by which hits are ordered: the sum of 1 / (60 + rank) over the lists that the record
+            is in (`fusion.py`).
+        similarity: cosine of the text to the query; None where it has no vector.
         marks: the query's words in `text`: for each, its first character and the one after it.
     """
 
@@ -46,6 +44,7 @@ class Hit:
     by: str | None
     url: str | None
     recorded_at: datetime
+    kind: str
     text: str
     starts_at: float | None
     ends_at: float | None
@@ -54,32 +53,26 @@ class Hit:
     marks: tuple[tuple[int, int], ...] = ()
 
 
-async def fetch_hits(
-    connection: AsyncConnection, statement: Composed, parameters: Mapping[str, Any]
-) -> list[Hit]:
-    """The rows of a search, which has a column for each field of a hit but `marks`."""
-    async with connection.cursor(row_factory=class_row(Hit)) as cursor:
-        await cursor.execute(statement, parameters)
-        return await cursor.fetchall()
-
-
 async def mark(connection: AsyncConnection, query: str, hits: Sequence[Hit]) -> list[Hit]:
-    """The hits with the words of the query marked in their texts."""
+    """The hits with the words of the query marked in their texts, and long texts cut.
+
+    Of a text that is longer than a passage, the stretch with the most of the words is left.
+    """
     words = await _significant_words(connection, query) if hits else set()
-    return [replace(hit, marks=tuple(_marks(hit.text, words))) for hit in hits]
+    return [_marked(hit, words) for hit in hits]
 
 
-async def cut_and_mark(connection: AsyncConnection, query: str, hits: Sequence[Hit]) -> list[Hit]:
-    """The hits with one marked stretch of each text: the first with a word of the query, if any."""
-    words = await _significant_words(connection, query) if hits else set()
-    return [_cut(hit, words) for hit in hits]
+def _marked(hit: Hit, words: Collection[str]) -> Hit:
+    stretches = [
+        hit.text[span.start : span.end] for span in passages(hit.text, words=SNIPPET_WORDS)
+    ]
+    text = max(stretches, key=lambda stretch: len(_found(stretch, words)), default=hit.text)
+    return replace(hit, text=text, marks=tuple(_marks(text, words)))
 
 
-def _cut(hit: Hit, words: Collection[str]) -> Hit:
-    stretches = [hit.text[s.start : s.end] for s in passages(hit.text, words=SNIPPET_WORDS)]
-    marked = [(stretch, tuple(_marks(stretch, words))) for stretch in stretches]
-    text, marks = next((each for each in marked if each[1]), marked[0])
-    return replace(hit, text=text, marks=marks)
+def _found(text: str, words: Collection[str]) -> set[str]:
+    """Those of the words that a text has."""
+    return {text[start:end].casefold() for start, end in _marks(text, words)}
 
 
 async def _significant_words(connection: AsyncConnection, query: str) -> set[str]:

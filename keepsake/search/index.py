@@ -1,12 +1,14 @@
 """The vector indexes of the table `passages`, one for each embeddings model and vector length.
 
 Here are the expressions that an index and the queries that use it must have in common, and the
-statements that create an index. The queries are in `passages.py` and `words.py`.
+statements that create an index. The queries are in `passages.py` and `fusion.py`.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from keepsake.database import AsyncConnection, Connection
 
@@ -63,21 +65,33 @@ def distance(dimensions: int) -> Composed:
 
 
 async def has_many(
-    connection: AsyncConnection, owner_id: int, model: str, dimensions: int, *, exact_up_to: int
+    connection: AsyncConnection,
+    owner_id: int,
+    model: str,
+    dimensions: int,
+    *,
+    exact_up_to: int,
+    conditions: Composable,
+    given: Mapping[str, Any],
 ) -> bool:
     """Whether the vector index finds an owner's nearest passages sooner than comparing each.
 
     That is, more than `exact_up_to` passages, and a twentieth of all. The index gives the nearest
     of all owners, of which the owner's are taken: the smaller the share, the more it has to read.
-    The count ends at that bound.
+    The count ends at that bound. Passages that do not meet `conditions`, whose values are `given`,
+    do not count.
     """
     cursor = await connection.execute(
-        "WITH many AS (SELECT greatest(%(most)s, reltuples / %(share)s)::bigint AS most"
-        "              FROM pg_class WHERE oid = 'passages'::regclass)"
-        " SELECT count(*) > (SELECT most FROM many) FROM ("
-        "    SELECT FROM passages WHERE owner_id = %(owner)s AND model = %(model)s"
-        "    AND dimensions = %(dimensions)s LIMIT 1 + (SELECT most FROM many)) AS counted",
+        SQL(
+            "WITH many AS (SELECT greatest(%(most)s, reltuples / %(share)s)::bigint AS most"
+            "              FROM pg_class WHERE oid = 'passages'::regclass)"
+            " SELECT count(*) > (SELECT most FROM many) FROM ("
+            "    SELECT FROM passages WHERE owner_id = %(owner)s AND model = %(model)s"
+            "    AND dimensions = %(dimensions)s AND {}"
+            "    LIMIT 1 + (SELECT most FROM many)) AS counted"
+        ).format(conditions),
         {
+            **given,
             "owner": owner_id,
             "model": model,
             "dimensions": dimensions,

@@ -1,0 +1,119 @@
+"""Which of an owner's records a search looks in: what people filter by, as conditions in SQL.
+
+They hold inside each search, before it is cut to its best: the nearest of all, filtered afterwards,
+may be none.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from psycopg.sql import SQL, Composable
+
+from keepsake import lines
+from keepsake.database import AsyncConnection
+from keepsake.errors import InvalidInput
+
+PASSAGE = "passage"
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of texts that a search finds: passages, and those that the lines name."""
+    return tuple(dict.fromkeys([PASSAGE, *(kind for line in lines.LINES for kind in line.kinds)]))
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which records and texts to search in; None: all.
+
+    Attributes:
+        line: of this line.
+        person: said by this member, or published by this site; case does not matter.
+        tag: with this tag; case does not matter.
+        since: recorded on this day (UTC) or later.
+        until: recorded on this day (UTC) or earlier.
+        kind: of this kind of text; see `kinds`.
+    """
+
+    line: str | None = None
+    person: str | None = None
+    tag: str | None = None
+    since: date | None = None
+    until: date | None = None
+    kind: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no record can match.
+
+        Raises:
+            InvalidInput: there is no such line or kind, or the days are the wrong way round.
+        """
+        if self.line is not None:
+            lines.module_of(self.line)
+        if self.kind is not None and self.kind not in kinds():
+            raise InvalidInput(f"there is no kind {self.kind!r} (kinds: {', '.join(kinds())})")
+        if self.since and self.until and self.since > self.until:
+            raise InvalidInput(f"no day is from {self.since} on and until {self.until}")
+
+    @property
+    def of_passages(self) -> bool:
+        """Whether passages are among what is searched."""
+        return self.kind in (None, PASSAGE)
+
+    @property
+    def of_records(self) -> bool:
+        """Whether they leave out records."""
+        return any((self.line, self.person, self.tag, self.since, self.until))
+
+    def parameters(self, only: "list[int] | None") -> dict[str, Any]:
+        """The values of all filters; `only` are the ids that `only_of` gave."""
+        return {
+            "line": self.line,
+            "since": self.since,
+            "until": self.until and self.until + timedelta(days=1),  # the end of that day
+            "only": only,
+            "kinds": [self.kind] if self.kind else list(kinds()),
+        }
+
+    def conditions(self, record_id: Composable) -> Composable:
+        """Whether a row with this `record_id` is of a record that passes, for a WHERE."""
+        of_record = [
+            condition
+            for value, condition in (
+                (self.line, SQL("asked.line = %(line)s")),
+                (self.since, SQL("asked.recorded_at >= %(since)s")),
+                (self.until, SQL("asked.recorded_at < %(until)s")),
+            )
+            if value is not None
+        ]
+        passed: list[Composable] = [SQL("true")]
+        if of_record:
+            passed.append(
+                SQL("EXISTS (SELECT FROM records asked WHERE asked.id = {} AND {})").format(
+                    record_id, SQL(" AND ").join(of_record)
+                )
+            )
+        if self.person is not None or self.tag is not None:
+            passed.append(SQL("{} = ANY(%(only)s)").format(record_id))
+        return SQL(" AND ").join(passed)
+
+
+async def only_of(
+    connection: AsyncConnection, owner_id: int, filters: Filters
+) -> "list[int] | None":
+    """The ids of the owner's records with the person and the tag; None: neither is asked for."""
+    sought = [
+        SQL(" UNION ALL ").join(SQL(select) for select in selects)
+        for value, selects in (
+            (filters.person, [line.of_person for line in lines.LINES if line.of_person]),
+            (filters.tag, [line.tags.of_tag for line in lines.LINES if line.tags]),
+        )
+        if value is not None
+    ]
+    if not sought:
+        return None
+    cursor = await connection.execute(
+        SQL(" INTERSECT ").join(SQL("({})").format(each) for each in sought),
+        {"owner": owner_id, "person": filters.person, "tag": filters.tag},
+    )
+    return [record_id for (record_id,) in await cursor.fetchall()]
