@@ -34,6 +34,7 @@ EXAMPLES = {
     "keepsake/recipes/line.py",
     "keepsake/recipes/module.py",
     "keepsake/recipes/recipe.py",
+    "keepsake/recipes/routes.py",
     "keepsake/recipes/steps/ingredients.py",
     "keepsake/recipes/steps/recipe_embeddings.py",
     "schedules/recipes.py",

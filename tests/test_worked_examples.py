@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import dagster as dg
+import httpx
 import pytest
 from rich.console import Console
 
@@ -23,6 +24,8 @@ from assets.partitions import read_calendar
 from definitions import build_defs
 from keepsake import lines
 from keepsake.access import keep_owners_apart
+from keepsake.accounts.tokens import create_token
+from keepsake.api.app import create_app
 from keepsake.cli.reading import show_document
 from keepsake.clients.objects import open_objects
 from keepsake.database import Pool, connect, open_pool
@@ -43,6 +46,7 @@ from keepsake.steps.tools import open_tools
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import FolderObjectsResource
+from tests.api.serving import serving as served
 from tests.doubles.openai_api import OpenAI
 from tests.doubles.server import serving
 from tests.given import in_pool
@@ -57,6 +61,7 @@ RECIPES = dict(
             "keepsake.recipes.steps.ingredients",
             "keepsake.recipes.steps.recipe_embeddings",
             "keepsake.recipes.line",
+            "keepsake.recipes.routes",
             "keepsake.recipes.module",
             "assets.recipes.ingredients",
             "assets.recipes.recipe_embeddings",
@@ -216,6 +221,22 @@ def test_a_line_of_a_few_files_carries_what_comes_in(
     assert (added.created, again) == (True, replace(added, created=False))
     assert found == [(added.record_id, 0, "500 g flour"), (added.record_id, 1, "400 ml buttermilk")]
     assert status == [("COMPLETED",)]
+
+
+def test_a_record_of_a_new_line_comes_in_over_http(
+    settings: Settings, recipes: dict[str, Any]
+) -> None:
+    with connect(settings.database_url) as connection:
+        token, _ = create_token(
+            connection, "a test", owner_id=add_owner(connection, "Ada").id, scopes=["ingest"]
+        )
+    signed_in = {"Authorization": f"Bearer {token}"}
+    with served(create_app(settings)) as url:
+        answer = httpx.post(f"{url}/api/recipes", json={"text": TEXT}, headers=signed_in)
+    with connect(settings.database_url) as connection:
+        stored = connection.execute("SELECT record_id, title FROM recipes").fetchall()
+    assert answer.status_code == 201
+    assert stored == [(answer.json()["id"], "Soda bread")]
 
 
 def test_a_record_of_a_new_line_is_listed_and_shown_with_its_title(
