@@ -26,6 +26,7 @@ from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
 from schedules.bookmarks import close_the_bookmarks_day
+from schedules.clean_up import clean_up, clean_up_job
 from schedules.daily_quote import daily_quote, daily_quote_job
 from schedules.digests import nightly_digests, nightly_trends, trends_job, weekly_digests_job
 from schedules.family import (
@@ -34,7 +35,6 @@ from schedules.family import (
     interview_prompts_job,
     weekly_interview_prompts,
 )
-from schedules.history import delete_old_attempts_job, nightly_attempts
 from schedules.running import close_the_month
 from schedules.weekly_prompts import send_interview_prompts, send_interview_prompts_job
 from sensors.batches import imports_done
@@ -81,7 +81,7 @@ def build_defs(
             running_job,
             weekly_digests_job,
             trends_job,
-            delete_old_attempts_job,
+            clean_up_job,
         ],
         sensors=[
             new_responses(calendar),
@@ -100,7 +100,7 @@ def build_defs(
             close_the_month(calendar),
             nightly_digests(calendar),
             nightly_trends(calendar),
-            nightly_attempts,
+            clean_up,
         ],
         resources={**resources, **(resource_overrides or {})},
         # One process a run: the line overlaps its own work, and a process a step costs seconds.

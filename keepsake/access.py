@@ -28,7 +28,11 @@ SHARED = {
 }
 
 # Tables that the role does not even read: they would tell one owner what another one keeps.
-CLOSED = {"hosts": "which sites were asked when: the pace of fetching holds over all owners"}
+CLOSED = {
+    "hosts": "which sites were asked when: the pace of fetching holds over all owners",
+    "sessions": "a person's, who may belong to several owners",
+    "sign_in_requests": "who tries to sign in, as which person",
+}
 
 # NULL outside an owner's transaction, and where the owner is none: then no row matches. After a
 # transaction that set it, the setting reads '' and not NULL.
@@ -43,6 +47,7 @@ _PRIVILEGES: dict[str, LiteralString] = {
     "spending": "SELECT",
     "memberships": "SELECT",  # who adds a user to its members sees the user's name and address
     "users": "SELECT",
+    "audit_log": "SELECT, INSERT",  # what was written stays
     "tokens": "SELECT",  # made where it is known who asks (`keepsake/accounts/`)
 }
 _TRIES = 5

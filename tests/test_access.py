@@ -26,9 +26,9 @@ from keepsake.database import (
 # Tables that keep owners apart by another column than `owner_id`.
 BY_ANOTHER_COLUMN = {"owners": "id", "users": "id"}
 # Tables with rows of no owner as well, and whose those are.
-OF_NO_OWNER_TOO = {"tokens": "admins"}
+OF_NO_OWNER_TOO = {"tokens": "admins", "audit_log": "what concerns no single owner"}
 # A role may not write what other tables of its owner rest on.
-NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens"}
+NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens", "audit_log"}
 VALUES = {  # by type; %(owner)s tells the owners' rows apart
     "bigint": "%(owner)s", "integer": "%(owner)s", "smallint": "%(owner)s", "numeric": "%(owner)s",
     "real": "%(owner)s", "double precision": "%(owner)s", "boolean": "false",
@@ -203,6 +203,8 @@ async def test_an_owner_hands_no_row_over_to_another(db: Connection, pool: Pool)
         "INSERT INTO memberships (owner_id, user_id, role) VALUES (1, 2, 'viewer')",
         "UPDATE memberships SET role = 'owner'",
         "UPDATE tokens SET scopes = '{manage}'",
+        "UPDATE audit_log SET user_id = 2",
+        "DELETE FROM audit_log",
         "TRUNCATE records CASCADE",
         "CREATE TABLE mine (id bigint)",
     ],

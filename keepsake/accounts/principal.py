@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import LiteralString
 
+from keepsake.accounts import sessions, tokens
 from keepsake.accounts.permissions import PERMISSIONS, ROLES
-from keepsake.accounts.tokens import hash_of, is_well_formed
-from keepsake.database import AsyncConnection, Pool
+from keepsake.accounts.tokens import hash_of
+from keepsake.database import Pool
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,38 @@ class Principal:
 
 async def by_token(pool: Pool, token: str) -> Principal | None:
     """Whom a token stands for; None: it is malformed, unknown, revoked or expired."""
-    if not is_well_formed(token):
+    if not tokens.is_well_formed(token):
         return None
     async with pool.connection() as connection:
-        cursor = await connection.execute(_WHOSE, (hash_of(token),))
+        cursor = await connection.execute(_PROGRAM, (hash_of(token),))
         row = await cursor.fetchone()
         if row is None:
             return None
         *found, used_lately = row
         principal = _of_token(*found)
         if not used_lately:
-            await _note_use(connection, principal)
+            await connection.execute(_PROGRAM_SEEN, (principal.token_id,))
+    return principal
+
+
+async def by_session(pool: Pool, cookie: str) -> Principal | None:
+    """Whom a session stands for; None: it is malformed, unknown, ended or over."""
+    if not sessions.is_well_formed(cookie):
+        return None
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_PERSON, (hash_of(cookie), sessions.LASTS))
+        row = await cursor.fetchone()
+        if row is None:
+            return None
+        *found, used_lately = row
+        principal = _of_user(*found)
+        if not used_lately:
+            await connection.execute(_PERSON_SEEN, (principal.session_id,))
     return principal
 
 
 # A user's token ends with what the user was: no operator any more, no admin's token.
-_WHOSE = """
+_PROGRAM: LiteralString = """
     SELECT t.id, t.user_id, coalesce(u.name, t.name), t.admin, t.owner_id, o.slug, t.scopes, m.role,
            coalesce(t.last_used_at > now() - interval '1 minute', false)
     FROM tokens t
@@ -92,10 +110,39 @@ def _of_token(
     return Principal(user_id, name, admin, owners, token_id=token_id)
 
 
-async def _note_use(connection: AsyncConnection, principal: Principal) -> None:
-    """At most once a minute: the second of two at once finds nothing to write."""
-    await connection.execute(
-        "UPDATE tokens SET last_used_at = now() WHERE id = %s"
-        " AND (last_used_at > now() - interval '1 minute') IS NOT true",
-        (principal.token_id,),
-    )
+_PERSON: LiteralString = """
+    SELECT u.id, u.name, u.operator, m.ids, m.slugs, m.roles, s.id,
+           s.last_used_at > now() - interval '1 minute'
+    FROM sessions s JOIN users u ON u.id = s.user_id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(o.id) AS ids, array_agg(o.slug) AS slugs, array_agg(m.role) AS roles
+        FROM memberships m JOIN owners o ON o.id = m.owner_id WHERE m.user_id = u.id) AS m
+    WHERE s.hash = %s AND s.last_used_at > now() - %s
+"""
+
+
+def _of_user(
+    user_id: int,
+    name: str,
+    operator: bool,
+    ids: list[int] | None,
+    slugs: list[str] | None,
+    roles: list[str] | None,
+    session_id: int | None,
+) -> Principal:
+    owners = {
+        owner_id: Access(owner_id, slug, ROLES[role])
+        for owner_id, slug, role in zip(ids or (), slugs or (), roles or (), strict=True)
+    }
+    return Principal(user_id, name, operator, owners, session_id=session_id)
+
+
+# At most once a minute: the second of two at once finds nothing to write.
+_PROGRAM_SEEN: LiteralString = """
+    UPDATE tokens SET last_used_at = now()
+    WHERE id = %s AND (last_used_at > now() - interval '1 minute') IS NOT true
+"""
+_PERSON_SEEN: LiteralString = """
+    UPDATE sessions SET last_used_at = now()
+    WHERE id = %s AND last_used_at <= now() - interval '1 minute'
+"""

@@ -79,12 +79,14 @@ def create_token(
     """Make a token for an owner, or with `owner_id=None` an admin's.
 
     Returns the token itself, which nothing can show again, and what is listed of it. A user's token
-    may do what its scopes and the user's role both allow, at the time of use. Whether the user is a
-    member, and an operator if it is an admin's, is for the caller to check.
+    may do what its scopes and the user's role both allow, at the time of use.
 
     Raises:
-        InvalidInput: there is no such scope, none is given, or the name is no good.
+        InvalidInput: there is no such scope, none is given, or the name is no good; the user is no
+            member, or for an admin's token no operator.
     """
+    if user_id is not None:
+        _check_user(connection, user_id, owner_id)
     secret = new_secret()
     row = connection.execute(
         "INSERT INTO tokens (owner_id, user_id, name, prefix, last_four, hash, scopes, admin,"
@@ -150,6 +152,19 @@ def _select(
             """,
             {"owner": owner_id, "id": token_id},
         ).fetchall()
+
+
+def _check_user(connection: Connection, user_id: int, owner_id: int | None) -> None:
+    if owner_id is None:
+        row = connection.execute("SELECT FROM users WHERE id = %s AND operator", (user_id,))
+        problem = "the user is no operator, so the token cannot be an admin's"
+    else:
+        row = connection.execute(
+            "SELECT FROM memberships WHERE owner_id = %s AND user_id = %s", (owner_id, user_id)
+        )
+        problem = "the user is no member of that owner: `keepsake user role` makes one of them"
+    if row.fetchone() is None:
+        raise InvalidInput(problem)
 
 
 def _checked(scopes: Collection[str], *, admin: bool) -> list[str]:

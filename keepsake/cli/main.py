@@ -16,6 +16,8 @@ from keepsake.cli import (
     run,
     show,
     status,
+    tokens,
+    users,
 )
 from keepsake.terminal.shell import Commands
 
@@ -69,6 +71,8 @@ app.command("retry", rich_help_panel="Records")(status.retry)
 app.command("redo", rich_help_panel="Records")(status.redo)
 app.command("owners", rich_help_panel="Owners")(owners.owners)
 app.command("owner", rich_help_panel="Owners")(owners.owner)
+app.add_typer(users.users, name="user", rich_help_panel="Owners")
+app.add_typer(tokens.tokens, name="token", rich_help_panel="Owners")
 app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("demo", rich_help_panel="Running it")(run.demo)

@@ -15,6 +15,7 @@ from keepsake.settings.endpoint import (
     is_openai,
 )
 from keepsake.settings.groups import (
+    AccountSettings,
     ApiSettings,
     AudioSettings,
     DagsterSettings,
@@ -35,6 +36,7 @@ __all__ = [
     "LOCAL_CHOICES",
     "LOCAL_MODELS",
     "ROLES",
+    "AccountSettings",
     "ApiSettings",
     "AudioSettings",
     "DagsterSettings",

@@ -78,6 +78,12 @@ def _hosts_and_networks(allowed: str) -> str:
     return allowed
 
 
+def _with_email(url: SecretStr) -> SecretStr:
+    if url.get_secret_value() and "{email}" not in url.get_secret_value():
+        raise ValueError("must have {email} where the address of the person goes")
+    return url
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 PathText = Annotated[str, BeforeValidator(_absolute)]
 
@@ -140,6 +146,17 @@ class ApiSettings(Group):
     def base_url(self) -> str:
         """What links begin with, without a slash at the end: PUBLIC_URL, or this machine."""
         return self.public_url.rstrip("/") or f"http://127.0.0.1:{self.api_port}"
+
+
+class AccountSettings(Group):
+    """How people sign in, and what is kept of what they do."""
+
+    sign_in_mail: Annotated[SecretStr, AfterValidator(_with_email)] = Field(
+        SecretStr(""),
+        description="apprise URL that sends the mail with which people sign in; {email} in it "
+        "stands for the address. Empty: `keepsake user link` prints what it would say.",
+    )
+    audit_kept_days: int = Field(365, ge=1, description="Days for which the audit log is kept.")
 
 
 class ObjectSettings(HomeSettings):

@@ -48,6 +48,7 @@ class Settings(
     groups.AudioSettings,
     groups.ModelSettings,
     groups.ObjectSettings,
+    groups.AccountSettings,
     groups.ApiSettings,
     groups.DagsterSettings,
     groups.DatabaseSettings,
