@@ -11,7 +11,7 @@ help:                  ## What there is to make
 demo: $(VENV)/run.done   ## All lines end to end, on embedded everything; LINE=running for one
 	@$(RUN)/keepsake demo $(addprefix --line ,$(LINE))
 
-dev: $(VENV)/run.done    ## Start everything and stay up: http://127.0.0.1:3000
+dev: $(VENV)/run.done    ## Start everything and stay up: http://127.0.0.1:8000
 	@$(RUN)/keepsake up
 
 test: $(VENV)/dev.done   ## All tests, on two processes

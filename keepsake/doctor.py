@@ -415,7 +415,9 @@ async def _dagster(settings: Settings) -> str:
     from keepsake.local.up import running
 
     up = running(settings)
-    url = up.dagster_url if up else f"http://127.0.0.1:{settings.dagster_port}"
+    if not up and not settings.dagster_port:
+        raise Trouble("`keepsake up` does not run, and DAGSTER_PORT names no webserver")
+    url = up.dagster_url if up else settings.dagster_url
     async with httpx.AsyncClient(base_url=url, timeout=SECONDS, trust_env=False) as client:
         try:
             info = (await client.get("/server_info")).raise_for_status().json()

@@ -182,7 +182,7 @@ def test_steps_left_to_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
             "S3_BUCKET is empty, but S3_ACCESS_KEY is set",
         ),
         ({"DAGSTER_PORT": "80000"}, "DAGSTER_PORT: Input should be less than or equal to 65535"),
-        ({"DAGSTER_PORT": "0"}, "DAGSTER_PORT: Input should be greater than or equal to 1"),
+        ({"DAGSTER_PORT": "-1"}, "DAGSTER_PORT: Input should be greater than or equal to 0"),
         ({"CHAT_TIMEOUT": "inf"}, "CHAT_TIMEOUT: Input should be a finite number"),
         ({"FIRST_DAY": "2999-01-01"}, "FIRST_DAY: is in the future"),
         ({"KEEPSAKE_HOME": "~no-such-user/x"}, "KEEPSAKE_HOME: ~no-such-user/x starts in"),

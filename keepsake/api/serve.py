@@ -1,6 +1,7 @@
 """Serving the application, until it is told to end."""
 
 import asyncio
+import logging
 
 import uvicorn
 
@@ -16,6 +17,7 @@ def serve(settings: Settings) -> None:
     Raises:
         OSError: the address or the port cannot be used.
     """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     config = uvicorn.Config(
         create_app(settings),
         host=settings.api_host,

@@ -1,4 +1,4 @@
-"""Starting, trying out and checking the whole: `up`, `demo`, `doctor`, `db migrate`."""
+"""Starting, trying out and checking the whole: `up`, `serve`, `demo`, `doctor`, `db migrate`."""
 
 import sys
 from typing import Annotated
@@ -12,7 +12,7 @@ db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
 
 def up() -> None:
-    """Start everything and stay until Ctrl-C: database, local models, Dagster."""
+    """Start everything and stay until Ctrl-C: database, local models, API, Dagster."""
     from keepsake.local.up import run_forever
     from keepsake.prepare import prepare
     from keepsake.settings import load_settings
@@ -23,6 +23,18 @@ def up() -> None:
         prepare(url, settings)
 
     run_forever(settings, prepare=bring_up_to_date, say=typer.echo)
+
+
+def serve() -> None:
+    """Serve the API and the pages alone, until Ctrl-C: where a server runs each part by itself."""
+    from keepsake.api.serve import serve
+    from keepsake.settings import load_settings
+    from keepsake.terminal.shell import open_database
+
+    settings = load_settings()
+    with open_database(settings):
+        pass  # else the first thing people see is how a pool of connections failed
+    serve(settings)
 
 
 def demo(

@@ -138,7 +138,7 @@ def _free_port(name: str, start: int) -> int:
 
 def _show_where(settings: Settings, addresses: Addresses, console: "Console") -> None:
     ours = addresses.pid == os.getpid()
-    ui = addresses.dagster_url
+    ui = addresses.dagster_pages
     console.print(f"The data are in {settings.home}, the logs in {addresses.logs}.")
     if ours:
         console.print(

@@ -70,7 +70,7 @@ def materialize(addresses: Addresses, asset: str, partition: str) -> None:
     run_id = launched["run"]["runId"]
     while (status := _query(addresses, STATUS, id=run_id)["runOrError"]["status"]) != "SUCCESS":
         if status in ("FAILURE", "CANCELED") or time.monotonic() > deadline:
-            raise NotMade(f"{asset} was not made: see {addresses.dagster_url}/runs/{run_id}")
+            raise NotMade(f"{asset} was not made: see {addresses.dagster_pages}/runs/{run_id}")
         time.sleep(POLL_SECONDS)
 
 

@@ -108,7 +108,8 @@ def _looks(
         if now - changed > PATIENCE_SECONDS:
             raise NothingMoves(
                 f"nothing has moved for {PATIENCE_SECONDS:.0f} s: see the runs at "
-                f"{addresses.dagster_url}/runs, the logs in {addresses.logs}, and `keepsake doctor`"
+                f"{addresses.dagster_pages}/runs, the logs in {addresses.logs}, "
+                "and `keepsake doctor`"
             )
         yield now - began, rows
         time.sleep(POLL_SECONDS)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
 
 from keepsake.accounts.principal import Principal, by_token
 from keepsake.database import AsyncConnection, Connection, owner_transaction
@@ -29,7 +30,7 @@ T = TypeVar("T")
 _bearer = HTTPBearer(auto_error=False, scheme_name="token", description="`keepsake token create`")
 
 
-async def principal_if_any(request: Request) -> Principal | None:
+async def principal_if_any(request: HTTPConnection) -> Principal | None:
     """Who asks; None: they have not signed in."""
     state = state_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")

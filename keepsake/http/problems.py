@@ -47,6 +47,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "storage_unavailable": (503, "The object store is away"),
     "database_unavailable": (503, "The database is away"),
     "model_unavailable": (503, "The model is away"),
+    "dagster_unavailable": (503, "Dagster is away"),
     "storage_full": (507, "There is no room left"),
 }
 _BY_STATUS = {

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 
-from fastapi import Request
 from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 
 from keepsake.clients.embeddings import Embeddings
 from keepsake.clients.models import open_models
@@ -84,7 +84,7 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
             yield State(settings, url, pool, blocking, open_objects(settings), models.embeddings)
 
 
-def state_of(request: Request) -> State:
-    """The state of the process that answers this request; a FastAPI dependency."""
-    state: State = request.app.state.keepsake
+def state_of(asked: HTTPConnection) -> State:
+    """The state of the process that answers this request or websocket; a FastAPI dependency."""
+    state: State = asked.app.state.keepsake
     return state

@@ -42,7 +42,15 @@ from keepsake.local.ports import free_port, why_not
 from keepsake.local.processes import has_ended, is_alive
 from keepsake.owners.prices import load_prices
 from keepsake.records.first_days import first_days
-from keepsake.settings import ROLES, DatabaseSettings, HomeSettings, ModelSettings, Settings
+from keepsake.settings import (
+    DAGSTER_PREFIX,
+    ROLES,
+    DagsterSettings,
+    DatabaseSettings,
+    HomeSettings,
+    ModelSettings,
+    Settings,
+)
 from keepsake.settings.files import ENV_FILE, env_file
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +68,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts are reached."""
+    """Where the parts are reached.
+
+    `dagster_url` is the webserver's own, for programs; people go to `dagster_pages`.
+    """
 
     pid: int
     api_url: str
@@ -69,8 +80,13 @@ class Addresses:
     database_url: str
     logs: Path
 
+    @property
+    def dagster_pages(self) -> str:
+        """Dagster's pages, behind the API's door."""
+        return f"{self.api_url}{DAGSTER_PREFIX}"
+
     def __str__(self) -> str:
-        lines = [f"Pages     {self.api_url}", f"Dagster   {self.dagster_url}"]
+        lines = [f"Pages     {self.api_url}", f"Dagster   {self.dagster_pages}"]
         if self.models_url:
             lines.append(f"Models    {self.models_url}")
         return "\n".join([*lines, f"Logs      {self.logs}"])
@@ -86,7 +102,7 @@ class AlreadyRunning(KeepsakeError):
     def __init__(self, addresses: Addresses | None) -> None:
         self.addresses = addresses
         super().__init__(
-            f"already running (process {addresses.pid}), see {addresses.dagster_url}"
+            f"already running (process {addresses.pid}), see {addresses.api_url}"
             if addresses
             else "already starting: wait until it is up"
         )
@@ -109,7 +125,7 @@ def started(
     Args:
         settings: in force.
         prepare: called with the URL of the database before anything uses it: the migrations.
-        dagster_port: of the Dagster UI. None: the one of the settings.
+        dagster_port: of Dagster's webserver. None: the one of the settings, or any.
         api_port: of the API and the pages. None: the one of the settings.
         root: folder of `definitions.py` and `dagster.yaml`.
         say: called with a line for people when something happens to a part.
@@ -120,14 +136,19 @@ def started(
             PRICES_FILE cannot be read, or DATABASE_URL cannot be reached.
         PartFailed: a part did not become ready.
     """
-    if api_port is not None:
-        settings = settings.model_copy(update={"api_port": api_port})
+    settings = settings.model_copy(
+        update={
+            "api_port": api_port or settings.api_port,
+            # The API is told by its environment.
+            "dagster_port": dagster_port or settings.dagster_port or free_port(),
+        }
+    )
     _make_home(settings, root)
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings))
         stack.enter_context(_terminated_like_interrupted())
         _end_orphans(settings)
-        up = _Up(settings, dagster_port or settings.dagster_port, root, say)
+        up = _Up(settings, root, say)
         # Whatever fails from here on, everything started until then is ended.
         stack.callback(up.end)
         yield up.start(prepare)
@@ -193,16 +214,15 @@ def end_supervisor(process: psutil.Process) -> None:
 class _Up:
     """One life of the parts."""
 
-    def __init__(
-        self, settings: Settings, dagster_port: int, root: Path, say: Callable[[str], None]
-    ) -> None:
-        for name, port in (("DAGSTER_PORT", dagster_port), ("API_PORT", settings.api_port)):
+    def __init__(self, settings: Settings, root: Path, say: Callable[[str], None]) -> None:
+        ports = {"DAGSTER_PORT": settings.dagster_port, "API_PORT": settings.api_port}
+        for name, port in ports.items():
             if trouble := why_not(port):
                 raise SettingsError(f"{name}: {trouble}")
         load_prices(settings.prices_file)  # else every run would fail
         self._settings, self._root = settings, root
         self._say = _heard_or_not(say)
-        self._dagster_url = f"http://127.0.0.1:{dagster_port}"
+        self._dagster_url = settings.dagster_url
         self._api_url = f"http://127.0.0.1:{settings.api_port}"
         self._models_port = free_port() if _has_embedded_models(settings) else None
         self._code_port = free_port()
@@ -245,7 +265,7 @@ class _Up:
         self._first_days = self._oldest()
         parts.start(_code_server(self._root, self._code_port))
         parts.wait_until_healthy(_START_TIMEOUT)
-        parts.start(_webserver(self._dagster_url, workspace))
+        parts.start(_webserver(settings, workspace))
         parts.wait_until_healthy(_START_TIMEOUT)
         if not settings.database_url:
             # Nothing else uses this Dagster: runs that are under way there lost their process.
@@ -373,13 +393,14 @@ def _code_server(root: Path, port: int) -> Part:
     return Part(_CODE_SERVER, command, lambda: _serves_grpc(port))
 
 
-def _webserver(url: str, workspace: Path) -> Part:
-    host, port = url.removeprefix("http://").split(":")
+def _webserver(settings: DagsterSettings, workspace: Path) -> Part:
     command = [
         *_dagster("dagster_webserver", "--workspace", str(workspace)),
-        *("--host", host, "--port", port),
+        *("--host", "127.0.0.1", "--port", str(settings.dagster_port)),
+        *("--path-prefix", DAGSTER_PREFIX),
     ]
-    return Part("Dagster webserver", command, lambda: _answers(f"{url}/server_info"))
+    url = f"{settings.dagster_url}/server_info"
+    return Part("Dagster webserver", command, lambda: _answers(url))
 
 
 def _daemon(url: str, workspace: Path) -> Part:

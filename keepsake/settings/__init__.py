@@ -15,6 +15,7 @@ from keepsake.settings.endpoint import (
     is_openai,
 )
 from keepsake.settings.groups import (
+    DAGSTER_PREFIX,
     AccountSettings,
     ApiSettings,
     AudioSettings,
@@ -33,6 +34,7 @@ from keepsake.settings.groups import (
 from keepsake.settings.loading import Settings, dot_env, load_settings
 
 __all__ = [
+    "DAGSTER_PREFIX",
     "LOCAL_CHOICES",
     "LOCAL_MODELS",
     "ROLES",

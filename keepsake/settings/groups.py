@@ -122,12 +122,24 @@ class DatabaseSettings(HomeSettings):
     )
 
 
+DAGSTER_PREFIX = "/dagster"  # of every address of Dagster's webserver, here and behind the API
+
+
 class DagsterSettings(Group):
-    """Dagster's own parts under `keepsake up`."""
+    """Dagster's own webserver, which the API passes `/dagster` on to."""
 
     dagster_port: int = Field(
-        3000, ge=1, le=65535, description="Port of the Dagster UI on 127.0.0.1."
+        0,
+        ge=0,
+        le=65535,
+        description="Port of Dagster's webserver on 127.0.0.1. 0: any, which `keepsake up` tells "
+        "its parts.",
     )
+
+    @property
+    def dagster_url(self) -> str:
+        """The webserver's own address, for programs. People go through the API."""
+        return f"http://127.0.0.1:{self.dagster_port}{DAGSTER_PREFIX}"
 
 
 class ApiSettings(Group):

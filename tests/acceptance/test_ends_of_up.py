@@ -123,7 +123,7 @@ class TestEnd:
         assert _db_stop(home, "--yes").returncode == 0
         said, _ = second.communicate(timeout=60)
         assert second.returncode == 0
-        assert f"http://127.0.0.1:{settings.dagster_port}" in said
+        assert f"http://127.0.0.1:{settings.api_port}/dagster" in said
         assert "Waiting for 1 run to store what is finished, 20 s at most." in said
         assert not any(is_alive(process) for process in processes)
         assert postgres.running_url(home) is None

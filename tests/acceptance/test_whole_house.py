@@ -89,7 +89,7 @@ def test_a_second_one_is_refused_and_the_first_left_alone(
 ) -> None:
     before = state(settings)
     with (
-        pytest.raises(AlreadyRunning, match=f"process {os.getpid()}.*{up.dagster_url}") as no,
+        pytest.raises(AlreadyRunning, match=f"process {os.getpid()}.*{up.api_url}") as no,
         started(settings, prepare=lambda url: None),
     ):
         pass
