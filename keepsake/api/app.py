@@ -15,7 +15,13 @@ from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
 from keepsake import lines
-from keepsake.api import dagster, health, me, records
+from keepsake.api import (
+    dagster,
+    health,
+    me,
+    records,
+    search,
+)
 from keepsake.api.faults import FaultMiddleware
 from keepsake.errors import KeepsakeError
 from keepsake.http.body_limit import BodyLimitMiddleware
@@ -24,7 +30,13 @@ from keepsake.http.state import open_state
 from keepsake.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
-_ROUTERS = (health.router, me.router, records.router, dagster.router)
+_ROUTERS = (
+    health.router,
+    me.router,
+    records.router,
+    search.router,
+    dagster.router,
+)
 _PROBLEM: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "A problem (RFC 9457); `code` says which.",

@@ -9,9 +9,8 @@ from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
-from keepsake.clients.embeddings import Embeddings
-from keepsake.clients.models import open_models
 from keepsake.clients.objects import ObjectStore, open_objects
+from keepsake.clients.query_embeddings import QueryEmbeddings, open_query_embeddings
 from keepsake.database import (
     Connection,
     Pool,
@@ -45,7 +44,7 @@ class State:
     pool: Pool
     blocking: "ConnectionPool[Connection]"
     objects: ObjectStore
-    embeddings: Embeddings
+    embeddings: QueryEmbeddings
 
     async def call_as(
         self,
@@ -79,9 +78,12 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
         psycopg_pool.PoolTimeout: it does not answer.
     """
     url = await run_in_threadpool(database_url, settings)
-    async with open_pool(url, size=POOL_SIZE) as pool, open_models(settings) as models:
+    async with (
+        open_pool(url, size=POOL_SIZE) as pool,
+        open_query_embeddings(settings) as embeddings,
+    ):
         with open_blocking_pool(url, size=POOL_SIZE) as blocking:
-            yield State(settings, url, pool, blocking, open_objects(settings), models.embeddings)
+            yield State(settings, url, pool, blocking, open_objects(settings), embeddings)
 
 
 def state_of(asked: HTTPConnection) -> State:

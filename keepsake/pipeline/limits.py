@@ -142,6 +142,10 @@ class EndpointLimiter:
                 )
                 raise self.down from error
 
+    def try_again(self) -> None:
+        """Let calls through again: for a limiter that lives longer than a run."""
+        self.down, self._failures = None, 0
+
     def _refuse_if_down(self) -> None:
         if self.down is not None:
             raise EndpointDown(

@@ -5,7 +5,7 @@ may be none.
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from psycopg.sql import SQL, Composable
@@ -48,6 +48,8 @@ class Filters:
         Raises:
             InvalidInput: there is no such line or kind, or the days are the wrong way round.
         """
+        if "\0" in f"{self.person}{self.tag}":
+            raise InvalidInput("no person and no tag has a NUL in it")
         if self.line is not None:
             lines.module_of(self.line)
         if self.kind is not None and self.kind not in kinds():
@@ -70,7 +72,7 @@ class Filters:
         return {
             "line": self.line,
             "since": self.since,
-            "until": self.until and self.until + timedelta(days=1),  # the end of that day
+            "until": self.until,
             "only": only,
             "kinds": [self.kind] if self.kind else list(kinds()),
         }
@@ -82,7 +84,7 @@ class Filters:
             for value, condition in (
                 (self.line, SQL("asked.line = %(line)s")),
                 (self.since, SQL("asked.recorded_at >= %(since)s")),
-                (self.until, SQL("asked.recorded_at < %(until)s")),
+                (self.until, SQL("asked.recorded_at < %(until)s::date + 1")),
             )
             if value is not None
         ]

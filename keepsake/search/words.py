@@ -20,12 +20,12 @@ MOST_CHARS = 200_000  # of each of them
 IN_PASSAGES = SQL(
     "SELECT record_id, 'passage' AS kind, position, fit"
     " FROM passages_with_words(websearch_to_tsquery('simple', %(query)s), %(line)s::text,"
-    " %(since)s::timestamptz, %(until)s::timestamptz, %(only)s::bigint[], %(matches)s)"
+    " %(since)s::timestamptz, %(until)s::date + 1, %(only)s::bigint[], %(matches)s)"
 )
 IN_TEXTS = SQL(
     "SELECT record_id, kind, position, fit"
     " FROM texts_with_words(websearch_to_tsquery('simple', %(query)s), %(kinds)s::text[],"
-    " %(line)s::text, %(since)s::timestamptz, %(until)s::timestamptz, %(only)s::bigint[],"
+    " %(line)s::text, %(since)s::timestamptz, %(until)s::date + 1, %(only)s::bigint[],"
     " %(matches)s)"
 )
 
