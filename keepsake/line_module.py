@@ -136,6 +136,10 @@ class LineModule:
         add_commands: adds its commands to the groups `keepsake add`, `keepsake import` and to
             `keepsake` itself. It is called by every command, so what it imports is light too.
         load_routers: imports its routes: what the API and the pages have of this line alone.
+        section: the name of its pages in the navigation; None: it has none. They begin at
+            `/o/OWNER/LINE`, and a record's is `/o/OWNER/LINE/ID`.
+        needs: SQL: whether an owner, `%(owner)s`, has what must be there before its first record.
+            Who has it sees the section without a record. None: nothing must.
     """
 
     name: str
@@ -152,3 +156,5 @@ class LineModule:
     load_view: Callable[[], View] | None = None
     add_commands: Callable[["Typer", "Typer", "Typer"], None] | None = None
     load_routers: Callable[[], Sequence["APIRouter"]] | None = None
+    section: str | None = None
+    needs: str | None = None

@@ -110,6 +110,13 @@ def database_url(_copies: Copies) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def shared_database_url(_copies: Copies) -> Iterator[str]:
+    """URL of a database that the tests of a module share."""
+    with _copies.one() as url:
+        yield url
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _shared_processes() -> Iterator[None]:
     """Worker pools of one size share their processes for the session: each takes long to start."""

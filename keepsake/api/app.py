@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from fastapi.staticfiles import StaticFiles
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
@@ -19,12 +18,14 @@ from keepsake.api import (
     dagster,
     health,
     me,
+    pages,
     records,
     search,
 )
 from keepsake.api.faults import FaultMiddleware
 from keepsake.errors import KeepsakeError
 from keepsake.http.body_limit import BodyLimitMiddleware
+from keepsake.http.pages import Revalidated, Section
 from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
 from keepsake.http.state import open_state
 from keepsake.settings import Settings
@@ -33,6 +34,7 @@ STATIC = Path(__file__).parent / "static"
 _ROUTERS = (
     health.router,
     me.router,
+    pages.router,
     records.router,
     search.router,
     dagster.router,
@@ -60,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("keepsake"),
         description="What people record, save and run, and what was made of it.",
         lifespan=lifespan,
+        docs_url=None,  # a page of our own, which asks no other server for anything
         redoc_url=None,
         responses=_PROBLEM,
         generate_unique_id_function=_operation_id,
@@ -77,7 +80,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(FaultMiddleware)
     for router in (*_ROUTERS, *_routers_of_lines()):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.state.sections = tuple(
+        Section(module.name, module.section, module.needs)
+        for module in lines.LINES
+        if module.section
+    )
+    app.mount("/static", Revalidated(directory=STATIC), name="static")
     return app
 
 

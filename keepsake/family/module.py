@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from keepsake.line_module import LineModule, MadeField, TagTable, View
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from typer import Typer
 
     from keepsake.database import Connection
@@ -43,6 +44,12 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
         add.command()(command)
     main.command("prompts", rich_help_panel="Records")(prompts_command.prompts)
     main.command("vocabulary", rich_help_panel="Owners")(commands.vocabulary)
+
+
+def _routers() -> Sequence["APIRouter"]:
+    from keepsake.family import pages
+
+    return (pages.router,)
 
 
 MODULE = LineModule(
@@ -84,4 +91,7 @@ MODULE = LineModule(
     tags=TagTable("tags", "value", add=_tag, removed=_untagged),
     load_view=_view,
     add_commands=_add_commands,
+    load_routers=_routers,
+    section="Stories",
+    needs="EXISTS (SELECT FROM families WHERE owner_id = %(owner)s)",
 )
