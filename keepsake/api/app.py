@@ -21,10 +21,12 @@ from keepsake.api import (
     pages,
     records,
     search,
+    sign_in,
 )
 from keepsake.api.faults import FaultMiddleware
 from keepsake.errors import KeepsakeError
 from keepsake.http.body_limit import BodyLimitMiddleware
+from keepsake.http.cross_site import CrossSiteMiddleware
 from keepsake.http.pages import Revalidated, Section
 from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
 from keepsake.http.state import open_state
@@ -37,6 +39,7 @@ _ROUTERS = (
     pages.router,
     records.router,
     search.router,
+    sign_in.router,
     dagster.router,
 )
 _PROBLEM: dict[int | str, dict[str, Any]] = {
@@ -77,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_exception_handler(error, answer_problem)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(CrossSiteMiddleware)
     app.add_middleware(FaultMiddleware)
     for router in (*_ROUTERS, *_routers_of_lines()):
         app.include_router(router)

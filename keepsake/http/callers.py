@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 from fastapi import Depends, Path, Query, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from keepsake.accounts.principal import Principal, by_token
+from keepsake.accounts.principal import Principal, by_session, by_token
 from keepsake.database import AsyncConnection, Connection, owner_transaction
 from keepsake.http.problems import Problem
+from keepsake.http.session_cookie import read_session_cookie
 from keepsake.http.state import State, state_of
 from keepsake.owners.owners import Owner, find_owner
 
@@ -28,18 +29,33 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="token", description="`keepsake token create`")
+_cookie = APIKeyCookie(
+    name="keepsake_session",
+    auto_error=False,
+    scheme_name="session",
+    description="Of a browser that has signed in; behind https its name is `__Host-keepsake`.",
+)
 
 
 async def principal_if_any(request: HTTPConnection) -> Principal | None:
-    """Who asks; None: they have not signed in."""
-    state = state_of(request)
+    """Who asks; None: they have not signed in. A token that is sent is what counts."""
+    pool = state_of(request).pool
+    if token := bearer_token(request):
+        return await by_token(pool, token)
+    return await by_session(pool, read_session_cookie(request))
+
+
+def bearer_token(request: HTTPConnection) -> str:
+    """The token that a program sends; '' if it sends none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return await by_token(state.pool, token.strip())
-    return None
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
-async def principal(request: Request, _token: Annotated[Any, Security(_bearer)]) -> Principal:
+async def principal(
+    request: Request,
+    _token: Annotated[Any, Security(_bearer)],
+    _session: Annotated[Any, Security(_cookie)],
+) -> Principal:
     """Who asks.
 
     Raises:
@@ -49,8 +65,8 @@ async def principal(request: Request, _token: Annotated[Any, Security(_bearer)])
     if found is None:
         raise Problem(
             "unauthenticated",
-            "this needs a token (`Authorization: Bearer ...`, see `keepsake token create`): what "
-            "was sent is missing, not valid, expired or revoked",
+            "sign in, or send a token (`Authorization: Bearer ...`, see `keepsake token create`): "
+            "what was sent is missing, not valid, expired or revoked",
             headers={"WWW-Authenticate": 'Bearer realm="keepsake"'},
         )
     return found

@@ -68,6 +68,20 @@ class State:
 
         return await run_in_threadpool(call)
 
+    async def call(
+        self,
+        function: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """The same over all owners: for accounts, which say who may act for whom."""
+
+        def call() -> T:
+            with self.blocking.connection() as connection, connection.transaction():
+                return function(connection, *args, **named)
+
+        return await run_in_threadpool(call)
+
 
 @asynccontextmanager
 async def open_state(settings: Settings) -> AsyncIterator[State]:

@@ -19,6 +19,7 @@ class Mailbox(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Conversation)
         self.messages: list[EmailMessage] = []
         self.recipients: list[str] = []
+        self.arrived = threading.Event()
 
     @property
     def address(self) -> str:
@@ -56,6 +57,7 @@ class _Conversation(socketserver.StreamRequestHandler):
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
         message = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
         self.server.messages.append(message)
+        self.server.arrived.set()
 
     def _say(self, line: str) -> None:
         self.wfile.write(f"{line}\r\n".encode())
