@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+    from pydantic import BaseModel
     from typer import Typer
 
     from keepsake.database import Connection
@@ -108,6 +109,20 @@ class View:
 
 
 @dataclass(frozen=True)
+class Results:
+    """What a line answers of a record over HTTP.
+
+    Attributes:
+        model: of the answer. Its field `line` is a Literal of the line's name.
+        of: makes it from what the line's view has read, and from the addresses of its objects: a
+            function of their keys.
+    """
+
+    model: type["BaseModel"]
+    of: Callable[[Any, Callable[[str], str]], "BaseModel"]
+
+
+@dataclass(frozen=True)
 class LineModule:
     """A line as search, lists, messages and commands know it.
 
@@ -130,9 +145,10 @@ class LineModule:
             or are from that site; None: its records name no one.
         embeddings: the step that makes its passages; None: none does, and its records are searched
             by the words of `text` alone.
-        fields: what people may change by hand, by name: `title`, `transcript`.
+        fields: what people may change by hand, by name: `title`, `transcript`, `story`.
         tags: where its tags are; None: its records take none.
         load_view: imports how its records are shown in full; None: they are shown with their steps.
+        load_results: imports what of its view is answered over HTTP; None: nothing is.
         add_commands: adds its commands to the groups `keepsake add`, `keepsake import` and to
             `keepsake` itself. It is called by every command, so what it imports is light too.
         load_routers: imports its routes: what the API and the pages have of this line alone.
@@ -154,6 +170,7 @@ class LineModule:
     fields: Mapping[str, MadeField | GivenField] = field(default_factory=dict)
     tags: TagTable | None = None
     load_view: Callable[[], View] | None = None
+    load_results: Callable[[], Results] | None = None
     add_commands: Callable[["Typer", "Typer", "Typer"], None] | None = None
     load_routers: Callable[[], Sequence["APIRouter"]] | None = None
     section: str | None = None

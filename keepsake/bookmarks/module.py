@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import GivenField, LineModule, TagTable, View
+from keepsake.line_module import GivenField, LineModule, Results, TagTable, View
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -35,6 +35,12 @@ def _view() -> View:
     from keepsake.bookmarks.show import VIEW
 
     return VIEW
+
+
+def _results() -> Results:
+    from keepsake.bookmarks.results import RESULTS
+
+    return RESULTS
 
 
 def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
@@ -84,6 +90,7 @@ MODULE = LineModule(
     },
     tags=TagTable("keywords", "keyword", add=_tag),
     load_view=_view,
+    load_results=_results,
     add_commands=_add_commands,
     load_routers=_routers,
 )

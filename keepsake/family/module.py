@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import LineModule, MadeField, TagTable, View
+from keepsake.line_module import LineModule, MadeField, Results, TagTable, View
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -35,6 +35,12 @@ def _view() -> View:
     from keepsake.family.show import VIEW
 
     return VIEW
+
+
+def _results() -> Results:
+    from keepsake.family.results import RESULTS
+
+    return RESULTS
 
 
 def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
@@ -90,6 +96,7 @@ MODULE = LineModule(
     },
     tags=TagTable("tags", "value", add=_tag, removed=_untagged),
     load_view=_view,
+    load_results=_results,
     add_commands=_add_commands,
     load_routers=_routers,
     section="Stories",

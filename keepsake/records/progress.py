@@ -57,12 +57,13 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class RecordHead:
-    """What every record has, whatever its line."""
+    """What every record has, whatever its line. `owner` is a name, `slug` the short one."""
 
     id: int
     line: str
     owner_id: int
     owner: str
+    slug: str
     recorded_at: datetime
     received_at: datetime
     priority: int
@@ -204,7 +205,7 @@ def record_head(connection: Connection, owner_id: int, record_id: int) -> Record
     with connection.cursor(row_factory=class_row(RecordHead)) as cursor:
         record = cursor.execute(
             """
-            SELECT r.id, r.line, r.owner_id, o.name AS owner, r.recorded_at, r.received_at,
+            SELECT r.id, r.line, r.owner_id, o.name AS owner, o.slug, r.recorded_at, r.received_at,
                    r.priority, r.batch_id, coalesce(s.status, 'PENDING') AS status
             FROM records r JOIN owners o ON o.id = r.owner_id
             LEFT JOIN record_status s ON s.record_id = r.id

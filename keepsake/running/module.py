@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import GivenField, LineModule, View
+from keepsake.line_module import GivenField, LineModule, Results, View
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -29,6 +29,12 @@ def _view() -> View:
     return VIEW
 
 
+def _results() -> Results:
+    from keepsake.running.results import RESULTS
+
+    return RESULTS
+
+
 def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
     from keepsake.running import commands, digest_command
 
@@ -52,5 +58,6 @@ MODULE = LineModule(
         )
     },
     load_view=_view,
+    load_results=_results,
     add_commands=_add_commands,
 )

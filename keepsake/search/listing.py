@@ -99,7 +99,7 @@ def list_records(
         ("owner", owner_id, SQL("r.owner_id = %(owner)s")),
         ("since", since, SQL("r.recorded_at >= %(since)s::date")),
         ("before", before, SQL("r.id < %(before)s")),
-        ("query", None if words is None else _prefixes(words), _has_words()),
+        ("query", None if words is None else prefixes(words), _has_words()),
     ):
         if value is not None:
             conditions.append(condition)
@@ -151,8 +151,12 @@ def _has_words() -> Composed:
     return SQL("r.id IN ({})").format(SQL(" UNION ").join(searched))
 
 
-def _prefixes(words: str) -> str:
-    """A text query for all of the words, each of which may go on."""
+def prefixes(words: str) -> str:
+    """A text query for all of the words, each of which may go on.
+
+    Raises:
+        InvalidInput: there is no letter or digit.
+    """
     found = re.findall(r"[^\W_]+", words)
     if not found:
         raise InvalidInput("the words to search for have no letter or digit")

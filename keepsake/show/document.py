@@ -95,7 +95,7 @@ def read_document(
     made = load_view().read(connection, owner_id, record_id) if load_view else None
     return Document(
         record=record,
-        title=_title(connection, owner_id, record_id),
+        title=title_of(connection, owner_id, record_id),
         made=made,
         files=tuple(_files(made, objects)) if made else (),
         unmade=tuple(_unmade(connection, owner_id, record_id)),
@@ -108,7 +108,8 @@ def _files(made: RecordView, objects: ObjectStore) -> Iterator[File]:
         yield File(kind, key, objects.url(key), objects.link(key))
 
 
-def _title(connection: Connection, owner_id: int, record_id: int) -> str | None:
+def title_of(connection: Connection, owner_id: int, record_id: int) -> str | None:
+    """The title of an owner's record, or what it came as; None: it has neither."""
     row = connection.execute(
         SQL(
             "SELECT coalesce(about.title, about.came_as) FROM records r {about}"
@@ -121,18 +122,22 @@ def _title(connection: Connection, owner_id: int, record_id: int) -> str | None:
 
 def _unmade(connection: Connection, owner_id: int, record_id: int) -> Iterator[Unmade]:
     for row in record_steps(connection, owner_id, record_id):
-        error = row["error_message"] or ""
-        if row["status"] == "succeeded":
-            if row["due_at"]:
-                yield Unmade(row["step"], "to be made again", _open(row))
-            elif not row["made"]:
-                yield Unmade(row["step"], "nothing to make", row["nothing_reason"] or "")
-        elif row["hold_reason"]:
-            yield Unmade(row["step"], "held", HOLD_REASONS[row["hold_reason"]])
-        elif row["status"] == "failed":
-            yield Unmade(row["step"], "failed", error)
-        else:
-            yield Unmade(row["step"], "not made yet", _open(row))
+        if unmade := why_unmade(row):
+            yield unmade
+
+
+def why_unmade(row: Mapping[str, Any]) -> Unmade | None:
+    """Why a step has no result, by its row of `record_steps`; None: it has one that holds."""
+    step, error = row["step"], row["error_message"] or ""
+    if row["status"] == "succeeded":
+        if row["due_at"]:
+            return Unmade(step, "to be made again", _open(row))
+        return None if row["made"] else Unmade(step, "nothing to make", row["nothing_reason"] or "")
+    if row["hold_reason"]:
+        return Unmade(step, "held", HOLD_REASONS[row["hold_reason"]])
+    if row["status"] == "failed":
+        return Unmade(step, "failed", error)
+    return Unmade(step, "not made yet", _open(row))
 
 
 def _open(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,184 @@
+"""Pages of an owner's records, those recorded last first.
+
+A page begins after the moment and the id of the last record of the page before (a keyset), so that
+the thousandth costs what the first does, and records that come in meanwhile move none.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, LiteralString
+
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Composable, Composed
+
+from keepsake import lines
+from keepsake.database import AsyncConnection
+from keepsake.search.about import about
+from keepsake.search.filters import Filters, kinds
+from keepsake.search.listing import prefixes
+
+MOST_MATCHES = 10_000  # records with the words that are asked for; of more, those found first
+
+# What narrows the records with a status down by an index, before the status itself is counted.
+_OPEN = SQL("EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id AND l.due_at IS NOT NULL)")
+_FAILED = SQL("EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id AND l.status = 'failed')")
+_NARROWED = {"FAILED": _FAILED, "PARTIAL_SUCCESS": _FAILED, "PROCESSING": _OPEN}
+_STATUS = SQL(
+    "coalesce((SELECT status FROM record_status s WHERE s.record_id = r.id), 'PENDING')"
+    " = %(status)s"
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which records to list; None: all.
+
+    Attributes:
+        line: of this line.
+        status: with this status, as `record_status` has it.
+        batch: taken in with this batch.
+        tag: with this tag; case does not matter.
+        words: with words that begin so, in any text of theirs.
+        since: recorded on this day (UTC) or later.
+        until: recorded on this day (UTC) or earlier.
+        priority: of this priority.
+    """
+
+    line: str | None = None
+    status: str | None = None
+    batch: int | None = None
+    tag: str | None = None
+    words: str | None = None
+    since: date | None = None
+    until: date | None = None
+    priority: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no record can match.
+
+        Raises:
+            InvalidInput: there is no such line, the days are the wrong way round, or the words have
+                no letter or digit.
+        """
+        Filters(line=self.line, since=self.since, until=self.until)
+        if self.words is not None:
+            prefixes(self.words)
+
+
+@dataclass(frozen=True)
+class RecordLine:
+    """A record in a list.
+
+    Attributes:
+        id: of the record.
+        line: its line.
+        recorded_at: when it was recorded, saved or run.
+        title: its title, or what it came as: whose response, which address, which file.
+        status: as people see it.
+        priority: from -10 to 10.
+        batch_id: the import that it came with.
+        failed_step: the first step that failed; None if none did.
+        error: why it did.
+    """
+
+    id: int
+    line: str
+    recorded_at: datetime
+    title: str | None
+    status: str
+    priority: int
+    batch_id: int | None
+    failed_step: str | None
+    error: str | None
+
+
+async def record_page(
+    connection: AsyncConnection,
+    owner_id: int,
+    wanted: Wanted,
+    *,
+    after: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[RecordLine]:
+    """A page of an owner's records.
+
+    Args:
+        connection: in a transaction of this owner.
+        owner_id: whose records.
+        wanted: which of them.
+        after: moment and id of the last record of the page before; None: the first page.
+        limit: the most records.
+    """
+    moment, record_id = after or (None, None)
+    asked: dict[str, Any] = {
+        **vars(wanted),
+        "owner": owner_id,
+        "until": wanted.until and wanted.until + timedelta(days=1),  # the end of that day
+        "words": None if wanted.words is None else prefixes(wanted.words),
+        "kinds": list(kinds()),
+        "matches": MOST_MATCHES,
+        "moment": moment,
+        "record": record_id,
+        "limit": limit,
+    }
+    async with connection.cursor(row_factory=class_row(RecordLine)) as cursor:
+        await cursor.execute(_statement(wanted, after is not None), asked)
+        return await cursor.fetchall()
+
+
+def _statement(wanted: Wanted, later: bool) -> Composed:
+    # The page first, by itself: titles, statuses and errors are looked up for its records alone.
+    # OFFSET 0 keeps the planner from joining the view whole, which would count every record.
+    return SQL(
+        """
+        WITH page AS MATERIALIZED (
+            SELECT r.id, r.line, r.recorded_at, r.priority, r.batch_id FROM records r
+            WHERE {conditions} ORDER BY r.recorded_at DESC, r.id DESC LIMIT %(limit)s
+        )
+        SELECT r.id, r.line, r.recorded_at, coalesce(about.title, about.came_as) AS title,
+               coalesce(s.status, 'PENDING') AS status, r.priority, r.batch_id,
+               failed.step AS failed_step, failed.error_message AS error
+        FROM page r
+        {about}
+        LEFT JOIN LATERAL (
+            SELECT status FROM record_status WHERE record_id = r.id OFFSET 0) AS s ON true
+        LEFT JOIN LATERAL (
+            SELECT step, error_message FROM ledger
+            WHERE record_id = r.id AND status = 'failed' AND hold_reason IS NULL
+            ORDER BY finished_at LIMIT 1) AS failed ON true
+        ORDER BY r.recorded_at DESC, r.id DESC
+        """
+    ).format(conditions=SQL(" AND ").join(_conditions(wanted, later)), about=about())
+
+
+def _conditions(wanted: Wanted, later: bool) -> list[Composable]:
+    narrowed = _NARROWED.get(wanted.status or "", SQL("true"))
+    return [
+        condition
+        for value, condition in (
+            (True, SQL("r.owner_id = %(owner)s")),
+            (later or None, SQL("(r.recorded_at, r.id) < (%(moment)s, %(record)s)")),
+            (wanted.line, SQL("r.line = %(line)s")),
+            (wanted.status, SQL("{} AND {}").format(narrowed, _STATUS)),
+            (wanted.batch, SQL("r.batch_id = %(batch)s")),
+            (wanted.tag, _in(*(each.tags.of_tag for each in lines.LINES if each.tags))),
+            (wanted.words, _HAS_WORDS),
+            (wanted.since, SQL("r.recorded_at >= %(since)s::date")),
+            (wanted.until, SQL("r.recorded_at < %(until)s::date")),
+            (wanted.priority, SQL("r.priority = %(priority)s")),
+        )
+        if value is not None
+    ]
+
+
+def _in(*selects: LiteralString) -> Composed:
+    # ARRAY: the ids are looked up once, whatever the planner thinks of how many there are.
+    return SQL("r.id = ANY(ARRAY({}))").format(SQL(" UNION ").join(SQL(s) for s in selects))
+
+
+_HAS_WORDS = _in(
+    "SELECT record_id FROM texts_with_words(to_tsquery('simple', %(words)s), %(kinds)s::text[],"
+    " %(line)s::text, %(since)s::timestamptz, %(until)s::timestamptz, NULL, %(matches)s)",
+    "SELECT record_id FROM passages_with_words(to_tsquery('simple', %(words)s),"
+    " %(line)s::text, %(since)s::timestamptz, %(until)s::timestamptz, NULL, %(matches)s)",
+)
