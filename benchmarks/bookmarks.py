@@ -101,7 +101,7 @@ class _Shelf:
                 pool.connection() as connection,
                 connection.transaction(),
             ):
-                await store(connection, self.site.settings, self.reader, new)
+                await store(connection, self.site.settings, self.reader.id, new)
 
         asyncio.run(save())
 

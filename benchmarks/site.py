@@ -197,7 +197,7 @@ async def _add_responses(site: Site, to: Family, moments: Sequence[datetime]) ->
             new = NewResponse(
                 MEMBER, moment, text=memory_text(number), external_id=moment.isoformat()
             )
-            added = await family.add_response(pool, store, site.settings, to, new)
+            added = await family.add_response(pool, store, site.settings, to.id, new)
             ids.append(added.record_id)
     return ids
 

@@ -62,8 +62,8 @@ def homes(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         link = NewBookmark(url="https://example.org/bread", title="Bread", recorded_at=NOON)
 
         async def add(pool: Pool) -> list[int]:
-            response = await add_response(pool, objects, settings, marlows, new)
-            bookmark = await add_bookmark(pool, settings, owner, link)
+            response = await add_response(pool, objects, settings, marlows.id, new)
+            bookmark = await add_bookmark(pool, settings, owner.id, link)
             activity = await add_activity(pool, objects, settings, owner, RUN)
             return [each.record_id for each in (response, bookmark, activity)]
 
@@ -91,7 +91,7 @@ def test_a_bookmark_that_is_saved_again_gets_what_it_lacked(
 ) -> None:
     owner = find_owner(homes.db, homes.marlows.slug)
     again = NewBookmark(url="https://example.org/bread", content="Flour, salt.", tags=["food"])
-    added = in_pool(database_url, lambda pool: add_bookmark(pool, homes.settings, owner, again))
+    added = in_pool(database_url, lambda pool: add_bookmark(pool, homes.settings, owner.id, again))
     assert (added.record_id, added.created) == (BOOKMARK, False)
     (bookmark,) = homes.db.execute("SELECT title, content FROM bookmarks").fetchall()
     assert bookmark == ("Bread", "Flour, salt.")

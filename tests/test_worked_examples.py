@@ -160,7 +160,7 @@ async def test_a_step_of_one_file_and_one_migration(
         objects = FolderObjectsResource(folder=str(settings.objects_folder))
         new = NewResponse("Rose", NOON, text="Uncle Ted took us to the sea every summer.")
         async with open_pool(settings.database_url, size=1) as pool:
-            added = await add_response(pool, objects.store(), settings, family, new)
+            added = await add_response(pool, objects.store(), settings, family.id, new)
         models = ModelsResource.of(settings)
         day = Window(line.name, NOON - timedelta(hours=12), NOON + timedelta(hours=12))
         order = RunSpec(day, ("transcripts", "people"), "a run", mode="due")
@@ -201,7 +201,7 @@ def recipes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
 def add_one(recipes: dict[str, Any], settings: Settings, cook: Owner, text: str) -> Added:
     """Add a recipe as the line does."""
     added: Added = in_pool(
-        settings.database_url, lambda pool: recipes["add_recipe"](pool, settings, cook, text)
+        settings.database_url, lambda pool: recipes["add_recipe"](pool, settings, cook.id, text)
     )
     return added
 
@@ -349,7 +349,7 @@ def test_tiers_and_switched_off_steps_work_for_a_new_line_without_its_own_code(
 
         async def add(pool: Pool) -> None:
             for text in ("Soda bread", "Rye bread"):
-                await recipe["add_recipe"](pool, without_summaries, cook, text)
+                await recipe["add_recipe"](pool, without_summaries, cook.id, text)
 
         in_pool(settings.database_url, add)
         held = connection.execute(

@@ -28,6 +28,7 @@ from keepsake.api.faults import FaultMiddleware
 from keepsake.errors import KeepsakeError
 from keepsake.http.body_limit import BodyLimitMiddleware
 from keepsake.http.cross_site import CrossSiteMiddleware
+from keepsake.http.idempotency import AnsweredBefore, answer_again
 from keepsake.http.pages import Revalidated, Section
 from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
 from keepsake.http.state import open_state
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         PoolTimeout,
     ):
         app.add_exception_handler(error, answer_problem)
+    app.add_exception_handler(AnsweredBefore, answer_again)
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(CrossSiteMiddleware)

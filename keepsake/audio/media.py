@@ -285,6 +285,27 @@ def probe(path: Path) -> AudioInfo:
         return source.info
 
 
+def sound_seconds(path: Path) -> float:
+    """How long a recording is by the packets in it; nothing is decoded.
+
+    Raises:
+        PermanentError: see `open_source`.
+    """
+    track = _sounding_track(path)
+    with open_file(path) as container:
+        stream = container.streams.audio[track]
+        packets, first, last = container.demux(stream), None, 0.0
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, *UNDECODABLE):
+                return last - (first or 0.0)
+            if packet.pts is not None:
+                start = float(packet.pts * _time_base(stream))
+                first = start if first is None else first
+                last = max(last, start + float((packet.duration or 0) * _time_base(stream)))
+
+
 def silence(seconds: float, rate: int, channels: int) -> Iterator[Samples]:
     """Yield `seconds` of digital silence in blocks of at most one second."""
     missing = round(seconds * rate)

@@ -14,11 +14,10 @@ from psycopg.rows import class_row
 from keepsake.bookmarks.addresses import check_address, same_page
 from keepsake.database import AsyncConnection, Connection, Pool, owner_transaction
 from keepsake.errors import InvalidInput
-from keepsake.owners.owners import Owner
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.pipeline.ledger.repair import redo_async
 from keepsake.records import adding as records
-from keepsake.records.adding import Added, NewRecord
+from keepsake.records.adding import Added, Also, NewRecord
 from keepsake.settings import Settings
 from keepsake.text.names import clean_name, printable
 
@@ -68,7 +67,14 @@ class NewBookmark:
     external_id: str | None = None
 
 
-async def add_bookmark(pool: Pool, settings: Settings, owner: Owner, new: NewBookmark) -> Added:
+async def add_bookmark(
+    pool: Pool,
+    settings: Settings,
+    owner_id: int,
+    new: NewBookmark,
+    *,
+    also: Also = records.nothing_more,
+) -> Added:
     """Check a bookmark and store its rows; the sensor takes it from there.
 
     The same page saved twice is one bookmark, with the tags of both times, and with title and text
@@ -87,17 +93,19 @@ async def add_bookmark(pool: Pool, settings: Settings, owner: Owner, new: NewBoo
         recorded_at=records.check_recorded_at(
             new.recorded_at or datetime.now(UTC), settings.first_day
         ),
+        external_id=records.check_external_id(new.external_id),
     )
     records.check_priority(new.priority)
-    async with owner_transaction(pool, owner.id) as connection:
-        (added,) = await store(connection, settings, owner, [checked])
+    async with owner_transaction(pool, owner_id) as connection:
+        (added,) = await store(connection, settings, owner_id, [checked])
+        await also(connection, added)
     return added
 
 
 async def store(
     connection: AsyncConnection,
     settings: Settings,
-    owner: Owner,
+    owner_id: int,
     bookmarks: Sequence[NewBookmark],
     *,
     batch_id: int | None = None,
@@ -107,7 +115,7 @@ async def store(
         connection,
         settings,
         line=LINE,
-        owner_id=owner.id,
+        owner_id=owner_id,
         rows=[_record(new) for new in bookmarks],
         batch_id=batch_id,
     )
@@ -122,10 +130,10 @@ async def store(
             "INSERT INTO bookmarks (owner_id, record_id, url, platform, title, content, folder)"
             " SELECT %s, * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[],"
             " %s::text[], %s::text[])",
-            (owner.id, *(list(column) for column in zip(*created, strict=True))),
+            (owner_id, *(list(column) for column in zip(*created, strict=True))),
         )
     again = [(record.record_id, new) for record, new in rows if not record.created]
-    await _add_what_lacks(connection, owner.id, again)
+    await _add_what_lacks(connection, owner_id, again)
     # Set by hand, a tag that was taken off is back; an import again does not bring it back.
     await connection.cursor().executemany(
         "DELETE FROM removed_tags WHERE record_id = %s AND lower(tag) = lower(%s)",
@@ -144,7 +152,7 @@ async def store(
         " ON CONFLICT (record_id, keyword) DO UPDATE SET source = 'human'"
         " WHERE keywords.source <> 'human'",  # an import again writes nothing
         [
-            {"record": record.record_id, "owner": owner.id, "tag": tag}
+            {"record": record.record_id, "owner": owner_id, "tag": tag}
             for record, new in rows
             for tag in new.tags
         ],

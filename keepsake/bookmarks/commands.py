@@ -84,7 +84,7 @@ def bookmark(
             priority=priority,
             external_id=external_id,
         )
-    added = in_pool(settings, lambda pool: add_bookmark(pool, settings, whose, new))
+    added = in_pool(settings, lambda pool: add_bookmark(pool, settings, whose.id, new))
     if json:
         print_json(added)
     elif added.created:

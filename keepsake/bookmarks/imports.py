@@ -137,7 +137,7 @@ async def _take_in(
         undated += moment is None and not _has_date(entry)
         unread += moment is None and _has_date(entry)
     async with owner_transaction(pool, owner.id) as connection:
-        added = await store(connection, settings, owner, good, batch_id=intake.batch_id)
+        added = await store(connection, settings, owner.id, good, batch_id=intake.batch_id)
     created = sum(record.created for record in added)
     return replace(
         intake,

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from keepsake.bookmarks.bookmark import NewBookmark, add_bookmark
-from keepsake.http.added import AddedRecord, answer_added
+from keepsake.http.added import ADDED
 from keepsake.http.callers import OwnerCaller, for_owner
+from keepsake.http.idempotency import IdempotencyKey, once
 
 router = APIRouter(prefix="/api/bookmarks", tags=["bookmarks"])
 
@@ -31,13 +32,22 @@ class BookmarkIn(BaseModel):
     )
 
 
-@router.post("", status_code=201, responses={200: {"description": "It was there already."}})
+@router.post("", status_code=201, response_model=None, responses=ADDED)
 async def create_bookmark(
-    new: BookmarkIn, response: Response, caller: Annotated[OwnerCaller, for_owner("ingest")]
-) -> AddedRecord:
+    new: BookmarkIn,
+    request: Request,
+    caller: Annotated[OwnerCaller, for_owner("ingest")],
+    key: IdempotencyKey = None,
+) -> Response:
     """Save a page. The same page again is the same bookmark, with the tags of both times."""
     state = caller.state
-    added = await add_bookmark(
-        state.pool, state.settings, await caller.owner(), NewBookmark(**new.model_dump())
-    )
-    return answer_added(response, added)
+    async with once(request, state, caller.owner_id, key) as asked:
+        await asked.check(await request.body())
+        await add_bookmark(
+            state.pool,
+            state.settings,
+            caller.owner_id,
+            NewBookmark(**new.model_dump()),
+            also=asked.answer_added,
+        )
+        return asked.response()

@@ -62,6 +62,9 @@ class ObjectStore(Protocol):
     async def put_file(self, key: str, path: Path, content_type: str = OCTETS) -> None:
         """Store the file at `path`, in place of what was there."""
 
+    async def move_file(self, key: str, path: Path, content_type: str = OCTETS) -> None:
+        """`put_file`, after which there is nothing at `path`. Where it can be, it is renamed."""
+
     async def put_bytes(self, key: str, data: bytes, content_type: str = OCTETS) -> None:
         """Store `data`, in place of what was there."""
 
@@ -163,6 +166,10 @@ class FolderStore:
         """See `ObjectStore`. A folder keeps no content types."""
         await asyncio.to_thread(self._put, key, path)
 
+    async def move_file(self, key: str, path: Path, content_type: str = OCTETS) -> None:
+        """See `ObjectStore`."""
+        await asyncio.to_thread(self._move, key, path)
+
     async def put_bytes(self, key: str, data: bytes, content_type: str = OCTETS) -> None:
         """See `ObjectStore`. A folder keeps no content types."""
         await asyncio.to_thread(self._put, key, data)
@@ -219,16 +226,35 @@ class FolderStore:
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)
 
-    def _put(self, key: str, source: Path | bytes) -> None:
-        target = self._path(key)
+    def _move(self, key: str, source: Path) -> None:
         with self._failures(key):
-            if not self._root.parent.is_dir():
-                raise EndpointDown(
-                    f"there is no folder {self._root.parent} to store objects in: run "
-                    "`keepsake up`, which makes it, or set KEEPSAKE_HOME or S3_BUCKET",
-                    role="objects",
-                )
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = self._target(key)
+            with source.open("rb") as file:
+                os.fsync(file.fileno())
+            try:
+                source.replace(target)
+                return
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+        self._put(key, source)  # it lies in another file system
+        source.unlink()
+
+    def _target(self, key: str) -> Path:
+        """Where an object is to be, in a folder that is there."""
+        if not self._root.parent.is_dir():
+            raise EndpointDown(
+                f"there is no folder {self._root.parent} to store objects in: run "
+                "`keepsake up`, which makes it, or set KEEPSAKE_HOME or S3_BUCKET",
+                role="objects",
+            )
+        target = self._path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def _put(self, key: str, source: Path | bytes) -> None:
+        with self._failures(key):
+            target = self._target(key)
             with _whole(target) as part, part.open("xb") as file:
                 if isinstance(source, bytes):
                     file.write(source)
@@ -273,6 +299,11 @@ class S3Store:
                 checked_key(key),
                 ExtraArgs={"ContentType": content_type},
             )
+
+    async def move_file(self, key: str, path: Path, content_type: str = OCTETS) -> None:
+        """See `ObjectStore`."""
+        await self.put_file(key, path, content_type)
+        await asyncio.to_thread(path.unlink)
 
     async def put_bytes(self, key: str, data: bytes, content_type: str = OCTETS) -> None:
         """See `ObjectStore`."""

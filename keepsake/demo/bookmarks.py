@@ -61,7 +61,7 @@ async def _add(stage: Stage, pool: Pool) -> list[Added]:
         await bookmarks.add_bookmark(
             pool,
             stage.settings,
-            ellen,
+            ellen.id,
             bookmarks.NewBookmark(
                 url=f"{stage.site}{saved.path}",
                 tags=saved.tags,

@@ -53,7 +53,7 @@ async def add_memories(connection: Connection, pool: Pool, settings: Settings) -
             pool,
             objects,
             settings,
-            home,
+            home.id,
             family.NewResponse(
                 member=memory.member,
                 recorded_at=memory.recorded_at,

@@ -124,7 +124,7 @@ def response(
             external_id=external_id,
         )
     objects = open_objects(settings)
-    added = in_pool(settings, lambda pool: add_response(pool, objects, settings, home, new))
+    added = in_pool(settings, lambda pool: add_response(pool, objects, settings, home.id, new))
     if json:
         print_json(added)
     elif added.created:

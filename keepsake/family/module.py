@@ -53,9 +53,9 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
 
 
 def _routers() -> Sequence["APIRouter"]:
-    from keepsake.family import pages
+    from keepsake.family import pages, routes
 
-    return (pages.router,)
+    return (routes.router, pages.router)
 
 
 MODULE = LineModule(

@@ -6,11 +6,11 @@ it, in `assets/family/`.
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
@@ -22,7 +22,8 @@ from keepsake.owners.owners import add_owner
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.records import adding as records
 from keepsake.records import uploads
-from keepsake.records.adding import Added, NewRecord
+from keepsake.records.adding import Added, Also, NewRecord
+from keepsake.records.received import ReceivedFile
 from keepsake.settings import AudioSettings, ModelSettings, Settings
 from keepsake.text.names import clean_name
 
@@ -45,6 +46,14 @@ class Family:
     name: str
     time_zone: str
     language: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a family."""
+
+    id: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -74,10 +83,21 @@ class NewResponse:
     member: str
     recorded_at: datetime
     text: str | None = None
-    audio: Path | None = None
+    audio: Path | ReceivedFile | None = None
     prompt_id: int | None = None
     priority: str = "normal"
     external_id: str | None = None
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Who sends a response, and the question that it answers."""
+
+    owner_id: int
+    language: str
+    member_id: int
+    member: str
+    question: str | None
 
 
 def add_family(
@@ -108,21 +128,26 @@ def add_family(
     return find_family(connection, str(owner_id))
 
 
+def families(connection: Connection) -> list[Family]:
+    """All families that this connection may see."""
+    with connection.cursor(row_factory=class_row(Family)) as cursor:
+        return cursor.execute(
+            "SELECT f.owner_id AS id, o.slug, o.name, o.time_zone, f.language"
+            " FROM families f JOIN owners o ON o.id = f.owner_id ORDER BY o.slug"
+        ).fetchall()
+
+
 def find_family(connection: Connection, name: str) -> Family:
     """The family of that id, short name or name.
 
     Raises:
         InvalidInput: there is none; the message lists those there are.
     """
-    with connection.cursor(row_factory=class_row(Family)) as cursor:
-        families = cursor.execute(
-            "SELECT f.owner_id AS id, o.slug, o.name, o.time_zone, f.language"
-            " FROM families f JOIN owners o ON o.id = f.owner_id ORDER BY o.slug"
-        ).fetchall()
-    for family in families:
+    found = families(connection)
+    for family in found:
         if name.casefold() in (str(family.id), family.slug, family.name.casefold()):
             return family
-    known = ", ".join(family.slug for family in families[:10]) or "none yet"
+    known = ", ".join(family.slug for family in found[:10]) or "none yet"
     raise InvalidInput(
         f"there is no family {name!r} (known: {known}): add it with `keepsake add family`"
     )
@@ -155,6 +180,14 @@ def add_member(connection: Connection, family: Family, name: str) -> int:
         raise InvalidInput(f"{family.name} already has a member named {name!r}") from None
     assert row is not None  # noqa: S101  # RETURNING returns
     return int(row[0])
+
+
+def members(connection: Connection, owner_id: int) -> list[Member]:
+    """The members of a family, by name."""
+    with connection.cursor(row_factory=class_row(Member)) as cursor:
+        return cursor.execute(
+            "SELECT id, name FROM members WHERE owner_id = %s ORDER BY name, id", (owner_id,)
+        ).fetchall()
 
 
 def tag(connection: Connection, owner_id: int, record_id: int, value: str) -> None:
@@ -272,108 +305,125 @@ async def add_response(
     pool: Pool,
     objects: ObjectStore,
     settings: Settings,
-    family: Family,
+    owner_id: int,
     new: NewResponse,
+    *,
+    also: Also = records.nothing_more,
 ) -> Added:
     """Check a response, store its recording, then its rows; the sensor takes it from there.
 
-    No connection of the pool is held during the upload.
+    No connection of the pool is held while the recording is stored.
 
     Raises:
         InvalidInput: anything about it is no good. Nothing was stored.
         StepError: the object store does not take the recording.
     """
-    recorded_at = records.check_recorded_at(new.recorded_at, settings.first_day)
-    priority = records.check_priority(new.priority)
-    async with owner_transaction(pool, family.id) as connection:
-        member_id, member = await _find_member(connection, family, new.member)
-        question = await _find_question(connection, family, new.prompt_id)
-    if (new.text is None) == (new.audio is None):
-        raise InvalidInput("a response is either written or spoken: give a text or a recording")
-    text = None if new.text is None else records.check_text(new.text, settings)
-    digest, files = hashlib.sha256((text or "").encode()).hexdigest(), dict[str, Path]()
-    if new.audio is not None:
-        _check_language(family.language, settings)
-        digest = await asyncio.to_thread(check_audio, new.audio, settings)
-        files[f"family/{family.id}/audio/{digest}{new.audio.suffix.lower()}"] = new.audio
-    record = NewRecord(
-        external_id=new.external_id or f"{member_id}:{digest[:32]}",
-        recorded_at=recorded_at,
-        content_hash=fingerprint(digest, member, family.language, question),
-        priority=priority,
-    )
+    new = _checked(new, settings)
+    if new.audio is None:
+        async with owner_transaction(pool, owner_id) as connection:
+            sender = await _find_sender(connection, owner_id, new)
+            digest = hashlib.sha256((new.text or "").encode()).hexdigest()
+            return await _insert(connection, settings, sender, new, digest, None, also)
+    async with owner_transaction(pool, owner_id) as connection:
+        sender = await _find_sender(connection, owner_id, new)
+    _check_language(sender.language, settings)
+    recording = await asyncio.to_thread(check_audio, new.audio, settings)
+    key = f"family/{owner_id}/audio/{recording.sha256}{_suffix(recording.name)}"
     uploaded: set[str] = set()
     while True:
-        async with owner_transaction(pool, family.id) as connection:
-            missing = await uploads.to_upload(connection, family.id, files, uploaded)
+        async with owner_transaction(pool, owner_id) as connection:
+            missing = await uploads.to_upload(connection, owner_id, [key], uploaded)
             if not missing:
+                stored = (key, recording.name)
                 return await _insert(
-                    connection,
-                    settings,
-                    family,
-                    record,
-                    {"member_id": member_id, "prompt_id": new.prompt_id, "text": text},
-                    files,
+                    connection, settings, sender, new, recording.sha256, stored, also
                 )
-        for key in missing:
-            await _store_once(objects, key, files[key])
-            uploaded.add(key)
+        await recording.store(objects, key)
+        uploaded.add(key)
+
+
+def _checked(new: NewResponse, settings: Settings) -> NewResponse:
+    if (new.text is None) == (new.audio is None):
+        raise InvalidInput("a response is either written or spoken: give a text or a recording")
+    records.check_priority(new.priority)
+    return replace(
+        new,
+        recorded_at=records.check_recorded_at(new.recorded_at, settings.first_day),
+        text=None if new.text is None else records.check_text(new.text, settings),
+        external_id=records.check_external_id(new.external_id),
+    )
 
 
 async def _insert(
     connection: AsyncConnection,
     settings: Settings,
-    family: Family,
-    record: NewRecord,
-    columns: Mapping[str, Any],
-    files: Mapping[str, Path],
+    sender: _Sender,
+    new: NewResponse,
+    digest: str,
+    recording: tuple[str, str] | None,
+    also: Also,
 ) -> Added:
-    """Write the rows of a response whose recording is in the store, unless it is there already."""
+    """Write the rows of a response unless it is there already.
+
+    `recording` is the key and the name of what is in the store by now.
+    """
+    record = NewRecord(
+        external_id=new.external_id or f"{sender.member_id}:{digest[:32]}",
+        recorded_at=new.recorded_at,
+        content_hash=fingerprint(digest, sender.member, sender.language, sender.question),
+        priority=records.check_priority(new.priority),
+    )
     (added,) = await records.add_records(
-        connection, settings, line=LINE, owner_id=family.id, rows=[record]
+        connection, settings, line=LINE, owner_id=sender.owner_id, rows=[record]
     )
     if added.created:
-        key, audio = next(iter(files.items()), (None, None))
+        key, name = recording or (None, None)
         await connection.execute(
             "INSERT INTO responses (record_id, owner_id, member_id, prompt_id, text, audio_key,"
-            " audio_name) VALUES (%(record_id)s, %(owner_id)s, %(member_id)s, %(prompt_id)s,"
-            " %(text)s, %(audio_key)s, %(audio_name)s)",
-            {
-                **columns,
-                "record_id": added.record_id,
-                "owner_id": family.id,
-                "audio_key": key,
-                "audio_name": audio.name if audio else None,
-            },
+            " audio_name) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                added.record_id,
+                sender.owner_id,
+                sender.member_id,
+                new.prompt_id,
+                new.text,
+                key,
+                name,
+            ),
         )
-        await uploads.named(connection, family.id, files)
+        if key:
+            await uploads.named(connection, sender.owner_id, [key])
+    await also(connection, added)
     return added
 
 
-async def _store_once(objects: ObjectStore, key: str, audio: Path) -> None:
-    if not await objects.exists(key):
-        await objects.put_file(key, audio, "application/octet-stream")
+def _suffix(name: str) -> str:
+    """The end of a file's name, where it is one that an object may have as well."""
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,10}", suffix) else ""
 
 
-def check_audio(path: Path, settings: AudioSettings) -> str:
-    """SHA-256 of a recording that can be decoded.
+def check_audio(audio: Path | ReceivedFile, settings: AudioSettings) -> ReceivedFile:
+    """A recording that can be decoded, with its SHA-256.
 
     Raises:
         InvalidInput: there is no such file, it is no audio, or it is too long.
     """
-    from keepsake.audio.media import probe
+    from keepsake.audio.media import probe, sound_seconds
 
+    path = audio if isinstance(audio, Path) else audio.path
     try:
-        info = probe(path)
+        # A browser writes while it records, and no length: its packets say how long it is.
+        seconds = probe(path).duration or sound_seconds(path)
     except PermanentError as error:
         raise InvalidInput(str(error)) from None
-    if info.duration is not None and info.duration > 60 * settings.max_audio_minutes:
+    if seconds > 60 * settings.max_audio_minutes:
         raise InvalidInput(
-            f"{path.name} lasts {info.duration / 60:.0f} minutes; at most "
-            f"{settings.max_audio_minutes:.0f} are accepted (MAX_AUDIO_MINUTES)"
+            f"{path.name if isinstance(audio, Path) else audio.name} lasts "
+            f"{seconds / 60:.0f} minutes; at most {settings.max_audio_minutes:.0f} are accepted "
+            "(MAX_AUDIO_MINUTES)"
         )
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return ReceivedFile.of(audio) if isinstance(audio, Path) else audio
 
 
 def _check_language(language: str, settings: ModelSettings) -> None:
@@ -385,37 +435,40 @@ def _check_language(language: str, settings: ModelSettings) -> None:
         raise InvalidInput(refused)
 
 
-async def _find_member(connection: AsyncConnection, family: Family, name: str) -> tuple[int, str]:
-    cursor = await connection.execute(
-        "SELECT id, name FROM members WHERE owner_id = %s ORDER BY name", (family.id,)
-    )
-    members = await cursor.fetchall()
-    for member_id, known in members:
-        if name.casefold() in (str(member_id), known.casefold()):
-            return member_id, known
-    known = ", ".join(row[1] for row in members[:10]) or "none yet"
-    raise InvalidInput(
-        f"{family.name} has no member {name!r} (known: {known}): "
-        f"add one with `keepsake add member {family.slug} NAME`"
-    )
+async def _find_sender(connection: AsyncConnection, owner_id: int, new: NewResponse) -> _Sender:
+    """Who sends a response, and what it answers, in one query: a family has few members.
 
-
-async def _find_question(
-    connection: AsyncConnection, family: Family, prompt_id: int | None
-) -> str | None:
-    if prompt_id is None:
-        return None
+    Raises:
+        InvalidInput: there is no such family, member or prompt.
+    """
     cursor = await connection.execute(
-        "SELECT question FROM interview_prompts WHERE id = %s AND owner_id = %s",
-        (prompt_id, family.id),
+        """
+        SELECT o.name, o.slug, f.language,
+               ARRAY(SELECT id FROM members m WHERE m.owner_id = f.owner_id ORDER BY name, id),
+               ARRAY(SELECT name FROM members m WHERE m.owner_id = f.owner_id ORDER BY name, id),
+               (SELECT question FROM interview_prompts p
+                WHERE p.id = %(prompt)s AND p.owner_id = f.owner_id)
+        FROM families f JOIN owners o ON o.id = f.owner_id WHERE f.owner_id = %(owner)s
+        """,
+        {"owner": owner_id, "prompt": new.prompt_id},
     )
     row = await cursor.fetchone()
     if row is None:
+        raise InvalidInput("this owner is no family: `keepsake add family` makes one")
+    family, slug, language, ids, names, question = row
+    if new.prompt_id is not None and question is None:
         raise InvalidInput(
-            f"{family.name} has no interview prompt {prompt_id}: "
-            f"`keepsake prompts {family.slug}` lists those it has"
+            f"{family} has no interview prompt {new.prompt_id}: "
+            f"`keepsake prompts {slug}` lists those it has"
         )
-    return str(row[0])
+    for member_id, name in zip(ids, names, strict=True):
+        if new.member.casefold() in (str(member_id), name.casefold()):
+            return _Sender(owner_id, language, member_id, name, question)
+    known = ", ".join(names[:10]) or "none yet"
+    raise InvalidInput(
+        f"{family} has no member {new.member!r} (known: {known}): "
+        f"add one with `keepsake add member {slug} NAME`"
+    )
 
 
 async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Response]:

@@ -5,14 +5,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
 from keepsake.database import AsyncConnection, Connection
 from keepsake.delivery.outbox import NewMessage, enqueue
+from keepsake.errors import InvalidInput
 from keepsake.family.mornings import FamilyDue, MorningMessage
+from keepsake.text.names import clean_name
+from keepsake.text.spans import text_key
 
 KIND = "interview_prompts"
 
@@ -48,6 +52,30 @@ def interview_prompts(
             """,
             {"family": owner_id, "week": week},
         ).fetchall()
+
+
+def this_week(time_zone: str) -> date:
+    """Monday of this week, where the family lives."""
+    today = datetime.now(ZoneInfo(time_zone)).date()
+    return today - timedelta(days=today.weekday())
+
+
+def add_prompt(connection: Connection, owner_id: int, question: str) -> InterviewPrompt:
+    """Add a question that a person wrote.
+
+    Raises:
+        InvalidInput: it is empty or too long, or the family was asked it before.
+    """
+    question = clean_name(question)
+    row = connection.execute(
+        "INSERT INTO interview_prompts (owner_id, question, question_key, source)"
+        " VALUES (%s, %s, %s, 'human') ON CONFLICT (owner_id, question_key) DO NOTHING"
+        " RETURNING id",
+        (owner_id, question, text_key(question)),
+    ).fetchone()
+    if row is None:
+        raise InvalidInput("the family was asked this question before")
+    return InterviewPrompt(row[0], None, question, [])
 
 
 async def _enqueue(connection: AsyncConnection, family: FamilyDue) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
 from psycopg_pool import ConnectionPool
@@ -37,6 +37,7 @@ class State:
         blocking: connections for code that is not asynchronous: `call_as` uses them.
         objects: the object store.
         embeddings: the model that searches ask.
+        under_way: requests that this process is working on, by owner and Idempotency-Key.
     """
 
     settings: Settings
@@ -45,6 +46,7 @@ class State:
     blocking: "ConnectionPool[Connection]"
     objects: ObjectStore
     embeddings: QueryEmbeddings
+    under_way: set[tuple[int | None, str]] = field(default_factory=set)
 
     async def call_as(
         self,

@@ -6,7 +6,7 @@ own tables are written by the lines (`keepsake/family/`).
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -16,6 +16,7 @@ from keepsake.owners.tiers import apply_tier
 from keepsake.settings import IntakeSettings, StepSettings
 
 PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}
+LONGEST_EXTERNAL_ID = 500  # characters
 CLOCK_SKEW = timedelta(minutes=5)
 
 
@@ -25,6 +26,14 @@ class Added:
 
     record_id: int
     created: bool
+
+
+Also = Callable[[AsyncConnection, Added], Awaitable[None]]
+"""What is done as well in the transaction that adds a record; what it raises undoes all of it."""
+
+
+async def nothing_more(_connection: AsyncConnection, _added: Added) -> None:
+    """An `Also` that does nothing."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +184,19 @@ def check_text(text: str, settings: IntakeSettings) -> str:
             "accepted (MAX_TEXT_CHARS): split it into several"
         )
     return text
+
+
+def check_external_id(name: str | None) -> str | None:
+    """The sender's own id for a record.
+
+    Raises:
+        InvalidInput: it is empty or longer than 500 characters, or has NUL characters.
+    """
+    if name is not None and (not 0 < len(name) <= LONGEST_EXTERNAL_ID or "\x00" in name):
+        raise InvalidInput(
+            f"an id of your own has 1 to {LONGEST_EXTERNAL_ID} characters, none of them NUL"
+        )
+    return name
 
 
 def check_priority(name: str) -> int:

@@ -107,6 +107,11 @@ class HomeSettings(Group):
         return self.keepsake_home.resolve()
 
     @property
+    def incoming_folder(self) -> Path:
+        """Where files are while they are handed in; the same file system as the objects' folder."""
+        return self.home / "incoming"
+
+    @property
     def state_file(self) -> Path:
         """What `keepsake up` wrote about the parts it runs: addresses and process ids."""
         return self.home / "up.json"

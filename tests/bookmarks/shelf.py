@@ -54,7 +54,7 @@ class Shelf:
     def added(self, address: str, **bookmark: Any) -> Added:
         """The same, with whether it is new."""
         new = NewBookmark(**{"url": address, "recorded_at": NOON, **bookmark})
-        return in_pool(self.url, lambda pool: add_bookmark(pool, self.settings, self.owner, new))
+        return in_pool(self.url, lambda pool: add_bookmark(pool, self.settings, self.owner.id, new))
 
     async def run(self, *steps: str, config: EngineConfig = FAST, **spec: Any) -> Report:
         """Carry the day's bookmarks through these steps, or all, as a run does."""

@@ -52,7 +52,7 @@ class House:
         new = NewResponse(**{"member": "Rose", "recorded_at": NOON, **response})
         objects = open_objects(self.settings)
         async with open_pool(self.url, size=1) as pool:
-            added = await add_response(pool, objects, self.settings, self.family, new)
+            added = await add_response(pool, objects, self.settings, self.family.id, new)
         return added.record_id
 
     async def run(self, *steps: str, config: EngineConfig = FAST, **spec: Any) -> Report:

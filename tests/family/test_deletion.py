@@ -70,7 +70,7 @@ async def add(house: House, member: str, audio: Path, store: Any = None) -> int:
     new = NewResponse(member=member, recorded_at=NOON, audio=audio)
     async with open_pool(house.url, size=1) as pool:
         added = await add_response(
-            pool, store or open_objects(house.settings), house.settings, house.family, new
+            pool, store or open_objects(house.settings), house.settings, house.family.id, new
         )
     return added.record_id
 
