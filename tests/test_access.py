@@ -28,7 +28,7 @@ BY_ANOTHER_COLUMN = {"owners": "id", "users": "id"}
 # Tables with rows of no owner as well, and whose those are.
 OF_NO_OWNER_TOO = {"tokens": "admins", "audit_log": "what concerns no single owner"}
 # A role may not write what other tables of its owner rest on.
-NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens", "audit_log"}
+NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens", "listeners", "audit_log"}
 VALUES = {  # by type; %(owner)s tells the owners' rows apart
     "bigint": "%(owner)s", "integer": "%(owner)s", "smallint": "%(owner)s", "numeric": "%(owner)s",
     "real": "%(owner)s", "double precision": "%(owner)s", "boolean": "false",

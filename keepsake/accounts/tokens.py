@@ -27,7 +27,7 @@ from keepsake.text.names import clean_name
 PREFIX = "ksp_"
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM = 30
-_FORM = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{6}})")
+_FORM = re.compile(rf"([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{6}})")
 _SPAN = re.compile(r"(\d{1,5})([dh])")
 
 
@@ -180,15 +180,15 @@ def _checked(scopes: Collection[str], *, admin: bool) -> list[str]:
 # -- the token itself ---------------------------------------------------------------------------
 
 
-def new_secret() -> str:
+def new_secret(prefix: str = PREFIX) -> str:
     """A token that was never made before."""
     random = "".join(secrets.choice(_BASE62) for _ in range(_RANDOM))
-    return PREFIX + random + _checksum(random)
+    return prefix + random + _checksum(random)
 
 
-def is_well_formed(secret: str) -> bool:
+def is_well_formed(secret: str, prefix: str = PREFIX) -> bool:
     """Whether it has the form of a token and the checksum fits; not whether it is one."""
-    found = _FORM.fullmatch(secret)
+    found = _FORM.fullmatch(secret.removeprefix(prefix)) if secret.startswith(prefix) else None
     return found is not None and found[2] == _checksum(found[1])
 
 

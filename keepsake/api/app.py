@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from keepsake import lines
 from keepsake.api import (
     dagster,
+    feeds,
     health,
     me,
     pages,
@@ -44,6 +45,7 @@ _ROUTERS = (
     search.router,
     sign_in.router,
     dagster.router,
+    feeds.router,
 )
 _PROBLEM: dict[int | str, dict[str, Any]] = {
     "default": {

@@ -1,11 +1,15 @@
-"""What a player shows beside the sound: WebVTT transcripts and chapters in JSON."""
+"""What a player shows beside the sound: transcripts as WebVTT and SRT, and chapters in JSON."""
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 LINE_CHARS = 65  # the longest caption line that Apple Podcasts takes
+
+
+_VOICE = re.compile(r"<v ([^>]*)>")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,15 @@ def vtt(cues: Iterable[Cue]) -> str:
     return "\n\n".join(("WEBVTT", *(_cue(cue) for cue in cues if cue.text.strip()))) + "\n"
 
 
+def srt(webvtt: str) -> str:
+    """A transcript that `vtt` wrote, as SubRip: for players that read no WebVTT."""
+    cues = [block.split("\n", 1) for block in webvtt.strip().split("\n\n")[1:]]
+    return "\n".join(
+        f"{number}\n{times.replace('.', ',')}\n{_plain(words)}\n"
+        for number, (times, words) in enumerate(cues, start=1)
+    )
+
+
 def chapters_json(chapters: Iterable[ChapterMark]) -> str:
     """Write chapters as Podcasting 2.0 JSON (`application/json+chapters`, version 1.2.0)."""
     marks = [
@@ -52,6 +65,12 @@ def _cue(cue: Cue) -> str:
 def _time(milliseconds: int) -> str:
     seconds, thousandths = divmod(milliseconds, 1000)
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{thousandths:03}"
+
+
+def _plain(words: str) -> str:
+    """The words of a cue as SubRip has them: it knows no voices and no escapes."""
+    said = _VOICE.sub(r"\1: ", words, count=1)
+    return said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _escaped(text: str) -> str:

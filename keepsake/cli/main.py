@@ -9,6 +9,7 @@ from keepsake.cli import (
     costs,
     delete,
     edit,
+    feed,
     find,
     groups,
     messages,
@@ -73,6 +74,7 @@ app.command("owners", rich_help_panel="Owners")(owners.owners)
 app.command("owner", rich_help_panel="Owners")(owners.owner)
 app.add_typer(users.users, name="user", rich_help_panel="Owners")
 app.add_typer(tokens.tokens, name="token", rich_help_panel="Owners")
+app.add_typer(feed.feed, name="feed", rich_help_panel="Owners")
 app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("serve", rich_help_panel="Running it")(run.serve)

@@ -17,7 +17,7 @@ from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from keepsake.errors import InvalidInput, StepError
+from keepsake.errors import InvalidInput, SettingsError, StepError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5  # seconds, when the database or the object store is away
@@ -48,6 +48,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "database_unavailable": (503, "The database is away"),
     "model_unavailable": (503, "The model is away"),
     "dagster_unavailable": (503, "Dagster is away"),
+    "not_configured": (503, "A setting is missing here"),
     "storage_full": (507, "There is no room left"),
 }
 _BY_STATUS = {
@@ -115,6 +116,8 @@ def problem_of(error: Exception) -> Problem:  # one kind of error after the othe
             return error
         case InvalidInput():
             return Problem("invalid_input", str(error))
+        case SettingsError():
+            return Problem("not_configured", str(error))
         case RequestValidationError():
             return _invalid_request(error)
         case HTTPException():

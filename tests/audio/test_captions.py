@@ -1,8 +1,8 @@
-"""WebVTT and JSON chapters, as players read them."""
+"""WebVTT, SubRip and JSON chapters, as players read them."""
 
 import json
 
-from keepsake.audio.captions import ChapterMark, Cue, chapters_json, vtt
+from keepsake.audio.captions import ChapterMark, Cue, chapters_json, srt, vtt
 
 
 def test_a_cue_names_its_time_and_speaker() -> None:
@@ -36,6 +36,19 @@ def test_lines_are_at_most_65_characters_and_none_is_empty() -> None:
 
 def test_cues_without_words_are_left_out() -> None:
     assert vtt([Cue(0, 1, " \n ")]) == "WEBVTT\n"
+
+
+def test_subrip_says_the_same_without_markup() -> None:
+    cues = [Cue(0, 1.5, "Tom & <Jerry> --> here.", "Oma"), Cue(3661.25, 3662, "Late.")]
+
+    assert srt(vtt(cues)) == (
+        "1\n00:00:00,000 --> 00:00:01,500\nOma: Tom & <Jerry> --> here.\n\n"
+        "2\n01:01:01,250 --> 01:01:02,000\nLate.\n"
+    )
+
+
+def test_a_transcript_without_words_is_empty_in_subrip_too() -> None:
+    assert srt(vtt([])) == ""
 
 
 def test_chapters_follow_podcasting_2() -> None:
