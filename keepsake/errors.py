@@ -5,7 +5,8 @@
     ├── InvalidInput       refused at the border: nothing was stored
     └── StepError          a step could not make its result for one record
         ├── RetryableError     worth another try: 5xx, timeouts, broken connections
-        │   ├── RateLimited    429: the endpoint is well, we are too fast
+        │   ├── DiskFull       the disk or the bucket of objects has no room
+    │   ├── RateLimited    429: the endpoint is well, we are too fast
         │   └── Unreachable    the connection was refused: says nothing about the record
         ├── PermanentError     never will: audio that is no audio
         │   └── UnfitAnswer    a model's answer that stays wrong
@@ -39,6 +40,10 @@ class RetryableError(StepError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DiskFull(RetryableError):
+    """There is no room for an object."""
 
 
 class RateLimited(RetryableError):

@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from keepsake.clients.failures import in_words
-from keepsake.errors import EndpointDown, PermanentError, RetryableError, StepError
+from keepsake.errors import DiskFull, EndpointDown, PermanentError, RetryableError, StepError
 from keepsake.settings import ObjectSettings
 
 if TYPE_CHECKING:
@@ -499,7 +499,7 @@ def _whole(target: Path) -> Iterator[Path]:
 def _disk_failure(key: str, error: OSError) -> StepError:
     """What an error of the file system means for an object."""
     if error.errno in _NO_SPACE:
-        return RetryableError(f"the disk is full: no room for {key}")
+        return DiskFull(f"the disk is full: no room for {key}")
     return RetryableError(f"the file system failed on {key} ({os.strerror(error.errno or 0)})")
 
 

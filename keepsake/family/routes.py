@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from keepsake.accounts.principal import Principal
 from keepsake.database import Connection
@@ -85,16 +84,14 @@ async def create_family(
 ) -> Response:
     """Add a family with a vocabulary of values to tag by. For operators."""
 
-    def add(asked: AskedOnce) -> None:
-        # As the tables' owner: to make an owner is nobody's own business.
-        with state.blocking.connection() as connection, connection.transaction():
-            family = add_family(connection, **new.model_dump())
-            body = FamilyOut.model_validate(family).model_dump()
-            asked.keep_blocking(connection, Answer(201, body, f"/api/families/{family.slug}"))
+    def add(connection: Connection, asked: AskedOnce) -> None:
+        family = add_family(connection, **new.model_dump())
+        body = FamilyOut.model_validate(family).model_dump()
+        asked.keep_blocking(connection, Answer(201, body, f"/api/families/{family.slug}"))
 
     async with once(request, state, None, key) as asked:
         await asked.check(await request.body())
-        await run_in_threadpool(add, asked)
+        await state.call(add, asked)
         return asked.response()
 
 
@@ -103,16 +100,11 @@ async def list_families(caller: SignedIn, state: ForState) -> list[FamilyOut]:
     """The families that you may see."""
     found: list[Family] = []
     if caller.operator:
-        found = await run_in_threadpool(_all_families, state)
+        found = await state.call(families)
     for owner_id in () if caller.operator else caller.owners:
         if caller.may(owner_id, "read"):
             found += await state.call_as(owner_id, families)
     return [FamilyOut.model_validate(family) for family in found]
-
-
-def _all_families(state: State) -> list[Family]:
-    with state.blocking.connection() as connection:
-        return families(connection)
 
 
 @router.get("/families/{owner}")

@@ -33,6 +33,8 @@ from keepsake.text.names import printable
 PIECE = 1 << 20  # bytes that are hashed and written at once
 LONGEST_NAME = 200  # characters of a file's name
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What browsers record, which Python's own table does not know.
+_SUFFIXES = {"audio/webm": ".webm", "audio/mp4": ".m4a", "audio/ogg": ".ogg"}
 _JSON, _FORM = "application/json", "multipart/form-data"
 
 M = TypeVar("M", bound=BaseModel)
@@ -150,7 +152,9 @@ def file_name(name: str | None, media_type: str, otherwise: str) -> str:
     """A file's name as it can be stored and shown: without folders, never empty."""
     last = printable((name or "").replace("\\", "/").rpartition("/")[2]).strip()
     last = last.encode("utf-8", "replace").decode()
-    return last[-LONGEST_NAME:] or f"{otherwise}{mimetypes.guess_extension(media_type) or ''}"
+    if last:
+        return last[-LONGEST_NAME:]
+    return otherwise + (_SUFFIXES.get(media_type) or mimetypes.guess_extension(media_type) or "")
 
 
 def _expect_file(request: Request, state: State) -> None:

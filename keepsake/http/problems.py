@@ -13,11 +13,12 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from psycopg import OperationalError
+from psycopg.errors import DiskFull as NoRoomInDatabase
 from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from keepsake.errors import InvalidInput, SettingsError, StepError
+from keepsake.errors import DiskFull, InvalidInput, SettingsError, StepError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5  # seconds, when the database or the object store is away
@@ -123,6 +124,8 @@ def problem_of(error: Exception) -> Problem:  # one kind of error after the othe
         case HTTPException():
             code = _BY_STATUS.get(error.status_code, "malformed_request")
             return Problem(code, str(error.detail), headers=error.headers)
+        case DiskFull() | NoRoomInDatabase():
+            return Problem("storage_full", "there is no room left here: nothing was kept")
         case StepError():
             headers = {"Retry-After": str(RETRY_AFTER)}
             return Problem("storage_unavailable", str(error), headers=headers)
