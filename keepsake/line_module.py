@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
     from keepsake.database import Connection
+    from keepsake.http.imports import Import
     from keepsake.pipeline.line import Line
     from keepsake.records.progress import RecordHead
     from keepsake.terminal.paper import Paper
@@ -151,6 +152,7 @@ class LineModule:
         load_results: imports what of its view is answered over HTTP; None: nothing is.
         add_commands: adds its commands to the groups `keepsake add`, `keepsake import` and to
             `keepsake` itself. It is called by every command, so what it imports is light too.
+        load_import: imports what takes in its files of many records; None: it has no such files.
         load_routers: imports its routes: what the API and the pages have of this line alone.
         section: the name of its pages in the navigation; None: it has none. They begin at
             `/o/OWNER/LINE`, and a record's is `/o/OWNER/LINE/ID`.
@@ -172,6 +174,7 @@ class LineModule:
     load_view: Callable[[], View] | None = None
     load_results: Callable[[], Results] | None = None
     add_commands: Callable[["Typer", "Typer", "Typer"], None] | None = None
+    load_import: Callable[[], "Import"] | None = None
     load_routers: Callable[[], Sequence["APIRouter"]] | None = None
     section: str | None = None
     needs: str | None = None

@@ -26,7 +26,11 @@ from keepsake.database import (
 # Tables that keep owners apart by another column than `owner_id`.
 BY_ANOTHER_COLUMN = {"owners": "id", "users": "id"}
 # Tables with rows of no owner as well, and whose those are.
-OF_NO_OWNER_TOO = {"tokens": "admins", "audit_log": "what concerns no single owner"}
+OF_NO_OWNER_TOO = {
+    "tokens": "admins",
+    "audit_log": "what concerns no single owner",
+    "idempotency_keys": "what operators ask for",
+}
 # A role may not write what other tables of its owner rest on.
 NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens", "listeners", "audit_log"}
 VALUES = {  # by type; %(owner)s tells the owners' rows apart

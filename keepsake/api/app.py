@@ -30,6 +30,7 @@ from keepsake.errors import KeepsakeError
 from keepsake.http.body_limit import BodyLimitMiddleware
 from keepsake.http.cross_site import CrossSiteMiddleware
 from keepsake.http.idempotency import AnsweredBefore, answer_again
+from keepsake.http.imports import imports_in_background
 from keepsake.http.pages import Revalidated, Section
 from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
 from keepsake.http.state import open_state
@@ -61,7 +62,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_state(settings) as state:
+        importers = {
+            module.name: module.load_import() for module in lines.LINES if module.load_import
+        }
+        async with open_state(settings) as state, imports_in_background(state, importers):
             app.state.keepsake = state
             yield
 

@@ -70,11 +70,13 @@ async def import_bookmarks(
     owner: Owner,
     path: Path,
     *,
+    batch_id: int | None = None,
     on_progress: Callable[[int, float], None] = lambda read, share: None,
 ) -> Intake:
     """Take in every bookmark of a file; `on_progress` hears how many, and the share of the file.
 
-    They get a low priority, so that a flood never holds back what is saved meanwhile.
+    They belong to a batch that was started, or to a new one, and get a low priority, so that a
+    flood never holds back what is saved meanwhile.
 
     Raises:
         InvalidInput: it is too large, or none of the formats that are known. Nothing was stored.
@@ -83,8 +85,9 @@ async def import_bookmarks(
         size = os.fstat(file.fileno()).st_size
         # Parsing takes the processor: it is done beside the event loop, 500 entries at a time.
         export = await asyncio.to_thread(read_export, file, path.name)
-        async with owner_transaction(pool, owner.id) as connection:
-            batch_id = await start_batch(connection, owner.id, LINE, path.name)
+        if batch_id is None:
+            async with owner_transaction(pool, owner.id) as connection:
+                batch_id = await start_batch(connection, owner.id, LINE, path.name)
         intake = Intake(batch_id, export.kind, export.taken)
         while some := await asyncio.to_thread(_next_entries, export):
             intake = await _take_in(pool, settings, owner, some, intake)
@@ -100,6 +103,16 @@ async def import_bookmarks(
             rejected=intake.rejected,
         )
     return intake
+
+
+def check_file(path: Path, name: str) -> None:
+    """See that a file is one of bookmarks, by its beginning.
+
+    Raises:
+        InvalidInput: it is too large, or none of the formats that are known.
+    """
+    with _opened(path) as file:
+        read_export(file, name)
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
     from keepsake.database import Connection
+    from keepsake.http.imports import Import
     from keepsake.pipeline.line import Line
 
 
@@ -56,6 +57,12 @@ def _routers() -> "Sequence[APIRouter]":
     return [routes.router]
 
 
+def _import() -> "Import":
+    from keepsake.bookmarks import routes
+
+    return routes.import_file
+
+
 MODULE = LineModule(
     name="bookmarks",
     records="bookmarks",
@@ -92,5 +99,6 @@ MODULE = LineModule(
     load_view=_view,
     load_results=_results,
     add_commands=_add_commands,
+    load_import=_import,
     load_routers=_routers,
 )

@@ -1,15 +1,22 @@
 """Saving bookmarks over HTTP."""
 
+import asyncio
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from keepsake.bookmarks.bookmark import NewBookmark, add_bookmark
-from keepsake.http.added import ADDED
+from keepsake.bookmarks.bookmark import LINE, NewBookmark, add_bookmark
+from keepsake.bookmarks.imports import check_file, import_bookmarks
+from keepsake.http.added import ADDED, StartedBatch
+from keepsake.http.bodies import AboutFile, received, upload_body
 from keepsake.http.callers import OwnerCaller, for_owner
 from keepsake.http.idempotency import IdempotencyKey, once
+from keepsake.http.imports import accept_import
+from keepsake.http.state import State
+from keepsake.owners.owners import Owner
 
 router = APIRouter(prefix="/api/bookmarks", tags=["bookmarks"])
 
@@ -51,3 +58,32 @@ async def create_bookmark(
             also=asked.answer_added,
         )
         return asked.response()
+
+
+@router.post(
+    "/imports",
+    status_code=202,
+    response_model=StartedBatch,
+    openapi_extra=upload_body(
+        None, "file", "A browser's export (HTML), a CSV of Pocket and others, a JSON of Karakeep."
+    ),
+)
+async def import_bookmarks_file(
+    request: Request,
+    caller: Annotated[OwnerCaller, for_owner("ingest")],
+    about: Annotated[AboutFile, Query()],
+    key: IdempotencyKey = None,
+) -> Response:
+    """Import a file of bookmarks: the whole body, or the part `file` of a form."""
+    async with (
+        once(request, caller.state, caller.owner_id, key) as asked,
+        received(request, caller.state, about, file_field="file", otherwise="bookmarks") as upload,
+    ):
+        await asked.check(upload.fingerprint)
+        await asyncio.to_thread(check_file, upload.file.path, upload.file.name)
+        return await accept_import(caller, asked, LINE, upload.file)
+
+
+async def import_file(state: State, owner: Owner, path: Path, batch_id: int) -> None:
+    """Take in a file that was accepted."""
+    await import_bookmarks(state.pool, state.settings, owner, path, batch_id=batch_id)

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from keepsake.accounts.principal import Principal
 from keepsake.database import Connection
-from keepsake.errors import InvalidInput
 from keepsake.family.response import (
     Family,
     NewResponse,
@@ -20,7 +19,16 @@ from keepsake.family.response import (
 )
 from keepsake.family.weekly_prompts import add_prompt, interview_prompts, this_week
 from keepsake.http.added import ADDED, Answer
-from keepsake.http.bodies import checked, is_form, is_json, read_json, receive_file, receive_form
+from keepsake.http.bodies import (
+    FORM,
+    AboutFile,
+    is_form,
+    is_json,
+    read_json,
+    receive_file,
+    received,
+    upload_body,
+)
 from keepsake.http.callers import OwnerCaller, SignedIn, for_named_owner, for_owner, operator
 from keepsake.http.idempotency import AskedOnce, IdempotencyKey, once
 from keepsake.http.problems import Problem
@@ -238,40 +246,20 @@ class WrittenResponse(AboutResponse):
     text: str = Field(examples=["When I was six we moved to the lighthouse."])
 
 
-class AboutRecording(AboutResponse):
+class AboutRecording(AboutFile, AboutResponse):
     """Who speaks in a recording."""
 
-    file_name: str | None = Field(
-        None, description="What the file is called.", examples=["lighthouse.m4a"]
-    )
 
-
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": WrittenResponse.model_json_schema()},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["member", "audio"],
-                    "properties": {
-                        **AboutResponse.model_json_schema()["properties"],
-                        "audio": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "In any format that FFmpeg reads.",
-                        },
-                    },
-                }
-            },
-        },
-    }
+_RECORDING = "The recording, in any format that FFmpeg reads."
+_BODY = upload_body(AboutRecording, "audio", _RECORDING)
+_BODY["requestBody"]["content"] = {
+    "application/json": {"schema": WrittenResponse.model_json_schema()},
+    FORM: _BODY["requestBody"]["content"][FORM],
 }
 _AUDIO: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "The recording, in any format that FFmpeg reads.",
+        "description": _RECORDING,
         "content": {
             kind: {"schema": {"type": "string", "format": "binary"}}
             for kind in ("audio/*", "application/octet-stream")
@@ -303,15 +291,15 @@ async def create_response(request: Request, caller: Sender, key: IdempotencyKey 
 
 
 async def _add_form(request: Request, caller: OwnerCaller, key: str | None) -> Response:
+    unknown = AboutRecording.model_construct()
     async with (
         once(request, caller.state, caller.owner_id, key) as asked,
-        receive_form(request, caller.state, file_field="audio", otherwise="recording") as form,
+        received(
+            request, caller.state, unknown, file_field="audio", otherwise="recording"
+        ) as upload,
     ):
-        about = checked(form.values, AboutResponse)
-        if form.file is None:
-            raise InvalidInput("the form has no file in a part `audio`")
-        await asked.check(f"{form.file.sha256} {sorted(form.values.items())}".encode())
-        return await _add(caller, about.response(audio=form.file), asked)
+        await asked.check(upload.fingerprint)
+        return await _add(caller, upload.about.response(audio=upload.file), asked)
 
 
 @router.put(

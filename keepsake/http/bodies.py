@@ -14,16 +14,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
+from keepsake.clients.objects import OCTETS
 from keepsake.http.body_limit import MOST_JSON, allow_body
 from keepsake.http.problems import Problem
 from keepsake.http.state import State
@@ -35,9 +36,31 @@ LONGEST_NAME = 200  # characters of a file's name
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What browsers record, which Python's own table does not know.
 _SUFFIXES = {"audio/webm": ".webm", "audio/mp4": ".m4a", "audio/ogg": ".ogg"}
-_JSON, _FORM = "application/json", "multipart/form-data"
+_JSON, FORM = "application/json", "multipart/form-data"
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class AboutFile(BaseModel):
+    """What is said of a file beside its content."""
+
+    file_name: str | None = Field(None, description="What the file is called.")
+
+
+F = TypeVar("F", bound=AboutFile)
+
+
+@dataclass(frozen=True)
+class Upload(Generic[F]):
+    """A file that came in, and what was said of it."""
+
+    file: ReceivedFile
+    about: F
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Of all of it."""
+        return f"{self.file.sha256} {self.about.model_dump_json()}".encode()
 
 
 @dataclass
@@ -60,7 +83,7 @@ def is_json(request: Request) -> bool:
 
 def is_form(request: Request) -> bool:
     """Whether a body is said to be a form with files."""
-    return media_type(request) == _FORM
+    return media_type(request) == FORM
 
 
 async def read_json(request: Request, model: type[M]) -> M:
@@ -95,6 +118,48 @@ def checked(values: dict[str, Any], model: type[M], where: str = "body") -> M:
 def _invalid(where: str, error: ValidationError) -> RequestValidationError:
     wrong = [{**each, "loc": (where, *each["loc"])} for each in error.errors(include_url=False)]
     return RequestValidationError(wrong)
+
+
+@asynccontextmanager
+async def received(
+    request: Request, state: State, about: F, *, file_field: str, otherwise: str
+) -> AsyncIterator[Upload[F]]:
+    """A file as the whole body, or as a part of a form whose other parts say more of it.
+
+    Args:
+        request: its caller has been checked.
+        state: of the process.
+        about: what the address says of the file; a form may say it instead.
+        file_field: the part of a form that is the file.
+        otherwise: what the file is called if its sender does not say; without a suffix.
+
+    Raises:
+        RequestValidationError: what the form says is not of that form.
+        Problem: it broke off, is empty or too large, or there is no room for it.
+    """
+    if is_form(request):
+        async with receive_form(request, state, file_field=file_field, otherwise=otherwise) as form:
+            if form.file is None:
+                raise Problem("invalid_input", f"the form has no file in a part {file_field!r}")
+            said = about.model_dump(exclude_unset=True) | form.values
+            yield Upload(form.file, checked(said, type(about)))
+    else:
+        async with receive_file(request, state, name=about.file_name, otherwise=otherwise) as file:
+            yield Upload(file, about)
+
+
+def upload_body(about: type[BaseModel] | None, file_field: str, description: str) -> dict[str, Any]:
+    """How the document describes a body that `received` reads; `about` are the fields of a form."""
+    file = {"type": "string", "format": "binary", "description": description}
+    fields = about.model_json_schema()["properties"] if about else {}
+    fields.pop("file_name", None)
+    form = {"type": "object", "required": [file_field], "properties": {**fields, file_field: file}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {OCTETS: {"schema": file}, FORM: {"schema": form}},
+        }
+    }
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Header, Request
@@ -98,15 +99,16 @@ class AskedOnce:
             cursor = await connection.execute(_FIND, self._values())
             self._compare(await cursor.fetchone())
 
-    async def answer_added(self, connection: AsyncConnection, added: Added) -> None:
-        """`keep` for a record: 201 for a new one, 200 for one that was there."""
+    async def answer_added(self, connection: AsyncConnection, added: Added, **more: Any) -> None:
+        """`keep` for a record: 201 for a new one, 200 for one that was there; `more` is added."""
         status = "PENDING"
         if not added.created:
             cursor = await connection.execute(
                 "SELECT status FROM record_status WHERE record_id = %s", (added.record_id,)
             )
             status = (await cursor.fetchone() or (status,))[0]
-        await self.keep(connection, answer_added(added, status))
+        answer = answer_added(added, status)
+        await self.keep(connection, replace(answer, body={**answer.body, **more}))
 
     async def keep(self, connection: AsyncConnection, answer: Answer) -> None:
         """Keep the answer; call it in the transaction of what is answered for.

@@ -1,5 +1,6 @@
 """What the process of the API holds for its life: settings, pools, the object store, the models."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from keepsake.database import (
     open_pool,
 )
 from keepsake.settings import Settings
+from keepsake.worker_pool import WorkerPool, open_worker_pool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,7 +39,9 @@ class State:
         blocking: connections for code that is not asynchronous: `call_as` uses them.
         objects: the object store.
         embeddings: the model that searches ask.
+        workers: processes in which other people's files are read.
         under_way: requests that this process is working on, by owner and Idempotency-Key.
+        import_due: set when an import was accepted.
     """
 
     settings: Settings
@@ -46,7 +50,9 @@ class State:
     blocking: "ConnectionPool[Connection]"
     objects: ObjectStore
     embeddings: QueryEmbeddings
+    workers: WorkerPool
     under_way: set[tuple[int | None, str]] = field(default_factory=set)
+    import_due: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def call_as(
         self,
@@ -97,9 +103,10 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
     async with (
         open_pool(url, size=POOL_SIZE) as pool,
         open_query_embeddings(settings) as embeddings,
+        open_worker_pool(settings, processes=1) as workers,
     ):
         with open_blocking_pool(url, size=POOL_SIZE) as blocking:
-            yield State(settings, url, pool, blocking, open_objects(settings), embeddings)
+            yield State(settings, url, pool, blocking, open_objects(settings), embeddings, workers)
 
 
 def state_of(asked: HTTPConnection) -> State:

@@ -21,7 +21,7 @@ from keepsake.errors import InvalidInput, PermanentError
 from keepsake.owners.owners import Owner
 from keepsake.records import adding as records
 from keepsake.records import uploads
-from keepsake.records.adding import PRIORITIES, Added
+from keepsake.records.adding import PRIORITIES, Added, Also
 from keepsake.records.batches import finish_batch, start_batch
 from keepsake.running import activity as activities
 from keepsake.running.activity import LINE, ActivityFile
@@ -87,17 +87,21 @@ async def import_activities(
     owner: Owner,
     path: Path,
     *,
+    batch_id: int | None = None,
     on_progress: Callable[[Imported], None] | None = None,
 ) -> Imported:
     """Take in every activity of a folder, an archive or a file, as records of low priority.
+
+    They belong to a batch that was started, or to a new one.
 
     Raises:
         InvalidInput: there is nothing at `path`, or the archive is damaged.
         StepError: the object store does not take the files. What was stored stays; run it again.
     """
     found = entries(path, most_bytes=_most_bytes(settings))
-    async with owner_transaction(pool, owner.id) as connection:
-        batch_id = await start_batch(connection, owner.id, LINE, _shown(path.name))
+    if batch_id is None:
+        async with owner_transaction(pool, owner.id) as connection:
+            batch_id = await start_batch(connection, owner.id, LINE, _shown(path.name))
     imported = Imported()
     analyze_at = ANALYZE_FROM
     low = PRIORITIES["low"]
@@ -141,27 +145,52 @@ async def add_activity(
     owner: Owner,
     path: Path,
     *,
+    name: str | None = None,
     title: str | None = None,
     priority: str = "normal",
     external_id: str | None = None,
+    workers: WorkerPool | None = None,
+    also: Also = records.nothing_more,
 ) -> AddedActivity:
     """Add one activity file. It counts as new when it takes the place of one that was broken.
 
     A file of several activities adds them all, or none.
+
+    Args:
+        pool: the database.
+        objects: where files are kept.
+        settings: what is accepted.
+        owner: the runner.
+        path: of the file.
+        name: what its sender calls it, if not as `path` does.
+        title: the runner's own name for the activity.
+        priority: `low`, `normal` or `urgent`.
+        external_id: the sender's name for it.
+        workers: where it is checked; None: in a process for this call.
+        also: see `Also`; it is given an `AddedActivity`.
 
     Raises:
         InvalidInput: it is no activity, too large, or of a day that is not kept.
         StepError: the object store does not take it.
     """
     entry = file_entry(path, most_bytes=_most_bytes(settings))
-    if title is not None:
-        entry = replace(entry, title=clean_name(title))
-    imported = Imported()
+    entry = replace(
+        entry, name=name or entry.name, title=None if title is None else clean_name(title)
+    )
     number = records.check_priority(priority)
-    intake = _Intake(pool, objects, settings, owner, number, imported)
-    async with open_worker_pool(settings, processes=1) as workers:
-        checked = await intake.check(entry, entry.read(), workers, external_id)
-    first, *others = await intake.store(checked)
+    external_id = records.check_external_id(external_id)
+    intake = _Intake(pool, objects, settings, owner, number, Imported())
+    data = await asyncio.to_thread(entry.read)
+    if workers is not None:
+        checked = await intake.check(entry, data, workers, external_id)
+    else:
+        async with open_worker_pool(settings, processes=1) as own:
+            checked = await intake.check(entry, data, own, external_id)
+    return _together(await intake.store(checked, also))
+
+
+def _together(added: Sequence[Added]) -> AddedActivity:
+    first, *others = added
     return AddedActivity(first.record_id, first.created, tuple(others))
 
 
@@ -267,7 +296,9 @@ class _Intake:
         except InvalidInput:
             return datetime.now(UTC)
 
-    async def store(self, checked: Sequence[_CheckedFile]) -> list[Added]:
+    async def store(
+        self, checked: Sequence[_CheckedFile], also: Also = records.nothing_more
+    ) -> list[Added]:
         """Add what is new, in one transaction; returns the records, new ones or not.
 
         The files are in the object store by then: no connection is held while they are stored.
@@ -300,18 +331,21 @@ class _Intake:
                         )
                     )
                     await uploads.named(connection, self.owner.id, keys)
+                    added = [
+                        Added(record.record_id, created=record.replace)
+                        if record
+                        else Added(next(ids), created=True)
+                        for record in known
+                    ]
+                    if added:
+                        await also(connection, _together(added))
                     break
             await together(self.objects.put_bytes(key, data[key]) for key in missing)
             uploaded.update(missing)
         self.imported.created += len(new)
         self.imported.replaced += len(better)
         self.imported.duplicates += len(checked) - len(new) - len(better)
-        return [
-            Added(record.record_id, created=record.replace)
-            if record
-            else Added(next(ids), created=True)
-            for record in known
-        ]
+        return added
 
 
 def _shown(name: str) -> str:

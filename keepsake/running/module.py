@@ -1,13 +1,16 @@
 """The running line as the rest of the library knows it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keepsake.line_module import GivenField, LineModule, Results, View
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from typer import Typer
 
     from keepsake.database import Connection
+    from keepsake.http.imports import Import
     from keepsake.pipeline.line import Line
 
 
@@ -43,6 +46,18 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
     main.command("digest", rich_help_panel="Records")(digest_command.digest)
 
 
+def _routers() -> Sequence["APIRouter"]:
+    from keepsake.running import routes
+
+    return (routes.router,)
+
+
+def _import() -> "Import":
+    from keepsake.running import routes
+
+    return routes.import_file
+
+
 MODULE = LineModule(
     name="running",
     records="activities",
@@ -60,4 +75,6 @@ MODULE = LineModule(
     load_view=_view,
     load_results=_results,
     add_commands=_add_commands,
+    load_import=_import,
+    load_routers=_routers,
 )

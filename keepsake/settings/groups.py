@@ -112,6 +112,11 @@ class HomeSettings(Group):
         return self.home / "incoming"
 
     @property
+    def imports_folder(self) -> Path:
+        """Where files of many records are until they were taken in."""
+        return self.home / "imports"
+
+    @property
     def state_file(self) -> Path:
         """What `keepsake up` wrote about the parts it runs: addresses and process ids."""
         return self.home / "up.json"

@@ -1,0 +1,201 @@
+"""Files of many records: accepted with a batch, taken in behind the request that brought them.
+
+Such a file may take minutes. It lies in the data folder until all of it was taken in: what a
+process had accepted when it ended is taken up by the next one, which recognises what is there.
+How a line reads its files is in its room; it says so in `LineModule.load_import`.
+"""
+
+import asyncio
+import fcntl
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi.responses import Response
+from psycopg import OperationalError
+from psycopg.rows import class_row
+from psycopg_pool import PoolTimeout
+
+from keepsake.database import owner_transaction
+from keepsake.errors import InvalidInput
+from keepsake.http.added import answer_batch
+from keepsake.http.callers import OwnerCaller
+from keepsake.http.idempotency import AskedOnce
+from keepsake.http.state import State
+from keepsake.owners.owners import Owner, find_owner
+from keepsake.records.batches import start_batch
+from keepsake.records.received import ReceivedFile
+
+Import = Callable[[State, Owner, Path, int], Awaitable[None]]
+"""Takes in a file as a batch that was started, which it finishes; safe to repeat."""
+
+MOST_ATTEMPTS = 5
+RETRY_SECONDS = 60
+LEFT_SECONDS = 86_400  # after which a file that nothing refers to is deleted
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    """An import that is due."""
+
+    batch_id: int
+    owner_id: int
+    line: str
+    file: str
+    attempts: int
+
+
+async def accept_import(
+    caller: OwnerCaller, asked: AskedOnce, line: str, file: ReceivedFile
+) -> Response:
+    """Keep a file to be taken in, and answer with its batch (202)."""
+    state = caller.state
+    folder = state.settings.imports_folder
+    kept = folder / f"{uuid.uuid4().hex}{Path(file.name).suffix.lower()[:10]}"
+    await asyncio.to_thread(_move, file.path, kept)
+    try:
+        async with caller.transaction() as connection:
+            batch_id = await start_batch(connection, caller.owner_id, line, file.name)
+            await connection.execute(
+                "INSERT INTO accepted_imports (batch_id, owner_id, file) VALUES (%s, %s, %s)",
+                (batch_id, caller.owner_id, kept.name),
+            )
+            await asked.keep(connection, answer_batch(batch_id))
+    except BaseException:
+        kept.unlink()
+        raise
+    state.import_due.set()
+    return asked.response()
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+
+
+@asynccontextmanager
+async def imports_in_background(
+    state: State, importers: Mapping[str, Import]
+) -> AsyncIterator[None]:
+    """Take in what is due for the length of the block. `importers` are by line."""
+    await asyncio.to_thread(_delete_what_was_left, state.settings.incoming_folder)
+    task = asyncio.create_task(_work(state, importers))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _delete_what_was_left(folder: Path) -> None:
+    """Delete what came in and was not finished when a process ended."""
+    for path in folder.glob("*.part"):
+        if path.stat().st_mtime < time.time() - LEFT_SECONDS:
+            path.unlink(missing_ok=True)
+
+
+async def _work(state: State, importers: Mapping[str, Import]) -> None:
+    while True:
+        state.import_due.clear()
+        try:
+            for due in await _due(state):
+                await _take_in(state, importers, due)
+        except (OperationalError, PoolTimeout):
+            _log.warning("imports wait: the database does not answer")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(state.import_due.wait(), RETRY_SECONDS)
+
+
+async def _due(state: State) -> list[_Accepted]:
+    async with state.pool.connection() as connection:  # over all owners
+        cursor = connection.cursor(row_factory=class_row(_Accepted))
+        await cursor.execute(
+            "SELECT i.batch_id, i.owner_id, b.line, i.file, i.attempts FROM accepted_imports i"
+            " JOIN batches b ON b.id = i.batch_id WHERE i.due_at <= now() ORDER BY i.batch_id"
+        )
+        return await cursor.fetchall()
+
+
+async def _take_in(state: State, importers: Mapping[str, Import], due: _Accepted) -> None:
+    path = state.settings.imports_folder / due.file
+    with _alone(path) as is_ours:
+        if not is_ours:
+            return
+        try:
+            await _start(state, due)
+            owner = await state.call_as(due.owner_id, find_owner, str(due.owner_id))
+            await importers[due.line](state, owner, path, due.batch_id)
+        except (InvalidInput, FileNotFoundError) as error:
+            _log.warning("batch %s cannot be taken in (%s)", due.batch_id, type(error).__name__)
+            await _finish(state, due, rejected=1)
+        except (OperationalError, PoolTimeout):
+            raise
+        except Exception as error:
+            _log.warning(
+                "batch %s broke off (%s), attempt %s",
+                due.batch_id,
+                type(error).__name__,
+                due.attempts + 1,
+            )
+            if due.attempts + 1 >= MOST_ATTEMPTS:
+                await _finish(state, due, rejected=1)
+        else:
+            await _finish(state, due)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether no other process is taking in this file, for the length of the block."""
+    try:
+        file = path.open("rb")
+    except OSError:
+        yield True  # that it is gone, whoever opens it says
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+async def _start(state: State, due: _Accepted) -> None:
+    async with owner_transaction(state.pool, due.owner_id) as connection:
+        await connection.execute(
+            "UPDATE accepted_imports SET attempts = attempts + 1,"
+            " due_at = now() + %s * interval '1 second' WHERE batch_id = %s AND owner_id = %s",
+            (RETRY_SECONDS, due.batch_id, due.owner_id),
+        )
+        await connection.execute(
+            "UPDATE batches SET taken_in_at = NULL WHERE id = %s AND owner_id = %s",
+            (due.batch_id, due.owner_id),
+        )
+
+
+async def _finish(state: State, due: _Accepted, *, rejected: int = 0) -> None:
+    """Close an import. What an earlier attempt added counts as new, not as there already."""
+    async with owner_transaction(state.pool, due.owner_id) as connection:
+        await connection.execute(
+            """
+            UPDATE batches SET created = found.new, rejected = rejected + %(rejected)s,
+                duplicates = greatest(0, duplicates - (found.new - created)),
+                taken_in_at = coalesce(taken_in_at, now())
+            FROM (SELECT count(*) AS new FROM records
+                  WHERE batch_id = %(batch)s AND owner_id = %(owner)s) AS found
+            WHERE id = %(batch)s AND owner_id = %(owner)s
+            """,
+            {"batch": due.batch_id, "owner": due.owner_id, "rejected": rejected},
+        )
+        await connection.execute(
+            "DELETE FROM accepted_imports WHERE batch_id = %s AND owner_id = %s",
+            (due.batch_id, due.owner_id),
+        )
+    (state.settings.imports_folder / due.file).unlink(missing_ok=True)
