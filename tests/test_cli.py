@@ -580,7 +580,7 @@ class TestByHand:
             (("edit", "{record}"), "say what to change"),
             (("edit", "{record}", "--title", " "), "the name is empty"),
             (("edit", "{record}", "--revert", "title"), "was not edited"),
-            (("edit", "{record}", "--revert", "story"), "not 'story'"),
+            (("edit", "{record}", "--revert", "wisdom"), "not 'wisdom'"),
             (("edit", "{record}", "--title", "A", "--revert", "title"), "not both"),
             (("untag", "{record}", "hope"), "has no tag 'hope' (it has: none)"),
             (("tag", "77", "hope"), "there is no record 77"),

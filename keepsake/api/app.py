@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from keepsake import lines
 from keepsake.api import (
+    changes,
     dagster,
     feeds,
     health,
@@ -43,6 +44,7 @@ _ROUTERS = (
     pages.router,
     record_list.router,
     records.router,
+    changes.router,
     search.router,
     sign_in.router,
     dagster.router,

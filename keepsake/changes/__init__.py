@@ -1,4 +1,4 @@
-"""What people change in records by hand: titles, transcripts, tags.
+"""What people change in records by hand: titles, transcripts, stories, tags.
 
 Each line registers what of its records can be changed (`keepsake/line_module.py`).
 """

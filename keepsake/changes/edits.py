@@ -1,4 +1,4 @@
-"""What people change by hand: title and transcript. Their word holds when a step is made again.
+"""What people change by hand: title, transcript, story. Their word holds when a step runs again.
 
 An edit is a row of `edits`; the steps read the one in force with their source. What depends on it
 is made due in the same transaction, and a run that began before leaves it due (`ledger.redo`), so
@@ -27,7 +27,7 @@ class Edit:
     """A change by hand.
 
     Attributes:
-        field: `title` or `transcript`.
+        field: `title`, `transcript` or `story`.
         value: what it was changed to; None: the change before was taken back.
         previous: what was there before; None: nothing.
         edited_at: when.
@@ -82,6 +82,27 @@ def edit_transcript(
     """
     text = None if text is None else check_text(text, settings)
     return _edit(connection, owner_id, record_id, "transcript", text)
+
+
+def edit_story(
+    connection: Connection,
+    settings: IntakeSettings,
+    owner_id: int,
+    record_id: int,
+    text: str | None,
+) -> bool:
+    """Put another text in the place of a response's story; None: take the change back.
+
+    An empty line parts its paragraphs. A story that is narrated gets another episode.
+
+    Returns False if that is its text already; then nothing changes.
+
+    Raises:
+        InvalidInput: there is no such record, it has no story, the text is no good, or there is
+            nothing to take back.
+    """
+    text = None if text is None else check_text(text, settings)
+    return _edit(connection, owner_id, record_id, "story", text)
 
 
 def _edit(

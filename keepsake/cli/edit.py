@@ -59,35 +59,47 @@ def edit(
             "stdin. Its words keep their times."
         ),
     ] = None,
+    story: Annotated[
+        typer.FileBinaryRead | None,
+        typer.Option(
+            help="Another text of a response's story: a UTF-8 text file; - reads it from stdin."
+        ),
+    ] = None,
     revert: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD", help="Take the changes of `title` or `transcript` back."),
+        typer.Option(metavar="FIELD", help="Take the changes of one of these fields back."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Change title or transcript by hand. It stays when a step is made again."""
+    """Change title, transcript or story by hand. It stays when a step is made again."""
     from keepsake.changes import edits
     from keepsake.records.lookup import owner_of
     from keepsake.settings import load_settings
 
     back = set(revert or ())
-    if unknown := back - {"title", "transcript"}:
-        raise InvalidInput(f"--revert takes `title` or `transcript`, not {min(unknown)!r}")
-    text = None if transcript is None else decoded(transcript.read(), "--transcript")
-    if title is None and text is None and not back:
-        raise InvalidInput("say what to change: --title, --transcript or --revert")
-    if (title is not None and "title" in back) or (text is not None and "transcript" in back):
+    if unknown := back - {"title", "transcript", "story"}:
+        raise InvalidInput(f"--revert takes `title`, `transcript` or `story`, not {min(unknown)!r}")
+    given = {
+        "title": title,
+        "transcript": None if transcript is None else decoded(transcript.read(), "--transcript"),
+        "story": None if story is None else decoded(story.read(), "--story"),
+    }
+    asked = {field for field, value in given.items() if value is not None}
+    if not asked | back:
+        raise InvalidInput("say what to change: --title, --transcript, --story or --revert")
+    if asked & back:
         raise InvalidInput("change it or take the change back, not both")
     settings = load_settings()
     changed = []
     with open_database(settings) as connection, connection.transaction():
         owner_id = owner_of(connection, record)
-        # The transcript first: it has all steps made again that the title has.
-        for field, asked, change in (
-            ("transcript", text, partial(edits.edit_transcript, connection, settings)),
-            ("title", title, partial(edits.edit_title, connection)),
+        # The transcript first: it has all steps made again that the others have.
+        for field, change in (
+            ("transcript", partial(edits.edit_transcript, connection, settings)),
+            ("title", partial(edits.edit_title, connection)),
+            ("story", partial(edits.edit_story, connection, settings)),
         ):
-            if (asked is not None or field in back) and change(owner_id, record, asked):
+            if field in asked | back and change(owner_id, record, given[field]):
                 changed.append(field)
     if json:
         print_json({"record": record, "changed": changed})

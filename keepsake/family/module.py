@@ -94,6 +94,7 @@ MODULE = LineModule(
         "transcript": MadeField(
             "transcripts", "SELECT text FROM transcripts WHERE record_id = r.id"
         ),
+        "story": MadeField("stories", "SELECT text FROM stories WHERE record_id = r.id"),
     },
     tags=TagTable("tags", "value", add=_tag, removed=_untagged),
     load_view=_view,

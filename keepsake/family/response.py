@@ -74,6 +74,7 @@ class Response:
     vocabulary: Sequence[str]
     edited_title: str | None  # what people changed by hand
     edited_transcript: str | None
+    edited_story: str | None
 
 
 @dataclass(frozen=True)
@@ -483,7 +484,9 @@ async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> d
                (SELECT value FROM edits e WHERE e.record_id = r.record_id AND e.field = 'title'
                 ORDER BY e.id DESC LIMIT 1) AS edited_title,
                (SELECT value FROM edits e WHERE e.record_id = r.record_id
-                AND e.field = 'transcript' ORDER BY e.id DESC LIMIT 1) AS edited_transcript
+                AND e.field = 'transcript' ORDER BY e.id DESC LIMIT 1) AS edited_transcript,
+               (SELECT value FROM edits e WHERE e.record_id = r.record_id AND e.field = 'story'
+                ORDER BY e.id DESC LIMIT 1) AS edited_story
         FROM responses r
         JOIN records ON records.id = r.record_id
         JOIN families f ON f.owner_id = r.owner_id

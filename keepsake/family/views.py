@@ -113,8 +113,12 @@ def read_response(connection: Connection, owner_id: int, record_id: int) -> Resp
     story = read_row(connection, "stories", Story, owner_id, record_id)
     if transcript and "transcript" in edited:
         transcript = replace(transcript, text=edited["transcript"])
-    if story and "title" in edited:
-        story = replace(story, title=edited["title"])
+    if story:
+        story = replace(
+            story,
+            title=edited.get("title", story.title),
+            text=edited.get("story", story.text),
+        )
     return ResponseView(
         record=head,
         transcript=transcript,

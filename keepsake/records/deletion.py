@@ -182,7 +182,9 @@ async def note_replaced(
     )
 
 
-async def sweep(connection: Connection, objects: ObjectStore) -> Swept:
+async def sweep(
+    connection: Connection, objects: ObjectStore, *, record_id: int | None = None
+) -> Swept:
     """Delete the objects that are noted and that no row names.
 
     Stops when the store fails. What a run may be about to name again is left for the next time.
@@ -190,10 +192,11 @@ async def sweep(connection: Connection, objects: ObjectStore) -> Swept:
     Args:
         connection: sees the rows of all owners.
         objects: the store.
+        record_id: only those noted of this record.
     """
     deleted, after = 0, ""
     reason = None
-    while reason is None and (page := _noted(connection, after)):
+    while reason is None and (page := _noted(connection, after, record_id)):
         for key in page:
             try:
                 deleted += await _sweep_one(connection, objects, key)
@@ -207,11 +210,13 @@ async def sweep(connection: Connection, objects: ObjectStore) -> Swept:
     return Swept(deleted, row[0] if row else 0, reason)
 
 
-def _noted(connection: Connection, after: str, *, limit: int = 500) -> list[str]:
+def _noted(
+    connection: Connection, after: str, record_id: int | None, *, limit: int = 500
+) -> list[str]:
     rows = connection.execute(
-        "SELECT DISTINCT key FROM loose_objects"
-        " WHERE key > %s AND not_before <= now() ORDER BY key LIMIT %s",
-        (after, limit),
+        "SELECT DISTINCT key FROM loose_objects WHERE key > %(after)s AND not_before <= now()"
+        " AND (%(record)s::bigint IS NULL OR record_id = %(record)s) ORDER BY key LIMIT %(limit)s",
+        {"after": after, "record": record_id, "limit": limit},
     ).fetchall()
     return [key for (key,) in rows]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keepsake.changes.edits import edit_title, edit_transcript, edits
+from keepsake.changes.edits import edit_story, edit_title, edit_transcript, edits
 from keepsake.database import connect
 from keepsake.errors import InvalidInput
 from keepsake.family.line import FAMILY
@@ -271,3 +271,49 @@ async def test_quotes_without_a_clip_are_made_again(weak_house: House, teller: S
     [quote] = weak_house.of("quotes", record_id)
     assert quote["text"] == "I looked after them every day."
     assert weak_house.rows("SELECT key FROM loose_objects") == []
+
+
+# -- the story ------------------------------------------------------------------------------------
+
+BY_HAND = "Grandmother Rose gave me twelve seeds.\n\nI watered them."
+
+
+def restory(house: House, record_id: int, text: str | None) -> bool:
+    with connect(house.url) as db:
+        return edit_story(db, house.settings, 1, record_id, text)
+
+
+async def test_a_story_by_hand_reaches_the_episode_without_asking_the_model_again(
+    weak_house: House, teller: Storyteller
+) -> None:
+    record_id = await weak_house.add(text=TEXT)
+    await weak_house.run()
+    asked, episode = len(teller.prompts), weak_house.of("podcasts", record_id)[0]["audio_key"]
+    assert restory(weak_house, record_id, BY_HAND)
+    assert due(weak_house, record_id) == {"stories", "podcasts"}
+    await weak_house.run(mode="due")
+    [story] = weak_house.of("stories", record_id)
+    assert (story["title"], story["text"]) == ("Tomato Seeds", BY_HAND)
+    assert weak_house.of("podcasts", record_id)[0]["audio_key"] != episode
+    assert (len(teller.prompts), due(weak_house, record_id)) == (asked, set())
+
+
+async def test_a_story_by_hand_stays_when_the_story_is_made_again(
+    weak_house: House, teller: Storyteller
+) -> None:
+    record_id = await weak_house.add(text=TEXT)
+    restory(weak_house, record_id, BY_HAND)
+    retitle(weak_house, record_id, "Seeds")
+    await weak_house.run("transcripts", "stories")
+    await weak_house.run("stories", redo=True)
+    [story] = weak_house.of("stories", record_id)
+    assert (story["title"], story["text"]) == ("Seeds", BY_HAND)
+
+
+async def test_a_story_taken_back_is_what_was_said(weak_house: House, teller: Storyteller) -> None:
+    record_id = await weak_house.add(text=TEXT)
+    await weak_house.run("transcripts", "stories")
+    for changed in (BY_HAND, None):
+        restory(weak_house, record_id, changed)
+        await weak_house.run("stories", mode="due")
+    assert weak_house.of("stories", record_id)[0]["text"] == TEXT

@@ -141,23 +141,34 @@ async def write(response: Response, transcript: Transcript, tools: Tools) -> Sto
     return Story(headline.title, headline.summary, _text(transcript))
 
 
-async def titled(response: Response, transcript: Transcript, tools: Tools) -> Story | Nothing:
-    """The story of a response, under the title that people gave it, if they did.
-
-    Where nothing but the title has changed, the model is not asked again.
+async def as_edited(response: Response, transcript: Transcript, tools: Tools) -> Story | Nothing:
+    """The story of a response, with the title and the text that people gave it, if they did.
 
     Raises:
         PermanentError: the model refused.
     """
-    title = response.edited_title
-    if title is None:
-        return await write(response, transcript, tools)
+    story = await _known(response, transcript, tools) or await write(response, transcript, tools)
+    return _edited(story, response) if isinstance(story, Story) else story
+
+
+async def _known(response: Response, transcript: Transcript, tools: Tools) -> Story | None:
+    """The story as it was made, where nothing but a change by hand is new: no model is asked."""
+    if response.edited_title is None and response.edited_story is None:
+        return None
     async with tools.pool.connection() as connection:
         known = (await load(connection, [response.record_id])).get(response.record_id)
-    if known and known.title != title and known.text == _text(transcript):
-        return replace(known, title=title)
-    story = await write(response, transcript, tools)
-    return replace(story, title=title) if isinstance(story, Story) else story
+    if known is None or known.text != _text(transcript) or known == _edited(known, response):
+        return None
+    return known
+
+
+def _edited(story: Story, response: Response) -> Story:
+    title, text = response.edited_title, response.edited_story
+    return replace(
+        story,
+        title=story.title if title is None else title,
+        text=story.text if text is None else text,
+    )
 
 
 def _text(transcript: Transcript) -> str:
@@ -237,7 +248,7 @@ STORIES = Step(
     version="2",
     needs=("transcripts",),
     roles=("chat",),
-    make=titled,
+    make=as_edited,
     save=save,
     load=load,
 )

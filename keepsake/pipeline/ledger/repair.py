@@ -13,6 +13,7 @@ _RETRY = """
           AND (%(owner_id)s::bigint IS NULL OR owner_id = %(owner_id)s)
           AND (%(record_id)s::bigint IS NULL OR record_id = %(record_id)s)
           AND (%(step)s::text IS NULL OR step = %(step)s)
+          AND (%(error_type)s::text IS NULL OR error_type = %(error_type)s)
     )
     UPDATE ledger l
     SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0,
@@ -20,6 +21,7 @@ _RETRY = """
     FROM failed
     WHERE l.record_id = failed.record_id AND l.hold_reason IS NULL
       AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
+                               AND (%(error_type)s::text IS NULL OR l.error_type = %(error_type)s)
            OR l.status = 'pending' AND l.due_at IS NULL AND l.wait_reason = 'need')
     RETURNING l.record_id
 """
@@ -36,13 +38,21 @@ _REDO = (
 )
 
 
-def retry(connection: Connection, *, line: str | None = None, step: str | None = None) -> int:
+def retry(
+    connection: Connection,
+    *,
+    line: str | None = None,
+    owner_id: int | None = None,
+    step: str | None = None,
+    error_type: str | None = None,
+) -> int:
     """Make what failed due again, with what waits for it. Returns how many records that is.
 
-    What is left to a schedule stays so, and what is held too.
+    What is left to a schedule stays so, and what is held too. `error_type` is the name of the type
+    of the error that it failed with.
     """
-    rows = connection.execute(_RETRY, _failed(line=line, step=step)).fetchall()
-    return len({row[0] for row in rows})
+    asked = _failed(line=line, owner_id=owner_id, step=step, error_type=error_type)
+    return len({row[0] for row in connection.execute(_RETRY, asked).fetchall()})
 
 
 def retry_record(
@@ -64,8 +74,15 @@ def _failed(
     owner_id: int | None = None,
     record_id: int | None = None,
     step: str | None = None,
+    error_type: str | None = None,
 ) -> dict[str, Any]:
-    return {"line": line, "owner_id": owner_id, "record_id": record_id, "step": step}
+    return {
+        "line": line,
+        "owner_id": owner_id,
+        "record_id": record_id,
+        "step": step,
+        "error_type": error_type,
+    }
 
 
 def redo(connection: Connection, owner_id: int, record_id: int, *steps: str) -> int:
