@@ -5,7 +5,7 @@ Where there is none, tests of pages are skipped and say so; in CI they fail.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,15 +60,15 @@ def chromium(*arguments: str) -> Iterator[Browser]:
 
 @contextmanager
 def window(
-    browser: Browser, site: str, headers: Mapping[str, str], *, width: int = DESK, **more: Any
+    browser: Browser, site: str, session: str | None = None, *, width: int = DESK, **more: Any
 ) -> Iterator[Opened]:
-    """A window of a browser that has been nowhere yet; its addresses begin at `site`."""
-    context = browser.new_context(
-        base_url=site,
-        viewport={"width": width, "height": 900},
-        extra_http_headers=dict(headers),
-        **more,
-    )
+    """A window of a browser that has been nowhere yet; its addresses begin at `site`.
+
+    With the secret of a session somebody is signed in.
+    """
+    context = browser.new_context(base_url=site, viewport={"width": width, "height": 900}, **more)
+    if session:
+        context.add_cookies([{"name": "keepsake_session", "value": session, "url": site}])
     context.set_default_timeout(10_000)
     yield Opened(context.new_page())
     context.close()

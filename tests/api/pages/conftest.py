@@ -1,6 +1,6 @@
 """Pages over HTTP: one server and one browser for the tests of a module."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from keepsake.accounts.permissions import PERMISSIONS
-from keepsake.accounts.tokens import create_token
+from keepsake.accounts.sessions import start_session
+from keepsake.accounts.users import add_user, find_user, set_role
 from keepsake.api.app import create_app
 from keepsake.database import connect
 from keepsake.family.response import add_family, add_member
@@ -33,6 +33,8 @@ def site(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         others = add_family(db, "The Others")
         for family, name in ((marlows, "Rose"), (marlows, "Sam"), (others, "Otto")):
             add_member(db, family, name)
+        rose = add_user(db, "rose@example.org", "Rose")
+        set_role(db, owner_id=marlows.id, user_id=rose.id, role="owner")
         with serving(create_app(settings)) as url:
             yield Door(url, db, settings, marlows, others)
 
@@ -46,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(site: Door, browser: Browser) -> Iterator[Visit]:
-    """Opens a page as somebody of the Marlows; `width` and other options of the window by name.
+    """Opens a page as Rose, who is of the Marlows; `width` and other options of the window by name.
 
     A complaint of the browser, such as an error of a script, fails the test.
     """
@@ -54,8 +56,8 @@ def visit(site: Door, browser: Browser) -> Iterator[Visit]:
     visited: list[Opened] = []
 
     def open_page(path: str, **options: Any) -> Opened:
-        headers = options.pop("headers", None) or _signed_in(site)
-        shown = windows.enter_context(window(browser, site.url, headers, **options))
+        secret = start_session(site.db, find_user(site.db, "rose@example.org").id)
+        shown = windows.enter_context(window(browser, site.url, secret, **options))
         shown.page.goto(path)
         visited.append(shown)
         return shown
@@ -64,8 +66,3 @@ def visit(site: Door, browser: Browser) -> Iterator[Visit]:
     complaints = [complaint for shown in visited for complaint in shown.complaints]
     windows.close()
     assert complaints == []
-
-
-def _signed_in(site: Door) -> Mapping[str, str]:
-    token, _ = create_token(site.db, "test", owner_id=site.marlows.id, scopes=tuple(PERMISSIONS))
-    return {"Authorization": f"Bearer {token}"}
