@@ -7,14 +7,15 @@ import httpx
 import pytest
 from rich.console import Console
 
+from keepsake.api.app import create_app
 from keepsake.audio.media import probe
 from keepsake.clients.models import open_models
 from keepsake.clients.objects import open_objects
-from keepsake.database import connect, open_pool
+from keepsake.database import connect
 from keepsake.demo import site
+from keepsake.demo.api import open_api
 from keepsake.demo.bookmarks import BOOKMARKS, Saved
 from keepsake.demo.demo import CHAPTERS
-from keepsake.demo.family import LABELS, add_memories
 from keepsake.demo.memories import MEMORIES, Memory
 from keepsake.demo.running import MAX_HEART_RATE, RUNS, WEEK
 from keepsake.demo.stage import Stage
@@ -24,7 +25,7 @@ from keepsake.running.compute import compute
 from keepsake.settings import LOCAL_MODELS, load_settings
 from keepsake.text.spans import text_key, word_count
 from keepsake.web.page import read_page
-from tests.given import in_pool
+from tests.api.serving import serving as served
 
 SPOKEN = [memory for memory in MEMORIES if memory.audio]
 
@@ -65,23 +66,6 @@ async def test_each_recording_says_its_text(
             memory.audio.read_bytes(), filename=memory.audio.name, language="en"
         )
     assert word_error_rate(text_key(memory.text), text_key(heard.text)) < 0.08
-
-
-async def test_they_are_added_once(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path))
-    settings = load_settings()
-    with connect(database_url) as connection:
-        async with open_pool(database_url, size=1) as pool:
-            first = await add_memories(connection, pool, settings)
-            second = await add_memories(connection, pool, settings)
-        rows = progress(connection, [each.record_id for each in first], list(LABELS))
-    assert [each.created for each in first] == [True] * 5
-    assert [(each.record_id, each.created) for each in second] == [
-        (each.record_id, False) for each in first
-    ]
-    assert (rows[0].step, rows[0].done, rows[0].total) == ("transcripts", 0, 5)
 
 
 def word_error_rate(said: str, heard: str) -> float:
@@ -131,25 +115,29 @@ def test_the_week_of_the_digest_has_several_runs_and_more_like_them_came_before(
     assert sum(day < WEEK for day in days) >= 3
 
 
-@pytest.mark.parametrize("line", ["bookmarks", "running"])
-def test_what_is_saved_and_run_is_added_once(
+@pytest.mark.parametrize("line", CHAPTERS)
+def test_what_is_said_saved_and_run_comes_in_once(
     line: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", database_url)
     settings = load_settings()
-    with connect(database_url) as connection:
+    with (
+        served(create_app(settings)) as url,
+        connect(database_url) as connection,
+        open_api(url, connection) as api,
+    ):
         stage = Stage(
             settings=settings,
-            addresses=Addresses(0, "", "", None, database_url, tmp_path),
+            addresses=Addresses(0, url, "", None, database_url, tmp_path),
+            api=api,
             connection=connection,
             objects=open_objects(settings),
             site="http://127.0.0.1:1",
             console=Console(quiet=True),
         )
         chapter = CHAPTERS[line]
-        first, second = (
-            in_pool(database_url, lambda pool: chapter.add(stage, pool)) for _ in range(2)
-        )
+        first, second = chapter.add(stage), chapter.add(stage)
         rows = progress(connection, [each.record_id for each in first], list(chapter.labels))
     assert all(each.created for each in first)
     assert [(each.record_id, each.created) for each in second] == [

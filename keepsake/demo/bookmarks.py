@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from textwrap import shorten
 
-from keepsake.bookmarks import bookmark as bookmarks
 from keepsake.bookmarks.views import read_bookmark
-from keepsake.database import Pool, database_url
+from keepsake.database import database_url
 from keepsake.demo.show import line
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
@@ -55,19 +54,18 @@ def owner(stage: Stage) -> owners.Owner:
         return owners.add_owner(stage.connection, OWNER, time_zone="America/New_York")
 
 
-async def _add(stage: Stage, pool: Pool) -> list[Added]:
-    ellen = owner(stage)
+def _add(stage: Stage) -> list[Added]:
+    ellen = owner(stage).slug
     return [
-        await bookmarks.add_bookmark(
-            pool,
-            stage.settings,
-            ellen.id,
-            bookmarks.NewBookmark(
-                url=f"{stage.site}{saved.path}",
-                tags=saved.tags,
-                recorded_at=saved.saved_at,
-                external_id=f"demo{saved.path}",
-            ),
+        stage.api.add(
+            "/api/bookmarks",
+            {
+                "url": f"{stage.site}{saved.path}",
+                "tags": saved.tags,
+                "recorded_at": saved.saved_at.isoformat(),
+                "external_id": f"demo{saved.path}",
+            },
+            owner=ellen,
         )
         for saved in BOOKMARKS
     ]

@@ -1,6 +1,6 @@
 """The demo itself: start everything, add records, watch the sensors' work, show the result.
 
-It uses what everybody uses: the library to add records, the ledger to follow them, the tables to
+It uses what everybody uses: the HTTP API to add records, the ledger to follow them, the tables to
 read what was made. Run again, it finds its records and does nothing twice.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.demo import site
+from keepsake.demo.api import open_api
 from keepsake.demo.bookmarks import BOOKMARKS_CHAPTER
 from keepsake.demo.family import FAMILY_CHAPTER
 from keepsake.demo.orders import wait_for_runs
@@ -25,7 +26,6 @@ from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, AlreadyRunning, started
 from keepsake.prepare import prepare
 from keepsake.settings import ROLES, Settings
-from keepsake.terminal.shell import in_pool
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,9 +52,11 @@ def run(settings: Settings, console: "Console", lines: Sequence[str] = tuple(CHA
         site.serving() as address,
         _everything(site.allowed_by(settings), console) as addresses,
         connect(addresses.database_url) as connection,
+        open_api(addresses.api_url, connection) as api,
     ):
         console.print(f"Everything is up after {time.monotonic() - began:.0f} s.")
-        stage = Stage(settings, addresses, connection, open_objects(settings), address, console)
+        objects = open_objects(settings)
+        stage = Stage(settings, addresses, api, connection, objects, address, console)
         failed = _play(stage, chapters)
         console.print(f"{time.monotonic() - began:.0f} s in all.")
         _show_where(settings, addresses, console)
@@ -87,7 +89,7 @@ def _play(stage: Stage, chapters: Sequence[Chapter]) -> bool:
 
 def _add(stage: Stage, chapter: Chapter) -> list[int]:
     """Add a chapter's records and say so. Returns their ids."""
-    added = in_pool(stage.settings, lambda pool: chapter.add(stage, pool))
+    added = chapter.add(stage)
     new = sum(each.created for each in added)
     if new:
         stage.console.print(f"Added {new} {chapter.added}. The sensor takes it from here.")

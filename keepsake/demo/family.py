@@ -5,20 +5,19 @@ from collections.abc import Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from keepsake.clients.objects import ObjectStore, open_objects
-from keepsake.database import Connection, Pool, database_url
+from keepsake.clients.objects import ObjectStore
+from keepsake.database import database_url
 from keepsake.demo import memories
+from keepsake.demo.api import Api
 from keepsake.demo.show import clock, line, path
 from keepsake.demo.stage import Chapter, Stage
-from keepsake.errors import InvalidInput
-from keepsake.family import response as family
+from keepsake.family.response import find_family
 from keepsake.family.steps.quotes import Quote
 from keepsake.family.views import ResponseView, read_response
 from keepsake.records.adding import Added
 from keepsake.records.lookup import owner_of
 from keepsake.search.hits import Hit
 from keepsake.search.search import search_once
-from keepsake.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,36 +33,33 @@ LABELS = {  # short: the live table is to fit 80 columns
 }
 
 
-async def _add(stage: Stage, pool: Pool) -> list[Added]:
-    return await add_memories(stage.connection, pool, stage.settings)
+def _add(stage: Stage) -> list[Added]:
+    """Add the family, its members and responses, those that are not there yet."""
+    family = _family(stage.api)
+    known = {member["name"] for member in stage.api.get("/api/members", owner=family)}
+    for name in sorted(set(memories.MEMBERS) - known):
+        stage.api.post("/api/members", {"name": name}, owner=family)
+    return [_add_memory(stage.api, family, memory) for memory in memories.MEMORIES]
 
 
-async def add_memories(connection: Connection, pool: Pool, settings: Settings) -> list[Added]:
-    """Add the demo's family and responses, those that are not there yet."""
-    try:
-        home = family.find_family(connection, memories.FAMILY)
-    except InvalidInput:
-        home = family.add_family(connection, memories.FAMILY, time_zone=memories.TIME_ZONE)
-    known = connection.execute("SELECT name FROM members WHERE owner_id = %s", (home.id,))
-    for name in set(memories.MEMBERS) - {row[0] for row in known}:
-        family.add_member(connection, home, name)
-    objects = open_objects(settings)
-    return [
-        await family.add_response(
-            pool,
-            objects,
-            settings,
-            home.id,
-            family.NewResponse(
-                member=memory.member,
-                recorded_at=memory.recorded_at,
-                text=None if memory.audio else memory.text,
-                audio=memory.audio,
-                external_id=f"demo/{memory.name}",
-            ),
-        )
-        for memory in memories.MEMORIES
-    ]
+def _family(api: Api) -> str:
+    """The short name of the demo's family, which is added on first use."""
+    for family in api.get("/api/families"):
+        if family["name"] == memories.FAMILY:
+            return str(family["slug"])
+    new = {"name": memories.FAMILY, "time_zone": memories.TIME_ZONE}
+    return str(api.post("/api/families", new)["slug"])
+
+
+def _add_memory(api: Api, family: str, memory: memories.Memory) -> Added:
+    about = {
+        "member": memory.member,
+        "recorded_at": memory.recorded_at.isoformat(),
+        "external_id": f"demo/{memory.name}",
+    }
+    if memory.audio is None:
+        return api.add("/api/responses", {**about, "text": memory.text}, owner=family)
+    return api.upload("PUT", "/api/responses/audio", memory.audio, owner=family, **about)
 
 
 def _show(stage: Stage, ids: Sequence[int]) -> None:
@@ -75,7 +71,7 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
             stage.objects,
             stage.console,
         )
-    home = family.find_family(connection, memories.FAMILY)
+    home = find_family(connection, memories.FAMILY)
     url = database_url(stage.settings)
     found = search_once(url, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)
     _show_search(memories.SEARCH, asyncio.run(found).hits, stage.console)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from keepsake.database import Pool
 from keepsake.demo.bookmarks import owner
 from keepsake.demo.orders import materialize
 from keepsake.demo.show import line, path
@@ -17,7 +16,6 @@ from keepsake.records.adding import Added
 from keepsake.records.lookup import owner_of
 from keepsake.running.activity import set_max_heart_rate
 from keepsake.running.digest import find_digest
-from keepsake.running.imports import add_activity
 from keepsake.running.views import read_activity
 from keepsake.running.wording import span
 from keepsake.text.counted import counted
@@ -33,11 +31,11 @@ LABELS = {
 }
 
 
-async def _add(stage: Stage, pool: Pool) -> list[Added]:
+def _add(stage: Stage) -> list[Added]:
     ellen = owner(stage)
     set_max_heart_rate(stage.connection, ellen.id, MAX_HEART_RATE)
     return [
-        await add_activity(pool, stage.objects, stage.settings, ellen, file, title=_title(file))
+        stage.api.upload("POST", "/api/activities", file, owner=ellen.slug, title=_title(file))
         for file in sorted(RUNS.iterdir())
     ]
 

@@ -3,12 +3,13 @@
 A chapter is one line of the pipeline: `family.py`, `bookmarks.py`, `running.py`.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keepsake.clients.objects import ObjectStore
-from keepsake.database import Connection, Pool
+from keepsake.database import Connection
+from keepsake.demo.api import Api
 from keepsake.local.up import Addresses
 from keepsake.records.adding import Added
 from keepsake.settings import Settings
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything that a chapter works with. `site` is the address of the demo's own site."""
+    """Everything that a chapter works with.
+
+    Attributes:
+        api: by which records come in.
+        site: the address of the demo's own site.
+    """
 
     settings: Settings
     addresses: Addresses
+    api: Api
     connection: Connection
     objects: ObjectStore
     site: str
@@ -43,6 +50,6 @@ class Chapter:
 
     about: str
     labels: Mapping[str, str]
-    add: Callable[[Stage, Pool], Coroutine[Any, Any, list[Added]]]
+    add: Callable[[Stage], list[Added]]
     added: str
     show: Callable[[Stage, Sequence[int]], None]
