@@ -13,6 +13,9 @@ db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
 def up() -> None:
     """Start everything and stay until Ctrl-C: database, local models, API, Dagster."""
+    from keepsake.accounts.first_user import EMAIL, first_sign_in
+    from keepsake.database import connect
+    from keepsake.delivery.sign_in_mail import link_url
     from keepsake.local.up import run_forever
     from keepsake.prepare import prepare
     from keepsake.settings import load_settings
@@ -22,7 +25,18 @@ def up() -> None:
     def bring_up_to_date(url: str) -> None:
         prepare(url, settings)
 
-    run_forever(settings, prepare=bring_up_to_date, say=typer.echo)
+    def welcome(url: str) -> str:
+        with connect(url) as connection:
+            sign_in = first_sign_in(connection)
+        if sign_in is None:
+            return ""
+        link = link_url(sign_in, settings.base_url)
+        return (
+            f"Sign in   {link}\n          good for 15 minutes; `keepsake user link {EMAIL}` makes "
+            "another, `keepsake user add` adds people"
+        )
+
+    run_forever(settings, prepare=bring_up_to_date, say=typer.echo, welcome=welcome)
 
 
 def serve() -> None:

@@ -159,12 +159,17 @@ def run_forever(
     *,
     prepare: Callable[[str], None],
     say: Callable[[str], None],
+    welcome: Callable[[str], str] = lambda database_url: "",
     root: Path = ROOT,
 ) -> None:
-    """Start everything and stay until Ctrl-C or SIGTERM. Arguments and errors as of `started`."""
+    """Start everything and stay until Ctrl-C or SIGTERM. Arguments and errors as of `started`.
+
+    `welcome` is called with the URL of the database when all is up; what it returns is said too.
+    """
     try:
         with started(settings, prepare=prepare, root=root, say=say) as addresses:
-            say(f"Keepsake is up. Ctrl-C stops it.\n{addresses}")
+            more = welcome(addresses.database_url)
+            say("\n".join(filter(None, ["Keepsake is up. Ctrl-C stops it.", str(addresses), more])))
             threading.Event().wait()
     except KeyboardInterrupt:
         say("Keepsake has stopped.")
