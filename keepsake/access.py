@@ -30,6 +30,7 @@ SHARED = {
 # Tables that the role does not even read: they would tell one owner what another one keeps.
 CLOSED = {
     "hosts": "which sites were asked when: the pace of fetching holds over all owners",
+    "rate_limits": "who asks how much, over all owners",
     "sessions": "a person's, who may belong to several owners",
     "sign_in_requests": "who tries to sign in, as which person",
 }

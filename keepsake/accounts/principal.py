@@ -67,7 +67,7 @@ async def by_session(pool: Pool, cookie: str) -> Principal | None:
     if not sessions.is_well_formed(cookie):
         return None
     async with pool.connection() as connection:
-        cursor = await connection.execute(_PERSON, (hash_of(cookie), sessions.LASTS))
+        cursor = await connection.execute(_OF_SESSION, (hash_of(cookie), sessions.LASTS))
         row = await cursor.fetchone()
         if row is None:
             return None
@@ -76,6 +76,14 @@ async def by_session(pool: Pool, cookie: str) -> Principal | None:
         if not used_lately:
             await connection.execute(_PERSON_SEEN, (principal.session_id,))
     return principal
+
+
+async def by_email(pool: Pool, email: str) -> Principal | None:
+    """The user of an address whom a proxy of ours has signed in; None: there is none."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_OF_EMAIL, (email.replace("\x00", ""),))
+        row = await cursor.fetchone()
+    return None if row is None else _of_user(*row)
 
 
 # A user's token ends with what the user was: no operator any more, no admin's token.
@@ -110,15 +118,20 @@ def _of_token(
     return Principal(user_id, name, admin, owners, token_id=token_id)
 
 
-_PERSON: LiteralString = """
-    SELECT u.id, u.name, u.operator, m.ids, m.slugs, m.roles, s.id,
-           s.last_used_at > now() - interval '1 minute'
-    FROM sessions s JOIN users u ON u.id = s.user_id
+_COLUMNS: LiteralString = "u.id, u.name, u.operator, m.ids, m.slugs, m.roles"
+_WITH_OWNERS: LiteralString = """
     CROSS JOIN LATERAL (
         SELECT array_agg(o.id) AS ids, array_agg(o.slug) AS slugs, array_agg(m.role) AS roles
         FROM memberships m JOIN owners o ON o.id = m.owner_id WHERE m.user_id = u.id) AS m
-    WHERE s.hash = %s AND s.last_used_at > now() - %s
 """
+_OF_SESSION: LiteralString = (
+    f"SELECT {_COLUMNS}, s.id, s.last_used_at > now() - interval '1 minute'"  # noqa: S608
+    f" FROM sessions s JOIN users u ON u.id = s.user_id {_WITH_OWNERS}"
+    " WHERE s.hash = %s AND s.last_used_at > now() - %s"
+)
+_OF_EMAIL: LiteralString = (
+    f"SELECT {_COLUMNS}, NULL FROM users u {_WITH_OWNERS} WHERE lower(u.email) = lower(%s)"  # noqa: S608
+)
 
 
 def _of_user(

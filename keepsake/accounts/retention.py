@@ -9,13 +9,17 @@ REQUESTS_KEPT = timedelta(days=2)  # the limit of a day counts them
 
 
 def delete_old_sign_ins(connection: Connection) -> int:
-    """Delete sessions that are over and old requests to sign in. Returns how many."""
+    """Delete sessions that are over and old requests to sign in, and say how many.
+
+    With them go counts of requests of an hour ago and before.
+    """
     over = connection.execute(
         "DELETE FROM sessions WHERE last_used_at <= now() - %s", (sessions.LASTS,)
     )
     old = connection.execute(
         "DELETE FROM sign_in_requests WHERE created_at <= now() - %s", (REQUESTS_KEPT,)
     )
+    connection.execute("DELETE FROM rate_limits WHERE minute < extract(epoch FROM now()) / 60 - 60")
     return over.rowcount + old.rowcount
 
 

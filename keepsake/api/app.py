@@ -28,12 +28,15 @@ from keepsake.api import (
 )
 from keepsake.api.faults import FaultMiddleware
 from keepsake.errors import KeepsakeError
+from keepsake.http.access_log import AccessLogMiddleware
 from keepsake.http.body_limit import BodyLimitMiddleware
 from keepsake.http.cross_site import CrossSiteMiddleware
 from keepsake.http.idempotency import AnsweredBefore, answer_again
 from keepsake.http.imports import imports_in_background
 from keepsake.http.pages import Revalidated, Section
 from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
+from keepsake.http.proxies import ProxyMiddleware
+from keepsake.http.security_headers import SecurityHeadersMiddleware
 from keepsake.http.state import open_state
 from keepsake.settings import Settings
 
@@ -94,6 +97,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(CrossSiteMiddleware)
     app.add_middleware(FaultMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(ProxyMiddleware, settings=settings)
+    app.add_middleware(AccessLogMiddleware)
     for router in (*_ROUTERS, *_routers_of_lines()):
         app.include_router(router)
     app.state.sections = tuple(

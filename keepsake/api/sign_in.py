@@ -20,6 +20,7 @@ from keepsake.delivery.sign_in_mail import send_sign_in_mail
 from keepsake.errors import InvalidInput
 from keepsake.http.callers import principal_if_any
 from keepsake.http.pages import render
+from keepsake.http.rate_limits import address_key
 from keepsake.http.session_cookie import delete_session_cookie, set_session_cookie
 from keepsake.http.state import State, state_of
 
@@ -33,6 +34,15 @@ Caller = Annotated[Principal | None, Depends(principal_if_any)]
 Next = Annotated[str, Form()]
 
 
+async def count_try(request: Request, state: Here) -> None:
+    """Count a try to sign in. Raises `Problem` when the address tries too often."""
+    key = f"sign-in {address_key(request)}"
+    await state.limits.count(key, state.settings.rate_limit_sign_in)
+
+
+_COUNTED = [Depends(count_try)]
+
+
 @router.get("/sign-in")
 async def ask_for_address(
     request: Request, state: Here, caller: Caller, next: str = "/"
@@ -43,7 +53,7 @@ async def ask_for_address(
     return _page(request, "sign_in", next=_own_path(next), mails=_sends_mail(state))
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", dependencies=_COUNTED)
 async def send_link(
     request: Request, state: Here, email: Annotated[str, Form()], next: Next = "/"
 ) -> Response:
@@ -66,7 +76,7 @@ async def ask_for_code(request: Request, state: Here) -> Response:
     return _page(request, "sign_in_code", next="/", email="", mails=_sends_mail(state))
 
 
-@router.post("/sign-in/code")
+@router.post("/sign-in/code", dependencies=_COUNTED)
 async def sign_in_by_code(
     request: Request,
     state: Here,
@@ -102,7 +112,7 @@ async def show_button(request: Request, state: Here, link: str) -> Response:
     return _page(request, "sign_in_link", status=200 if usable else 404, usable=usable)
 
 
-@router.post("/sign-in/{link}")
+@router.post("/sign-in/{link}", dependencies=_COUNTED)
 async def sign_in_by_link(request: Request, state: Here, caller: Caller, link: str) -> Response:
     """Sign in with a link."""
     user_id = await state.call(use_link, link)

@@ -18,9 +18,10 @@ from fastapi import Depends, Path, Query, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from keepsake.accounts.principal import Principal, by_session, by_token
+from keepsake.accounts.principal import Principal, by_email, by_session, by_token
 from keepsake.database import AsyncConnection, Connection, owner_transaction
 from keepsake.http.problems import Problem
+from keepsake.http.rate_limits import address_key
 from keepsake.http.session_cookie import read_session_cookie
 from keepsake.http.state import State, state_of
 from keepsake.owners.owners import Owner, find_owner
@@ -38,17 +39,46 @@ _cookie = APIKeyCookie(
 
 
 async def principal_if_any(request: HTTPConnection) -> Principal | None:
-    """Who asks; None: they have not signed in. A token that is sent is what counts."""
-    pool = state_of(request).pool
+    """Who asks; None: they have not signed in. A token that is sent is what counts.
+
+    Raises:
+        Problem: they, or those of their address who have not signed in, ask too often.
+    """
+    state = state_of(request)
+    found = await _look_up(request, state)
+    request.state.caller = key = address_key(request) if found is None else _key(found)
+    settings = state.settings
+    await state.limits.count(key, settings.rate_limit if found else settings.rate_limit_address)
+    return found
+
+
+async def _look_up(request: HTTPConnection, state: State) -> Principal | None:
     if token := bearer_token(request):
-        return await by_token(pool, token)
-    return await by_session(pool, read_session_cookie(request))
+        return await by_token(state.pool, token)
+    if email := forwarded_email(request):
+        return await by_email(state.pool, email)
+    return await by_session(state.pool, read_session_cookie(request))
+
+
+def _key(caller: Principal) -> str:
+    """By whom requests are counted and logged: an id."""
+    if caller.token_id is not None:
+        return f"token {caller.token_id}"
+    if caller.session_id is not None:
+        return f"session {caller.session_id}"
+    return f"user {caller.user_id}"
 
 
 def bearer_token(request: HTTPConnection) -> str:
     """The token that a program sends; '' if it sends none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def forwarded_email(request: HTTPConnection) -> str:
+    """The address of whom a trusted proxy has signed in; '' if none has. See `proxies.py`."""
+    said = (request.headers.get(name, "") for name in ("remote-email", "remote-user"))
+    return next((value for value in said if "@" in value), "")
 
 
 async def principal(

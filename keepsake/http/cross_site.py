@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from keepsake.http.callers import bearer_token
+from keepsake.http.callers import bearer_token, forwarded_email
 from keepsake.http.problems import Problem, answer_problem
 from keepsake.http.session_cookie import read_session_cookie
 from keepsake.http.state import state_of
@@ -58,7 +58,7 @@ def _is_cross_site(asked: HTTPConnection) -> bool:
         return True
     origin = asked.headers.get("origin")
     if origin is None:
-        return site is None and bool(read_session_cookie(asked))
+        return site is None and bool(read_session_cookie(asked) or forwarded_email(asked))
     # A proxy that ends TLS passes on the host and not the scheme.
     ours = (asked.headers.get("host"), urlsplit(state_of(asked).settings.base_url).netloc)
     return urlsplit(origin).netloc not in ours

@@ -20,6 +20,7 @@ from keepsake.database import (
     open_blocking_pool,
     open_pool,
 )
+from keepsake.http.rate_limits import RateLimits
 from keepsake.settings import Settings
 from keepsake.worker_pool import WorkerPool, open_worker_pool
 
@@ -40,6 +41,7 @@ class State:
         objects: the object store.
         embeddings: the model that searches ask.
         workers: processes in which other people's files are read.
+        limits: how much was asked, and by whom.
         under_way: requests that this process is working on, by owner and Idempotency-Key.
         import_due: set when an import was accepted.
     """
@@ -51,6 +53,7 @@ class State:
     objects: ObjectStore
     embeddings: QueryEmbeddings
     workers: WorkerPool
+    limits: RateLimits
     under_way: set[tuple[int | None, str]] = field(default_factory=set)
     import_due: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -106,7 +109,8 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
         open_worker_pool(settings, processes=1) as workers,
     ):
         with open_blocking_pool(url, size=POOL_SIZE) as blocking:
-            yield State(settings, url, pool, blocking, open_objects(settings), embeddings, workers)
+            objects, limits = open_objects(settings), RateLimits(pool)
+            yield State(settings, url, pool, blocking, objects, embeddings, workers, limits)
 
 
 def state_of(asked: HTTPConnection) -> State:

@@ -78,6 +78,17 @@ def _hosts_and_networks(allowed: str) -> str:
     return allowed
 
 
+def _networks(listed: str) -> str:
+    for part in filter(None, map(str.strip, listed.split(","))):
+        try:
+            ip_network(part, strict=False)
+        except ValueError:
+            raise ValueError(
+                f"{part!r} is no address and no network: write them like 10.0.0.1 or 10.20.0.0/16"
+            ) from None
+    return listed
+
+
 def _with_email(url: SecretStr) -> SecretStr:
     if url.get_secret_value() and "{email}" not in url.get_secret_value():
         raise ValueError("must have {email} where the address of the person goes")
@@ -179,6 +190,34 @@ class AccountSettings(Group):
         "stands for the address. Empty: `keepsake user link` prints what it would say.",
     )
     audit_kept_days: int = Field(365, ge=1, description="Days for which the audit log is kept.")
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        "",
+        description="Addresses and networks of reverse proxies, comma-separated, whose "
+        "X-Forwarded-For and X-Forwarded-Proto are believed.",
+    )
+    forward_auth: bool = Field(
+        False,
+        description="Believe what TRUSTED_PROXIES say of who is signed in: Remote-Email, or a "
+        "Remote-User that is an address.",
+    )
+    rate_limit: int = Field(
+        6000, ge=0, description="Requests a minute of a token or a session. 0: any number."
+    )
+    rate_limit_address: int = Field(
+        600, ge=0, description="Requests a minute of an address without either. 0: any number."
+    )
+    rate_limit_sign_in: int = Field(
+        20, ge=0, description="Tries a minute of an address to sign in. 0: any number."
+    )
+
+    @model_validator(mode="after")
+    def _complete_proxies(self) -> Self:
+        if self.forward_auth and not self.trusted_proxies:
+            raise ValueError(
+                "TRUSTED_PROXIES is empty, but FORWARD_AUTH is on: name the proxy, or anyone could "
+                "say who they are"
+            )
+        return self
 
 
 class ObjectSettings(HomeSettings):

@@ -82,7 +82,9 @@ def test_what_is_over_is_deleted_and_the_rest_is_kept(db: Connection, ada: User)
     request_sign_in(db, "ada@example.org")
     db.execute("UPDATE sign_in_requests SET created_at = now() - interval '3 days'")
     request_sign_in(db, "ada@example.org")
+    db.execute("INSERT INTO rate_limits VALUES ('a', 0, 1)")
     assert delete_old_sign_ins(db) == 2
+    assert db.execute("SELECT FROM rate_limits").fetchall() == []
     assert len(sessions(db, ada.id)) == 1
     record_write(db, None, "record.add", owner_id=None)
     db.execute("UPDATE audit_log SET at = now() - interval '366 days'")

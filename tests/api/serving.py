@@ -14,7 +14,9 @@ from fastapi import FastAPI
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application for the length of the block; gives its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on")
+        config = uvicorn.Config(
+            app, access_log=False, log_level="warning", lifespan="on", proxy_headers=False
+        )
         config.timeout_graceful_shutdown = 5
         server = _Server(config)
         thread = threading.Thread(target=asyncio.run, args=[server.serve([listening])])
