@@ -2,7 +2,11 @@
 
 import dagster as dg
 
-from keepsake.accounts.retention import delete_old_sign_ins, delete_old_writes
+from keepsake.accounts.retention import (
+    delete_old_requests,
+    delete_old_sign_ins,
+    delete_old_writes,
+)
 from keepsake.pipeline.ledger.attempts import delete_old_attempts
 from keepsake.settings import Settings
 from resources.database import DatabaseResource
@@ -30,7 +34,10 @@ def delete_sign_ins(
     with database.connect() as connection:
         sign_ins = delete_old_sign_ins(connection)
         writes = delete_old_writes(connection, settings.audit_kept_days)
-    context.log.info(f"{sign_ins} sign-ins and {writes} entries of the audit log deleted")
+        requests = delete_old_requests(connection)
+    context.log.info(
+        f"{sign_ins} sign-ins, {writes} entries of the audit log, {requests} requests deleted"
+    )
 
 
 @dg.job(name="clean_up", description="Deletes what has been kept long enough.")

@@ -7,7 +7,11 @@ from psycopg.errors import CheckViolation, InsufficientPrivilege
 
 from keepsake.accounts.audit import record_write, writes
 from keepsake.accounts.principal import Principal
-from keepsake.accounts.retention import delete_old_sign_ins, delete_old_writes
+from keepsake.accounts.retention import (
+    delete_old_requests,
+    delete_old_sign_ins,
+    delete_old_writes,
+)
 from keepsake.accounts.sessions import sessions, start_session
 from keepsake.accounts.sign_in import request_sign_in
 from keepsake.accounts.tokens import create_token
@@ -82,12 +86,26 @@ def test_what_is_over_is_deleted_and_the_rest_is_kept(db: Connection, ada: User)
     request_sign_in(db, "ada@example.org")
     db.execute("UPDATE sign_in_requests SET created_at = now() - interval '3 days'")
     request_sign_in(db, "ada@example.org")
-    db.execute("INSERT INTO rate_limits VALUES ('a', 0, 1)")
     assert delete_old_sign_ins(db) == 2
-    assert db.execute("SELECT FROM rate_limits").fetchall() == []
     assert len(sessions(db, ada.id)) == 1
     record_write(db, None, "record.add", owner_id=None)
     db.execute("UPDATE audit_log SET at = now() - interval '366 days'")
     record_write(db, None, "record.add", owner_id=None)
     assert delete_old_writes(db, 365) == 1
     assert len(writes(db)) == 1
+
+
+def test_answers_by_key_and_counts_are_kept_for_a_day(db: Connection) -> None:
+    for day in ("1 day 1 hour", "23 hours"):
+        db.execute(
+            "INSERT INTO idempotency_keys (key, fingerprint, answer, created_at)"
+            " VALUES (%(ago)s, '', '{}', now() - %(ago)s::interval)",
+            {"ago": day},
+        )
+        db.execute(
+            "INSERT INTO rate_limits VALUES"
+            " (%(ago)s::bytea, extract(epoch FROM now() - %(ago)s::interval) / 60, 1)",
+            {"ago": day},
+        )
+    assert delete_old_requests(db) == 2
+    assert db.execute("SELECT key FROM idempotency_keys").fetchall() == [("23 hours",)]
