@@ -99,12 +99,12 @@ def test_answers_by_key_and_counts_are_kept_for_a_day(db: Connection) -> None:
     for day in ("1 day 1 hour", "23 hours"):
         db.execute(
             "INSERT INTO idempotency_keys (key, fingerprint, answer, created_at)"
-            " VALUES (%(ago)s, '', '{}', now() - %(ago)s::interval)",
+            " VALUES (%(ago)s::text, '', '{}', now() - %(ago)s::text::interval)",
             {"ago": day},
         )
         db.execute(
             "INSERT INTO rate_limits VALUES"
-            " (%(ago)s::bytea, extract(epoch FROM now() - %(ago)s::interval) / 60, 1)",
+            " (%(ago)s::text::bytea, extract(epoch FROM now() - %(ago)s::text::interval) / 60, 1)",
             {"ago": day},
         )
     assert delete_old_requests(db) == 2
