@@ -38,7 +38,7 @@ VALUES = {  # by type; %(owner)s tells the owners' rows apart
     "real": "%(owner)s", "double precision": "%(owner)s", "boolean": "false",
     "text": "%(owner)s", "timestamp with time zone": "now()", "date": "current_date",
     "jsonb": "'{}'", "ARRAY": "'{}'", "bytea": "sha256(%(owner)s::text::bytea)",
-    "USER-DEFINED": "'[1]'",
+    "USER-DEFINED": "'[1]'", "uuid": "gen_random_uuid()",
 }  # fmt: skip
 
 

@@ -53,10 +53,10 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
 
 
 def _routers() -> Sequence["APIRouter"]:
-    from keepsake.family import pages, routes
+    from keepsake.family import pages, routes, uploads
     from keepsake.family.feed import routes as feed_routes
 
-    return (routes.router, feed_routes.router, pages.router)
+    return (routes.router, uploads.router, feed_routes.router, pages.router)
 
 
 MODULE = LineModule(

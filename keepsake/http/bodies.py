@@ -10,7 +10,7 @@ import hashlib
 import mimetypes
 import shutil
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +82,7 @@ def is_json(request: Request) -> bool:
 
 
 def is_form(request: Request) -> bool:
-    """Whether a body is said to be a form with files."""
+    """Whether a body is said to be a form that may have a file."""
     return media_type(request) == FORM
 
 
@@ -177,10 +177,10 @@ async def receive_file(
     Raises:
         Problem: it broke off, is empty or too large, or there is no room for it.
     """
-    _expect_file(request, state)
+    expect_file(request, state)
     name = file_name(name, media_type(request), otherwise)
     async with _incoming(state) as incoming:
-        async for chunk in _chunks(request):
+        async for chunk in chunks(request):
             await incoming.write(chunk)
         yield await incoming.finish(name)
 
@@ -200,10 +200,10 @@ async def receive_form(
     Raises:
         Problem: it is no such form, broke off or is too large, or there is no room for it.
     """
-    _expect_file(request, state)
+    expect_file(request, state)
     async with _incoming(state) as incoming:
         reader = _FormReader(request, incoming, file_field)
-        async for chunk in _chunks(request):
+        async for chunk in chunks(request):
             await reader.read(chunk)
         reader.finish()
         form = Form(reader.values)
@@ -222,18 +222,34 @@ def file_name(name: str | None, media_type: str, otherwise: str) -> str:
     return otherwise + (_SUFFIXES.get(media_type) or mimetypes.guess_extension(media_type) or "")
 
 
-def _expect_file(request: Request, state: State) -> None:
-    """Let the body be as large as a file may be, if there is room for it."""
+def expect_file(request: Request, state: State, length: int | None = None) -> None:
+    """Let the body be as large as a file may be, if there is room for it.
+
+    Args:
+        request: its caller has been checked.
+        state: of the process.
+        length: of the file; None: as the request declares it, if it does.
+
+    Raises:
+        Problem: there is no room.
+    """
     allow_body(request, state.settings.max_upload_mb * 1_000_000)
     declared = request.headers.get("content-length", "")
+    if length is None:
+        length = int(declared) if declared.isdecimal() else 0
     folder = state.settings.incoming_folder
-    with _room():
+    with room():
         folder.mkdir(parents=True, exist_ok=True)
-        if declared.isdecimal() and int(declared) > shutil.disk_usage(folder).free:
+        if length > shutil.disk_usage(folder).free:
             raise _full()
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes in.
+
+    Raises:
+        Problem: it broke off or is too large.
+    """
     try:
         async for chunk in request.stream():
             yield chunk
@@ -252,7 +268,7 @@ def _full() -> Problem:
 
 
 @contextmanager
-def _room() -> Any:
+def room() -> Iterator[None]:
     """Say as a problem that a disk is full."""
     try:
         yield
@@ -265,7 +281,7 @@ def _room() -> Any:
 @asynccontextmanager
 async def _incoming(state: State) -> AsyncIterator["_Incoming"]:
     path = state.settings.incoming_folder / f"{uuid.uuid4().hex}.part"
-    with _room():
+    with room():
         incoming = _Incoming(path)
     try:
         yield incoming
@@ -301,7 +317,7 @@ class _Incoming:
 
     async def _flush(self) -> None:
         waiting, self._waiting = self._waiting, bytearray()
-        with _room():
+        with room():
             await asyncio.to_thread(self._write, waiting)
         self.size += len(waiting)
 

@@ -96,7 +96,7 @@ async def imports_in_background(
 
 def _delete_what_was_left(folder: Path) -> None:
     """Delete what came in and was not finished when a process ended."""
-    for path in folder.glob("*.part"):
+    for path in (*folder.glob("*.part"), *folder.glob("*.upload")):
         if path.stat().st_mtime < time.time() - LEFT_SECONDS:
             path.unlink(missing_ok=True)
 
