@@ -103,7 +103,7 @@ async def put_field(
 ) -> Changed:
     """Change a text by hand. It stays when its step is made again; what depends on it follows."""
     return await _change(
-        caller, seen, response, "record.edit", lambda db: _edit(db, caller, field, new.value), field
+        caller, seen, response, "record.edit", lambda db: edit(db, caller, field, new.value), field
     )
 
 
@@ -113,7 +113,7 @@ async def delete_field(
 ) -> Changed:
     """Take a change by hand back: the step makes the text again."""
     return await _change(
-        caller, seen, response, "record.revert", lambda db: _edit(db, caller, field, None), field
+        caller, seen, response, "record.revert", lambda db: edit(db, caller, field, None), field
     )
 
 
@@ -190,18 +190,42 @@ async def _change(
     detail: str = "",
 ) -> Changed:
     """Change the version of a record that the caller has seen, and answer with the next."""
-
-    def call(connection: Connection) -> tuple[bool, str]:
-        hold(connection, caller.record_id)
-        seen.check(version_of(connection, caller.owner_id, caller.record_id))
-        changed = change(connection)
-        if changed:
-            _note(connection, caller, action, detail)
-        return changed, version_of(connection, caller.owner_id, caller.record_id)
-
-    changed, version = await caller.call(call)
+    changed, version = await caller.call(change_seen, caller, seen, action, change, detail)
     response.headers["ETag"] = f'"{version}"'
     return Changed(id=caller.record_id, changed=changed)
+
+
+def change_seen(
+    connection: Connection,
+    caller: RecordCaller,
+    seen: IfMatch,
+    action: str,
+    change: Callable[[Connection], bool],
+    detail: str = "",
+) -> tuple[bool, str]:
+    """Change a record whose version the caller has seen, and note who did.
+
+    Args:
+        connection: in a transaction of the owner.
+        caller: who changes which record.
+        seen: the version that they have seen.
+        action: for the audit log, such as `record.edit`.
+        change: does it, and returns whether anything has changed.
+        detail: for the audit log, too.
+
+    Returns:
+        Whether anything has changed, and the version that the record has now.
+
+    Raises:
+        Problem: somebody has changed it meanwhile.
+        InvalidInput: there is no such record, or the change is no good.
+    """
+    hold(connection, caller.record_id)
+    seen.check(version_of(connection, caller.owner_id, caller.record_id))
+    changed = change(connection)
+    if changed:
+        _note(connection, caller, action, detail)
+    return changed, version_of(connection, caller.owner_id, caller.record_id)
 
 
 def _note(connection: Connection, caller: RecordCaller, action: str, detail: str = "") -> None:
@@ -215,7 +239,12 @@ def _note(connection: Connection, caller: RecordCaller, action: str, detail: str
     )
 
 
-def _edit(connection: Connection, caller: RecordCaller, field: str, value: str | None) -> bool:
+def edit(connection: Connection, caller: RecordCaller, field: str, value: str | None) -> bool:
+    """Change a text of a record by hand; None: take the change back. Whether anything changed.
+
+    Raises:
+        InvalidInput: there is no such record or field, or the text is no good.
+    """
     this = (caller.owner_id, caller.record_id, value)
     match field:
         case "title":

@@ -49,6 +49,17 @@ def edits(connection: Connection, owner_id: int, record_id: int) -> list[Edit]:
         ).fetchall()
 
 
+def editable(connection: Connection, owner_id: int, record_id: int) -> dict[str, str]:
+    """The texts of a record of an owner that people may change, by field, as they are now.
+
+    Raises:
+        InvalidInput: there is no such record.
+    """
+    fields = module_of(line_of(connection, owner_id, record_id)).fields
+    texts = {name: _shown(connection, record_id, name, field) for name, field in fields.items()}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
 def edit_title(connection: Connection, owner_id: int, record_id: int, title: str | None) -> bool:
     """Give a record of an owner another title; None: take the change back.
 

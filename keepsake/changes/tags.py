@@ -22,6 +22,22 @@ def tag(connection: Connection, owner_id: int, record_id: int, value: str) -> No
         _locked(connection, owner_id, record_id).add(connection, owner_id, record_id, value)
 
 
+def tags_of(connection: Connection, owner_id: int, record_id: int) -> list[str] | None:
+    """The tags of a record of an owner; None: its line has none.
+
+    Raises:
+        InvalidInput: there is no such record.
+    """
+    table = module_of(line_of(connection, owner_id, record_id)).tags
+    if table is None:
+        return None
+    rows = connection.execute(
+        f"SELECT {table.column} FROM {table.table} WHERE record_id = %s ORDER BY 1",  # noqa: S608
+        (record_id,),
+    )
+    return [tag for (tag,) in rows]
+
+
 def untag(connection: Connection, owner_id: int, record_id: int, tags: Sequence[str]) -> list[str]:
     """Take tags off a response or a bookmark, those of models too.
 
@@ -33,8 +49,8 @@ def untag(connection: Connection, owner_id: int, record_id: int, tags: Sequence[
             off.
     """
     with connection.transaction():
-        tags_of = _locked(connection, owner_id, record_id)
-        table, column = tags_of.table, tags_of.column
+        in_table = _locked(connection, owner_id, record_id)
+        table, column = in_table.table, in_table.column
         known = connection.execute(
             f"SELECT {column} FROM {table} WHERE record_id = %s ORDER BY 1",  # noqa: S608
             (record_id,),
@@ -56,7 +72,7 @@ def untag(connection: Connection, owner_id: int, record_id: int, tags: Sequence[
             " ON CONFLICT DO NOTHING",
             [(record_id, owner_id, value) for value in found],
         )
-        return tags_of.removed(connection, owner_id, found)
+        return in_table.removed(connection, owner_id, found)
 
 
 def _locked(connection: Connection, owner_id: int, record_id: int) -> TagTable:

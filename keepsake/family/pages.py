@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path
 from fastapi.responses import RedirectResponse, Response
 
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
+from keepsake.family.feed.approval import decide, visibility
 from keepsake.family.progress import Progress, progress_of
 from keepsake.family.response import NewResponse, add_response, members
 from keepsake.family.stories import ReadStory, newest_stories, read_home, read_story
@@ -96,7 +97,24 @@ async def _tell(
 async def story(page: Annotated[OwnerPage, for_page("read")], record_id: RecordId) -> Response:
     """A story, or how far it is."""
     found, progress = await page.call(_read, page.owner_id, record_id)
-    return page.render(TEMPLATES / "story.html.j2", story=found, made=found.made, progress=progress)
+    return page.render(
+        TEMPLATES / "story.html.j2",
+        story=found,
+        made=found.made,
+        progress=progress,
+        feed=await page.call(visibility, page.owner_id, record_id),
+    )
+
+
+@router.post("/{record_id}/feed")
+async def decide_feed(
+    page: Annotated[OwnerPage, for_page("edit")],
+    record_id: RecordId,
+    state: Annotated[Literal["approved", "hidden"], Form()],
+) -> Response:
+    """Put a story into the family's podcast, or take it out."""
+    await page.call(decide, page.owner_id, record_id, state, user_id=page.principal.user_id)
+    return RedirectResponse(f"{page.at}/family/{record_id}", 303)
 
 
 @router.get("/{record_id}/progress")

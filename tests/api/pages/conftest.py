@@ -26,7 +26,11 @@ def site(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
     """A server with two families, for a module of tests."""
     home: Path = tmp_path_factory.mktemp("site")
     settings = Settings.model_validate(
-        {"database_url": shared_database_url, "keepsake_home": str(home)}
+        {
+            "database_url": shared_database_url,
+            "keepsake_home": str(home),
+            "public_url": "https://keepsake.example",
+        }
     )
     with connect(shared_database_url) as db:
         marlows = add_family(db, "The Marlows", time_zone="America/New_York")
