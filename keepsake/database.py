@@ -88,6 +88,21 @@ def connect(url: str) -> Iterator[Connection]:
 
 
 @asynccontextmanager
+async def open_connection(url: str) -> AsyncIterator[AsyncConnection]:
+    """One autocommitting connection that may be idle for long, to listen on.
+
+    A server that is gone without a word is noticed within a minute.
+
+    Raises:
+        psycopg.OperationalError: the server cannot be reached or refuses us.
+    """
+    alive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+    connection = await psycopg.AsyncConnection.connect(**_parameters(url) | alive, autocommit=True)
+    async with connection:
+        yield connection
+
+
+@asynccontextmanager
 async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
     """A pool of autocommitting connections that take vectors, closed at the end of the block."""
     pool: Pool = AsyncConnectionPool(

@@ -15,13 +15,16 @@ from starlette.exceptions import HTTPException
 
 from keepsake import lines
 from keepsake.api import (
+    batches,
     changes,
     dagster,
     edit_page,
+    events,
     feeds,
     health,
     listeners_page,
     me,
+    owners,
     pages,
     record_list,
     records,
@@ -52,6 +55,9 @@ _ROUTERS = (
     record_list.router,
     records.router,
     changes.router,
+    events.router,
+    batches.router,
+    owners.router,
     search.router,
     sign_in.router,
     dagster.router,

@@ -20,6 +20,7 @@ from keepsake.database import (
     open_blocking_pool,
     open_pool,
 )
+from keepsake.http.live import Live, open_live
 from keepsake.http.rate_limits import RateLimits
 from keepsake.settings import Settings
 from keepsake.worker_pool import WorkerPool, open_worker_pool
@@ -40,6 +41,7 @@ class State:
         blocking: connections for code that is not asynchronous: `call_as` uses them.
         objects: the object store.
         embeddings: the model that searches ask.
+        live: tells streams what changes.
         workers: processes in which other people's files are read.
         limits: how much was asked, and by whom.
         under_way: requests that this process is working on, by owner and Idempotency-Key.
@@ -52,6 +54,7 @@ class State:
     blocking: "ConnectionPool[Connection]"
     objects: ObjectStore
     embeddings: QueryEmbeddings
+    live: Live
     workers: WorkerPool
     limits: RateLimits
     under_way: set[tuple[int | None, str]] = field(default_factory=set)
@@ -107,10 +110,11 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
         open_pool(url, size=POOL_SIZE) as pool,
         open_query_embeddings(settings) as embeddings,
         open_worker_pool(settings, processes=1) as workers,
+        open_live(url) as live,
     ):
         with open_blocking_pool(url, size=POOL_SIZE) as blocking:
             objects, limits = open_objects(settings), RateLimits(pool)
-            yield State(settings, url, pool, blocking, objects, embeddings, workers, limits)
+            yield State(settings, url, pool, blocking, objects, embeddings, live, workers, limits)
 
 
 def state_of(asked: HTTPConnection) -> State:

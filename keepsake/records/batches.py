@@ -86,14 +86,29 @@ async def finish_batch(
     )
 
 
-def batches(connection: Connection, *, owner_id: int | None = None, limit: int = 20) -> list[Batch]:
-    """The newest batches, of an owner or of all."""
+def batches(
+    connection: Connection,
+    *,
+    owner_id: int | None = None,
+    before: int | None = None,
+    limit: int = 20,
+) -> list[Batch]:
+    """The newest batches, of an owner or of all; those with a lower id than `before`."""
     with connection.cursor(row_factory=class_row(Batch)) as cursor:
         return cursor.execute(
             _BATCH
             + SQL(
-                " WHERE %(owner)s::bigint IS NULL OR b.owner_id = %(owner)s"
+                " WHERE (%(owner)s::bigint IS NULL OR b.owner_id = %(owner)s)"
+                " AND (%(before)s::bigint IS NULL OR b.id < %(before)s)"
                 " ORDER BY b.id DESC LIMIT %(limit)s"
             ),
-            {"owner": owner_id, "limit": limit},
+            {"owner": owner_id, "before": before, "limit": limit},
         ).fetchall()
+
+
+def find_batch(connection: Connection, owner_id: int, batch_id: int) -> Batch | None:
+    """A batch of an owner; None: there is none of that id."""
+    with connection.cursor(row_factory=class_row(Batch)) as cursor:
+        return cursor.execute(
+            _BATCH + SQL(" WHERE b.id = %s AND b.owner_id = %s"), (batch_id, owner_id)
+        ).fetchone()

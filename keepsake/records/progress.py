@@ -149,6 +149,25 @@ async def batch_progress(
         return await cursor.fetchall()
 
 
+def open_steps(connection: Connection, owner_id: int) -> list[dict[str, Any]]:
+    """How many of an owner's records are `pending`, `running` or `failed` in each step.
+
+    It reads what is due or has failed, and nothing of what is done.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT line, step, count(*) FILTER (WHERE status NOT IN ('running', 'failed'))
+                   AS pending, count(*) FILTER (WHERE status = 'running') AS running,
+                   count(*) FILTER (WHERE status = 'failed') AS failed
+            FROM ledger WHERE owner_id = %s
+              AND (due_at IS NOT NULL OR status = 'failed' AND hold_reason IS NULL)
+            GROUP BY line, step ORDER BY line, step
+            """,
+            (owner_id,),
+        ).fetchall()
+
+
 def time_left(steps: Iterable[StepProgress]) -> float | None:
     """Seconds until nothing is open, since steps run side by side; None if unknown."""
     each = [step.seconds_left for step in steps]

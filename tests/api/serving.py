@@ -5,20 +5,25 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
+
+from keepsake.api.serve import Server
 
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application for the length of the block; gives its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(
-            app, access_log=False, log_level="warning", lifespan="on", proxy_headers=False
+        server = _Server(
+            app,
+            access_log=False,
+            log_level="warning",
+            lifespan="on",
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
         )
-        config.timeout_graceful_shutdown = 5
-        server = _Server(config)
         thread = threading.Thread(target=asyncio.run, args=[server.serve([listening])])
         thread.start()
         try:
@@ -30,11 +35,11 @@ def serving(app: FastAPI) -> Iterator[str]:
             thread.join()
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Says when it is up, or has failed to be."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, app: FastAPI, **config: Any) -> None:
+        super().__init__(app, **config)
         self.is_up = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
