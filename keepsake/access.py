@@ -50,7 +50,6 @@ _PRIVILEGES: dict[str, LiteralString] = {
     "users": "SELECT",
     "audit_log": "SELECT, INSERT",  # what was written stays
     "tokens": "SELECT",  # made where it is known who asks (`keepsake/accounts/`)
-    "listeners": "SELECT",
 }
 _TRIES = 5
 

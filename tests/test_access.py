@@ -32,7 +32,7 @@ OF_NO_OWNER_TOO = {
     "idempotency_keys": "what operators ask for",
 }
 # A role may not write what other tables of its owner rest on.
-NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens", "listeners", "audit_log"}
+NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens", "audit_log"}
 VALUES = {  # by type; %(owner)s tells the owners' rows apart
     "bigint": "%(owner)s", "integer": "%(owner)s", "smallint": "%(owner)s", "numeric": "%(owner)s",
     "real": "%(owner)s", "double precision": "%(owner)s", "boolean": "false",

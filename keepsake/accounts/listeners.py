@@ -14,7 +14,6 @@ from psycopg.rows import class_row
 from keepsake.accounts.tokens import hash_of, is_well_formed, new_secret
 from keepsake.database import Connection, Pool
 from keepsake.errors import InvalidInput
-from keepsake.owners.owners import Owner
 from keepsake.text.names import clean_name, printable
 
 PREFIX = "ksf_"
@@ -55,7 +54,7 @@ class Listening:
     owner_id: int
 
 
-def add_listener(connection: Connection, owner: Owner, name: str) -> tuple[str, Listener]:
+def add_listener(connection: Connection, owner_id: int, name: str) -> tuple[str, Listener]:
     """Make a token for a listener. Returns it, which nothing can show again, and what is listed.
 
     Raises:
@@ -66,15 +65,15 @@ def add_listener(connection: Connection, owner: Owner, name: str) -> tuple[str, 
         row = connection.execute(
             "INSERT INTO listeners (owner_id, name, prefix, last_four, hash)"
             " VALUES (%s, %s, %s, %s, %s) RETURNING id",
-            (owner.id, name, secret[: len(PREFIX) + 4], secret[-4:], hash_of(secret)),
+            (owner_id, name, secret[: len(PREFIX) + 4], secret[-4:], hash_of(secret)),
         ).fetchone()
     except UniqueViolation:
         raise InvalidInput(
-            f"{owner.name} already has a listener named {name!r}: choose another name, or revoke "
-            "that one first"
+            f"there is already a listener named {name!r}: choose another name, or revoke that one "
+            "first"
         ) from None
     assert row is not None  # noqa: S101  # RETURNING returns
-    return secret, _select(connection, owner.id, row[0])[0]
+    return secret, _select(connection, owner_id, row[0])[0]
 
 
 def listeners(connection: Connection, owner_id: int) -> list[Listener]:

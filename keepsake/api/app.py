@@ -22,6 +22,7 @@ from keepsake.api import (
     events,
     feeds,
     health,
+    listeners,
     listeners_page,
     me,
     owners,
@@ -62,6 +63,7 @@ _ROUTERS = (
     sign_in.router,
     dagster.router,
     feeds.router,
+    listeners.router,
 )
 _PROBLEM: dict[int | str, dict[str, Any]] = {
     "default": {

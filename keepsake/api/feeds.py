@@ -178,7 +178,7 @@ async def running_weeks(request: Request, feed: AskedFeed) -> Response:
     )
     if weeks is None:
         raise Problem("not_found", _NOTHING_HERE)
-    written = running.write_atom(weeks, feed.address)
+    written = await run_in_threadpool(running.write_atom, weeks, feed.address)
     return bytes_response(
         request, written, running.MEDIA_TYPE, _FOR_PLAYERS, modified=weeks.changed_at
     )

@@ -28,8 +28,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Make the address of a feed for one listener. It is shown this once."""
-    from keepsake.accounts.listeners import add_listener
-    from keepsake.delivery.feeds import feed_addresses, feed_guid, feed_root
+    from keepsake.delivery.feeds import feed_root, subscribe
     from keepsake.owners.owners import find_owner
     from keepsake.settings import load_settings
 
@@ -37,17 +36,15 @@ def add(
     root = feed_root(settings)
     with open_database(settings) as connection, connection.transaction():
         found = find_owner(connection, owner)
-        secret, listener = add_listener(connection, found, name)
-        feed_guid(connection, found.id, root)
-        addresses = feed_addresses(connection, found.id, f"{root}/{secret}")
+        made = subscribe(connection, None, found.id, name, root)
     if json:
-        print_json({"listener": listener, **addresses})
+        print_json(made)
         return
-    for feed_name, address in addresses.items():
-        typer.echo(f"{feed_name}: {address}")
+    for address in filter(None, (made.podcast, made.running)):
+        typer.echo(address)
     typer.echo(
-        f"This is for {listener.name} alone, and cannot be shown again: whoever has it can listen. "
-        f'Take it back with `keepsake feed revoke {found.slug} "{listener.name}"`.',
+        f"This is for {made.listener.name} alone, and cannot be shown again: whoever has it can "
+        f'listen. To take it back: `keepsake feed revoke {found.slug} "{made.listener.name}"`.',
         err=True,
     )
 
@@ -92,13 +89,14 @@ def revoke(
     json: Json = False,
 ) -> None:
     """Let a listener's address answer no more. Those of the others stay."""
-    from keepsake.accounts.listeners import revoke_listener
+    from keepsake.delivery.feeds import unsubscribe
     from keepsake.owners.owners import find_owner
     from keepsake.settings import load_settings
 
-    with open_database(load_settings()) as connection:
+    with open_database(load_settings()) as connection, connection.transaction():
         found = find_owner(connection, owner)
-        revoked = revoke_listener(connection, found.id, _listener(connection, found, listener))
+        listener_id = _listener(connection, found, listener)
+        revoked = unsubscribe(connection, None, found.id, listener_id)
     if json:
         print_json(revoked)
     else:
@@ -125,13 +123,15 @@ def policy(
     ],
 ) -> None:
     """Say which stories enter a family's podcast by themselves."""
+    from keepsake.accounts.audit import record_write
     from keepsake.family.feed.approval import set_policy
     from keepsake.family.response import find_family
     from keepsake.settings import load_settings
 
-    with open_database(load_settings()) as connection:
+    with open_database(load_settings()) as connection, connection.transaction():
         home = find_family(connection, owner)
         set_policy(connection, home.id, stories)
+        record_write(connection, None, "feed.policy", owner_id=home.id, detail=stories)
     says = {
         "all": "every story with an episode enters, unless it is hidden",
         "approved": "only stories that were approved enter",
@@ -158,7 +158,8 @@ def _decide(records: list[int], state: "State") -> None:
 
     with open_database(load_settings()) as connection, connection.transaction():
         decided = [
-            decide(connection, owner_of(connection, record), record, state) for record in records
+            decide(connection, None, owner_of(connection, record), record, state)
+            for record in records
         ]
     for each in decided:
         waits = "" if each.has_episode else "; it has no episode yet"

@@ -1,13 +1,17 @@
-"""What all feeds of an owner share: their names for ever, and when they last changed.
+"""What all feeds of an owner share: their addresses, names for ever, and when they last changed.
 
-What a feed says is with its line; who may fetch it is in `keepsake/accounts/listeners.py`.
+What a feed says is with its line; whom a token stands for is in `keepsake/accounts/listeners.py`.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
+from keepsake.accounts.audit import record_write
+from keepsake.accounts.listeners import Listener, add_listener, revoke_listener
+from keepsake.accounts.principal import Principal
 from keepsake.database import Connection
 from keepsake.errors import SettingsError
 from keepsake.settings import ApiSettings
@@ -16,6 +20,21 @@ from keepsake.settings import ApiSettings
 PODCAST_NAMESPACE = UUID("ead4c236-bf58-58c6-a2c6-a6b28d128cb6")
 # What neither XML nor a reader takes, whatever was said: control characters and the like.
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A listener, and the addresses that were made for them.
+
+    Attributes:
+        listener: as it is listed.
+        podcast: of a family's stories; None: the owner is no family.
+        running: of a runner's weeks; None: the owner is a family in which nobody ran yet.
+    """
+
+    listener: Listener
+    podcast: str | None = None
+    running: str | None = None
 
 
 def feed_root(settings: ApiSettings) -> str:
@@ -32,8 +51,44 @@ def feed_root(settings: ApiSettings) -> str:
     return f"{settings.public_url.rstrip('/')}/feeds"
 
 
-def feed_addresses(connection: Connection, owner_id: int, address: str) -> dict[str, str]:
-    """The feeds that an owner has or will have: `podcast`, `running`. `address` is a listener's."""
+def subscribe(
+    connection: Connection, who: Principal | None, owner_id: int, name: str, root: str
+) -> Subscription:
+    """Add a listener, and note in the audit log who did.
+
+    Args:
+        connection: to the database, in a transaction.
+        who: adds; None: an operator at the shell.
+        owner_id: whose feeds.
+        name: of the listener.
+        root: of `feed_root`.
+
+    Raises:
+        InvalidInput: the name is no good, or another listener's.
+    """
+    feed_guid(connection, owner_id, root)
+    secret, listener = add_listener(connection, owner_id, name)
+    detail = f"listener {listener.id}"
+    record_write(connection, who, "listener.add", owner_id=owner_id, detail=detail)
+    return Subscription(listener, **_addresses(connection, owner_id, f"{root}/{secret}"))
+
+
+def unsubscribe(
+    connection: Connection, who: Principal | None, owner_id: int, listener_id: int
+) -> Listener:
+    """Revoke a listener's token, and note in the audit log who did.
+
+    Raises:
+        InvalidInput: the owner has no such listener.
+    """
+    listener = revoke_listener(connection, owner_id, listener_id)
+    detail = f"listener {listener_id}"
+    record_write(connection, who, "listener.revoke", owner_id=owner_id, detail=detail)
+    return listener
+
+
+def _addresses(connection: Connection, owner_id: int, address: str) -> dict[str, str]:
+    """The feeds that an owner has or will have."""
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM families WHERE owner_id = %(owner)s),"
         " EXISTS (SELECT FROM records WHERE owner_id = %(owner)s AND line = 'running')",

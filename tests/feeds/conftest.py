@@ -14,7 +14,6 @@ from keepsake.api.app import create_app
 from keepsake.clients.objects import ObjectStore, open_objects
 from keepsake.database import Connection, connect
 from keepsake.family.response import Family, add_family, add_member
-from keepsake.owners.owners import find_owner
 from keepsake.settings import Settings
 from tests.api.serving import serving
 from tests.stores import new_bucket, s3_settings
@@ -71,7 +70,7 @@ class Radio:
 
     def new_token(self, name: str) -> str:
         """The token of another listener."""
-        return add_listener(self.db, find_owner(self.db, self.family.slug), name)[0]
+        return add_listener(self.db, self.family.id, name)[0]
 
     def titles(self) -> list[str]:
         """What is in the feed now."""
@@ -96,7 +95,7 @@ def opens_radio(
             given = {"database_url": database_url, "keepsake_home": str(home)}
             in_force = Settings.model_validate({"public_url": PUBLIC, **given, **settings})
             url = stack.enter_context(serving(create_app(in_force)))
-            token, _ = add_listener(db, find_owner(db, marlows.slug), "Grandson Tom")
+            token, _ = add_listener(db, marlows.id, "Grandson Tom")
             player = Player(PUBLIC, url)
             stack.callback(player.client.close)
             return Radio(url, db, open_objects(in_force), marlows, token, player)

@@ -135,7 +135,7 @@ def test_a_story_that_is_hidden_or_deleted_leaves_at_once(
     boat = given_episode(db, None, marlows, "The Boat")
     before = channel_of(db, marlows).changed_at
     with as_owner(db, marlows.id):
-        assert not decide(db, marlows.id, bread, "hidden").in_feed
+        assert not decide(db, None, marlows.id, bread, "hidden").in_feed
     assert titles(db, marlows) == ["The Boat"]
     delete_record(db, marlows.id, boat)
     assert titles(db, marlows) == []
@@ -155,9 +155,9 @@ def test_a_family_may_approve_each_story(db: Connection, marlows: Family, bread:
     given_episode(db, None, marlows, "The Boat")
     set_policy(db, marlows.id, "approved")
     assert titles(db, marlows) == []
-    decide(db, marlows.id, bread, "approved")
+    decide(db, None, marlows.id, bread, "approved")
     assert titles(db, marlows) == ["Saturday Bread"]
-    decide(db, marlows.id, bread, None)
+    decide(db, None, marlows.id, bread, None)
     assert titles(db, marlows) == []
     set_policy(db, marlows.id, "all")
     assert len(titles(db, marlows)) == 2
@@ -165,14 +165,14 @@ def test_a_family_may_approve_each_story(db: Connection, marlows: Family, bread:
 
 def test_a_story_can_be_decided_before_it_has_an_episode(db: Connection, marlows: Family) -> None:
     record = given_record(db, line="family", owner_id=marlows.id, external_id="new").record_id
-    decided = decide(db, marlows.id, record, "approved")
+    decided = decide(db, None, marlows.id, record, "approved")
     assert (decided.state, decided.has_episode, decided.in_feed) == ("approved", False, False)
 
 
 def test_only_stories_are_approved(db: Connection, marlows: Family) -> None:
     record = given_record(db, line="bookmarks", owner_id=marlows.id, external_id="b").record_id
     with pytest.raises(InvalidInput, match="is of the line bookmarks"):
-        decide(db, marlows.id, record, "approved")
+        decide(db, None, marlows.id, record, "approved")
     with pytest.raises(InvalidInput, match="no policy 'some'"):
         set_policy(db, marlows.id, "some")
 
@@ -183,7 +183,7 @@ def test_another_family_sees_and_decides_nothing(
     others = add_family(db, "The Others")
     assert titles(db, others) == []
     with as_owner(db, others.id), pytest.raises(InvalidInput, match="no record"):
-        decide(db, others.id, bread, "hidden")
+        decide(db, None, others.id, bread, "hidden")
     assert visibility(db, marlows.id, bread).in_feed
 
 

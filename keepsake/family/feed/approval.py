@@ -9,6 +9,8 @@ from typing import Literal, get_args
 
 from psycopg.rows import class_row
 
+from keepsake.accounts.audit import record_write
+from keepsake.accounts.principal import Principal
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 from keepsake.records.lookup import check_record
@@ -68,20 +70,19 @@ def visibility(connection: Connection, owner_id: int, record_id: int) -> Visibil
 
 def decide(
     connection: Connection,
+    who: Principal | None,
     owner_id: int,
     record_id: int,
     state: State | None,
-    *,
-    user_id: int | None = None,
 ) -> Visibility:
-    """Approve or hide a story; None: leave it to the family's policy again.
+    """Approve or hide a story, and note in the audit log who did.
 
     Args:
-        connection: to the database.
+        connection: to the database, in a transaction.
+        who: decides; None: an operator at the shell.
         owner_id: whose record.
         record_id: of the story, whether it has an episode already or not.
-        state: the decision.
-        user_id: who decides; None: somebody at the shell.
+        state: the decision; None: leave it to the family's policy again.
 
     Raises:
         InvalidInput: there is no such record of a family.
@@ -97,8 +98,10 @@ def decide(
             "INSERT INTO story_visibility (record_id, owner_id, state, set_by)"
             " VALUES (%s, %s, %s, %s) ON CONFLICT (record_id)"
             " DO UPDATE SET state = excluded.state, set_by = excluded.set_by, set_at = now()",
-            (record_id, owner_id, state, user_id),
+            (record_id, owner_id, state, who.user_id if who else None),
         )
+    action = f"story.{state or 'undecided'}"
+    record_write(connection, who, action, owner_id=owner_id, record_id=record_id)
     return visibility(connection, owner_id, record_id)
 
 

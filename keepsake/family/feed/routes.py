@@ -34,9 +34,5 @@ async def decide_visibility(
 ) -> approval.Visibility:
     """Approve a story for the family's podcast feed, or hide it; it holds at once."""
     return await caller.call(
-        approval.decide,
-        caller.owner_id,
-        caller.record_id,
-        decision.state,
-        user_id=caller.principal.user_id,
+        approval.decide, caller.principal, caller.owner_id, caller.record_id, decision.state
     )
