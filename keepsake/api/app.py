@@ -112,7 +112,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(ProxyMiddleware, settings=settings)
     app.add_middleware(AccessLogMiddleware)
-    for router in (*_ROUTERS, *_routers_of_lines()):
+    # A line's own `records/{record_id}/feed` goes before `records/{record_id}/{field}`.
+    for router in (*_routers_of_lines(), *_ROUTERS):
         app.include_router(router)
     app.state.sections = tuple(
         Section(module.name, module.section, module.needs)
