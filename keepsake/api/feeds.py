@@ -21,6 +21,7 @@ from keepsake.family.feed import rss
 from keepsake.family.feed.episodes import Episode, family_name, read_channel, read_episode
 from keepsake.http.files import bytes_response, object_response
 from keepsake.http.problems import Problem
+from keepsake.http.rate_limits import address_key
 from keepsake.http.state import State, state_of
 from keepsake.running import feed as running
 
@@ -79,12 +80,16 @@ async def asked_feed(
     """Whose feed it is.
 
     Raises:
-        Problem: the token is no listener's.
+        Problem: the token is no listener's, or there were too many requests.
         SettingsError: no public address is set.
     """
     listening = await by_feed_token(state.pool, token, request.headers.get("user-agent"))
     if listening is None:
+        await state.limits.count(address_key(request), state.settings.rate_limit_address)
         raise Problem("not_found", _NOTHING_HERE)
+    # Not by address: apps that poll from their servers come from few addresses for many listeners.
+    request.state.caller = key = f"listener {listening.listener_id}"
+    await state.limits.count(key, state.settings.rate_limit)
     root = feed_root(state.settings)
     return Feed(listening.owner_id, root, f"{root}/{token}", state)
 

@@ -113,7 +113,7 @@ async def decide_feed(
     state: Annotated[Literal["approved", "hidden"], Form()],
 ) -> Response:
     """Put a story into the family's podcast, or take it out."""
-    await page.call(decide, page.owner_id, record_id, state, user_id=page.principal.user_id)
+    await page.call(decide, page.principal, page.owner_id, record_id, state)
     return RedirectResponse(f"{page.at}/family/{record_id}", 303)
 
 
