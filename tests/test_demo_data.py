@@ -10,7 +10,6 @@ from rich.console import Console
 from keepsake.api.app import create_app
 from keepsake.audio.media import probe
 from keepsake.clients.models import open_models
-from keepsake.clients.objects import open_objects
 from keepsake.database import connect
 from keepsake.demo import site
 from keepsake.demo.api import open_api
@@ -132,7 +131,6 @@ def test_what_is_said_saved_and_run_comes_in_once(
             addresses=Addresses(0, url, "", None, database_url, tmp_path),
             api=api,
             connection=connection,
-            objects=open_objects(settings),
             site="http://127.0.0.1:1",
             console=Console(quiet=True),
         )

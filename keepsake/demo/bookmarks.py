@@ -13,7 +13,6 @@ from keepsake.demo.stage import Chapter, Stage
 from keepsake.errors import InvalidInput
 from keepsake.owners import owners
 from keepsake.records.adding import Added
-from keepsake.records.lookup import owner_of
 from keepsake.search.search import search_once
 from keepsake.text.counted import counted
 
@@ -73,9 +72,9 @@ def _add(stage: Stage) -> list[Added]:
 
 def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print what was made of every bookmark, and the answer to one search."""
-    out = stage.console
+    out, ellen = stage.console, owner(stage)
     for record_id in ids:
-        found = read_bookmark(stage.connection, owner_of(stage.connection, record_id), record_id)
+        found = read_bookmark(stage.connection, ellen.id, record_id)
         out.print()
         out.print(found.title or found.url, style="bold cyan")
         details = [found.site, counted(found.words, "word") if found.words else None]
@@ -84,10 +83,11 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
             line(out, "summary", found.summary)
         if found.keywords:
             line(out, "keywords", ", ".join(word.keyword for word in found.keywords))
+        line(out, "page", stage.page(ellen.slug, "bookmarks", record_id))
     answer = asyncio.run(
         search_once(
             database_url(stage.settings), stage.settings, SEARCH,
-            owner_id=owner(stage).id, limit=1,
+            owner_id=ellen.id, limit=1,
         )
     )  # fmt: skip
     out.print()

@@ -5,13 +5,16 @@ read what was made. Run again, it finds its records and does nothing twice.
 """
 
 import os
+import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from keepsake.clients.objects import open_objects
+from keepsake.accounts.first_user import first_sign_in
 from keepsake.database import connect
+from keepsake.delivery.sign_in_mail import link_url
 from keepsake.demo import site
 from keepsake.demo.api import open_api
 from keepsake.demo.bookmarks import BOOKMARKS_CHAPTER
@@ -55,11 +58,10 @@ def run(settings: Settings, console: "Console", lines: Sequence[str] = tuple(CHA
         open_api(addresses.api_url, connection) as api,
     ):
         console.print(f"Everything is up after {time.monotonic() - began:.0f} s.")
-        objects = open_objects(settings)
-        stage = Stage(settings, addresses, api, connection, objects, address, console)
+        stage = Stage(settings, addresses, api, connection, address, console)
         failed = _play(stage, chapters)
         console.print(f"{time.monotonic() - began:.0f} s in all.")
-        _show_where(settings, addresses, console)
+        _show_where(stage)
     return not failed
 
 
@@ -138,14 +140,19 @@ def _free_port(name: str, start: int) -> int:
         raise SettingsError(f"{name}: {error.strerror}") from None
 
 
-def _show_where(settings: Settings, addresses: Addresses, console: "Console") -> None:
-    ours = addresses.pid == os.getpid()
-    ui = addresses.dagster_pages
-    console.print(f"The data are in {settings.home}, the logs in {addresses.logs}.")
-    if ours:
-        console.print(
-            f"Now the demo stops what it started. `make dev` (or `keepsake up`) keeps it running: "
-            f"then the assets are at {ui}/asset-groups, their runs at {ui}/runs.",
-        )
+def _show_where(stage: Stage) -> None:
+    """Say where everything can be looked at; on a terminal, keep it up until Ctrl-C."""
+    say, addresses = stage.console.print, stage.addresses
+    pages = f"the pages are at {addresses.api_url}, Dagster's at {addresses.dagster_pages}"
+    say(f"The data are in {stage.settings.home}, the logs in {addresses.logs}.")
+    if addresses.pid != os.getpid():
+        say(f"{pages[0].upper()}{pages[1:]}.")
+    elif stage.console.is_terminal and sys.stdin.isatty():
+        sign_in = first_sign_in(stage.connection)
+        link = link_url(sign_in, addresses.api_url) if sign_in else addresses.api_url
+        say(f"\nListen and read: {link}", style="bold", soft_wrap=True)
+        say("Ctrl-C stops everything; what was made stays.")
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
     else:
-        console.print(f"The assets are at {ui}/asset-groups, their runs at {ui}/runs.")
+        say(f"Now the demo stops what it started. `make dev` keeps it running: then {pages}.")

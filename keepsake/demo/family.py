@@ -5,17 +5,15 @@ from collections.abc import Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from keepsake.clients.objects import ObjectStore
 from keepsake.database import database_url
 from keepsake.demo import memories
 from keepsake.demo.api import Api
-from keepsake.demo.show import clock, line, path
+from keepsake.demo.show import clock, line
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.family.response import find_family
 from keepsake.family.steps.quotes import Quote
 from keepsake.family.views import ResponseView, read_response
 from keepsake.records.adding import Added
-from keepsake.records.lookup import owner_of
 from keepsake.search.hits import Hit
 from keepsake.search.search import search_once
 
@@ -64,21 +62,19 @@ def _add_memory(api: Api, family: str, memory: memories.Memory) -> Added:
 
 def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print every story, and the answer to one search."""
-    connection = stage.connection
+    home = find_family(stage.connection, memories.FAMILY)
     for record_id in ids:
-        _show_story(
-            read_response(connection, owner_of(connection, record_id), record_id),
-            stage.objects,
-            stage.console,
-        )
-    home = find_family(connection, memories.FAMILY)
+        found = read_response(stage.connection, home.id, record_id)
+        _show_story(found, stage.page(home.slug, "family", record_id), stage.console)
     url = database_url(stage.settings)
-    found = search_once(url, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)
-    _show_search(memories.SEARCH, asyncio.run(found).hits, stage.console)
+    answer = asyncio.run(
+        search_once(url, stage.settings, memories.SEARCH, owner_id=home.id, limit=1)
+    )
+    _show_search(memories.SEARCH, answer.hits, stage.console)
 
 
-def _show_story(found: ResponseView, objects: ObjectStore, console: "Console") -> None:
-    """Print a story: title, tags, wisdom, one quote and its voice, the episode."""
+def _show_story(found: ResponseView, page: str, console: "Console") -> None:
+    """Print a story: title, tags, wisdom, one quote, how long the episode is, where it is heard."""
     record = found.record
     console.print()
     console.print(found.story.title if found.story else "(no story)", style="bold cyan")
@@ -92,11 +88,9 @@ def _show_story(found: ResponseView, objects: ObjectStore, console: "Console") -
     if found.quotes:
         quote = next((q for q in found.quotes if q.clip_key), found.quotes[0])
         line(console, "quote", f"“{quote.text}”{_when(quote)}")
-        if quote.clip_key:
-            line(console, "voice", path(objects.url(quote.clip_key)))
     if found.episode:
-        url = path(objects.url(found.episode.audio_key))
-        line(console, "episode", f"{url}, {clock(found.episode.duration)}")
+        line(console, "episode", clock(found.episode.duration))
+    line(console, "page", page)
 
 
 def _when(quote: Quote) -> str:

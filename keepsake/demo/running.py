@@ -10,10 +10,9 @@ from pathlib import Path
 
 from keepsake.demo.bookmarks import owner
 from keepsake.demo.orders import materialize
-from keepsake.demo.show import line, path
+from keepsake.demo.show import line
 from keepsake.demo.stage import Chapter, Stage
 from keepsake.records.adding import Added
-from keepsake.records.lookup import owner_of
 from keepsake.running.activity import set_max_heart_rate
 from keepsake.running.digest import find_digest
 from keepsake.running.views import read_activity
@@ -47,9 +46,9 @@ def _title(file: Path) -> str:
 
 def _show(stage: Stage, ids: Sequence[int]) -> None:
     """Print letter and advice for the last three activities, and where the week's page is."""
-    out = stage.console
+    out, ellen = stage.console, owner(stage)
     for record_id in ids[-SHOWN:]:
-        found = read_activity(stage.connection, owner_of(stage.connection, record_id), record_id)
+        found = read_activity(stage.connection, ellen.id, record_id)
         facts = {fact.name: fact.text for fact in found.facts}
         out.print()
         out.print(found.title or facts.get("date", "Activity"), style="bold cyan")
@@ -59,19 +58,21 @@ def _show(stage: Stage, ids: Sequence[int]) -> None:
             line(out, "letter", " ".join(found.letter.split()))
         if found.insight:
             line(out, "coach", found.insight.recommendation)
+        line(out, "page", stage.page(ellen.slug, "running", record_id))
     _show_digest(stage)
 
 
 def _show_digest(stage: Stage) -> None:
     materialize(stage.addresses, "weekly_digests", WEEK.isoformat())
-    digest, key = find_digest(stage.connection, owner(stage), WEEK)
+    ellen = owner(stage)
+    digest, _ = find_digest(stage.connection, ellen, WEEK)
     out, total = stage.console, digest.total
     out.print()
     out.print(f"The week of {digest.week:%-d %B %Y}", style="bold cyan")
     out.print(f"{counted(total.runs, 'run')}, {total.distance / 1000:.1f} km", style="dim")
     for race in digest.predictions:
         line(out, "race", f"{race.race} in {span(race.fastest, race.slowest)}")
-    line(out, "page", path(stage.objects.url(key)))
+    line(out, "page", f"{stage.addresses.api_url}/o/{ellen.slug}/running/weeks/{WEEK}")
 
 
 RUNNING_CHAPTER = Chapter(

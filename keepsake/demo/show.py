@@ -1,9 +1,7 @@
 """What every chapter of the demo says at its end: lines with labels, what failed, what it cost."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
@@ -47,12 +45,6 @@ def line(console: "Console", label: str, text: str) -> None:
 def clock(seconds: float) -> str:
     """Minutes and seconds: 3:07."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-
-
-def path(url: str) -> str:
-    """A path below the working directory as one writes it there; any other as it is."""
-    here = f"{Path.cwd()}{os.sep}"
-    return url.removeprefix(here)
 
 
 def show_failures(connection: Connection, ids: Sequence[int], console: "Console") -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.demo.api import Api
 from keepsake.local.up import Addresses
@@ -31,9 +30,12 @@ class Stage:
     addresses: Addresses
     api: Api
     connection: Connection
-    objects: ObjectStore
     site: str
     console: "Console"
+
+    def page(self, owner: str, line: str, record_id: int) -> str:
+        """The address of a record's page."""
+        return f"{self.addresses.api_url}/o/{owner}/{line}/{record_id}"
 
 
 @dataclass(frozen=True)
