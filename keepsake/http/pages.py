@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _BASE = Path(__file__).parent / "templates"
 # What answers programs even when a browser asks.
 _PROGRAMS = ("/api/", "/feeds/", "/static/", "/openapi.json")
-# Nothing from elsewhere, no code in the text of a page, no microphone for anyone but us.
+# Nothing from elsewhere, and no code in the text of a page.
 _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; font-src 'self'; "
@@ -44,10 +44,7 @@ _POLICY = (
 )
 _HEADERS = {
     "Cache-Control": "private, no-store",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Referrer-Policy": "same-origin",
     "Vary": "HX-Request",
-    "X-Content-Type-Options": "nosniff",
 }
 
 
