@@ -79,7 +79,8 @@ function start(player) {
   const speed = find("[data-speed]");
   // A recording of a browser does not say how long it is.
   const seconds = () => Number.isFinite(audio.duration)
-    ? audio.duration : Number(player.dataset.seconds) || audio.currentTime;
+    ? audio.duration
+    : Number(player.dataset.seconds) || (audio.seekable.length ? audio.seekable.end(0) : 0);
 
   function show(time) {
     for (const text of audio.played.length || time ? texts : []) {

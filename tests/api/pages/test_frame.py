@@ -1,5 +1,7 @@
 """The frame around all pages: where people land, find their way, and are told what is wrong."""
 
+import re
+
 import httpx
 import pytest
 from playwright.sync_api import expect
@@ -68,8 +70,15 @@ def test_the_first_stop_of_the_keyboard_skips_to_the_content(visit: Visit) -> No
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_description_of_the_api_is_for_everyone(visit: Visit, scheme: str) -> None:
     shown = visit("/docs", width=PHONE, color_scheme=scheme)
-    shown.page.get_by_text("POST /api/bookmarks").click()
+    shown.page.get_by_text(re.compile(r"^POST /api/bookmarks\s")).click()
     expect(shown.page.locator("details[open]").get_by_text("list of string")).to_be_visible()
     assert overflow(shown.page) == 0
     assert barriers(shown.page) == []
     assert all(address.startswith(shown.page.url[:16]) for address in shown.fetched)
+
+
+def test_who_signs_out_is_out(visit: Visit) -> None:
+    page = visit("/o/the-marlows/search").page
+    page.get_by_role("button", name="Sign out").click()
+    page.goto("/o/the-marlows/search")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
