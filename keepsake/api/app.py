@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from keepsake import lines
 from keepsake.api import (
+    batch_pages,
     batches,
     changes,
     dagster,
@@ -28,6 +29,7 @@ from keepsake.api import (
     owners,
     pages,
     record_list,
+    record_pages,
     records,
     search,
     sign_in,
@@ -53,6 +55,8 @@ _ROUTERS = (
     pages.router,
     edit_page.router,
     listeners_page.router,
+    record_pages.router,
+    batch_pages.router,
     record_list.router,
     records.router,
     changes.router,

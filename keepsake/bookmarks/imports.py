@@ -101,6 +101,7 @@ async def import_bookmarks(
             created=intake.created,
             duplicates=intake.duplicates,
             rejected=intake.rejected,
+            reasons=[(problem.where, problem.why) for problem in intake.problems],
         )
     return intake
 

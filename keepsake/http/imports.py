@@ -20,7 +20,7 @@ from psycopg import OperationalError
 from psycopg.rows import class_row
 from psycopg_pool import PoolTimeout
 
-from keepsake.database import owner_transaction
+from keepsake.database import AsyncConnection, owner_transaction
 from keepsake.errors import InvalidInput
 from keepsake.http.added import answer_batch
 from keepsake.http.callers import OwnerCaller
@@ -55,6 +55,29 @@ async def accept_import(
     caller: OwnerCaller, asked: AskedOnce, line: str, file: ReceivedFile
 ) -> Response:
     """Keep a file to be taken in, and answer with its batch (202)."""
+
+    async def answer(connection: AsyncConnection, batch_id: int) -> None:
+        await asked.keep(connection, answer_batch(batch_id))
+
+    await keep_import(caller, line, file, also=answer)
+    return asked.response()
+
+
+async def _nothing_more(_connection: AsyncConnection, _batch_id: int) -> None:
+    """What is written beside a batch, if nothing is."""
+
+
+async def keep_import(
+    caller: OwnerCaller,
+    line: str,
+    file: ReceivedFile,
+    *,
+    also: Callable[[AsyncConnection, int], Awaitable[None]] = _nothing_more,
+) -> int:
+    """Keep a file to be taken in; the id of its batch.
+
+    `also` writes more in the transaction that starts the batch.
+    """
     state = caller.state
     folder = state.settings.imports_folder
     kept = folder / f"{uuid.uuid4().hex}{Path(file.name).suffix.lower()[:10]}"
@@ -66,12 +89,12 @@ async def accept_import(
                 "INSERT INTO accepted_imports (batch_id, owner_id, file) VALUES (%s, %s, %s)",
                 (batch_id, caller.owner_id, kept.name),
             )
-            await asked.keep(connection, answer_batch(batch_id))
+            await also(connection, batch_id)
     except BaseException:
         kept.unlink()
         raise
     state.import_due.set()
-    return asked.response()
+    return batch_id
 
 
 def _move(source: Path, target: Path) -> None:
@@ -134,7 +157,7 @@ async def _take_in(state: State, importers: Mapping[str, Import], due: _Accepted
             await importers[due.line](state, owner, path, due.batch_id)
         except (InvalidInput, FileNotFoundError) as error:
             _log.warning("batch %s cannot be taken in (%s)", due.batch_id, type(error).__name__)
-            await _finish(state, due, rejected=1)
+            await _finish(state, due, why_not=str(error))
         except (OperationalError, PoolTimeout):
             raise
         except Exception as error:
@@ -145,7 +168,7 @@ async def _take_in(state: State, importers: Mapping[str, Import], due: _Accepted
                 due.attempts + 1,
             )
             if due.attempts + 1 >= MOST_ATTEMPTS:
-                await _finish(state, due, rejected=1)
+                await _finish(state, due, why_not="it broke off again and again")
         else:
             await _finish(state, due)
 
@@ -180,19 +203,29 @@ async def _start(state: State, due: _Accepted) -> None:
         )
 
 
-async def _finish(state: State, due: _Accepted, *, rejected: int = 0) -> None:
-    """Close an import. What an earlier attempt added counts as new, not as there already."""
+async def _finish(state: State, due: _Accepted, *, why_not: str | None = None) -> None:
+    """Close an import. What an earlier attempt added counts as new, not as there already.
+
+    `why_not` is why the file, or the rest of it, could not be taken in.
+    """
     async with owner_transaction(state.pool, due.owner_id) as connection:
         await connection.execute(
             """
             UPDATE batches SET created = found.new, rejected = rejected + %(rejected)s,
+                rejections = rejections || CASE %(rejected)s WHEN 0 THEN '[]'
+                    ELSE jsonb_build_array(jsonb_build_array(name, %(why_not)s::text)) END,
                 duplicates = greatest(0, duplicates - (found.new - created)),
                 taken_in_at = coalesce(taken_in_at, now())
             FROM (SELECT count(*) AS new FROM records
                   WHERE batch_id = %(batch)s AND owner_id = %(owner)s) AS found
             WHERE id = %(batch)s AND owner_id = %(owner)s
             """,
-            {"batch": due.batch_id, "owner": due.owner_id, "rejected": rejected},
+            {
+                "batch": due.batch_id,
+                "owner": due.owner_id,
+                "rejected": int(why_not is not None),
+                "why_not": why_not,
+            },
         )
         await connection.execute(
             "DELETE FROM accepted_imports WHERE batch_id = %s AND owner_id = %s",

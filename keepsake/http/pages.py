@@ -139,7 +139,9 @@ async def owner_page(request: Request, caller: OwnerCaller) -> OwnerPage:
 def _owner_page(connection: Connection, request: Request, caller: OwnerCaller) -> OwnerPage:
     owner = find_owner(connection, str(caller.owner_id))
     return OwnerPage(
-        **vars(caller),
+        owner_id=caller.owner_id,
+        principal=caller.principal,
+        state=caller.state,
         request=request,
         slug=owner.slug,
         name=owner.name,

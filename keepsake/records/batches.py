@@ -5,11 +5,13 @@ more is to come. The message to its owner, when all its records are done, is in
 `keepsake/import_messages.py`. How records are read from a file belongs to their lines.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.rows import class_row
 from psycopg.sql import SQL
+from psycopg.types.json import Jsonb
 
 from keepsake.database import AsyncConnection, Connection
 
@@ -77,12 +79,16 @@ async def finish_batch(
     created: int,
     duplicates: int,
     rejected: int,
+    reasons: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Close an owner's batch: how many records are created, duplicates, and rejected."""
+    """Close an owner's batch: how many records are created, duplicates, and rejected.
+
+    `reasons` are what was rejected, by name or place, and why; the first ones are enough.
+    """
     await connection.execute(
-        "UPDATE batches SET created = %s, duplicates = %s, rejected = %s, taken_in_at = now()"
-        " WHERE id = %s AND owner_id = %s",
-        (created, duplicates, rejected, batch_id, owner_id),
+        "UPDATE batches SET created = %s, duplicates = %s, rejected = %s, rejections = %s,"
+        " taken_in_at = now() WHERE id = %s AND owner_id = %s",
+        (created, duplicates, rejected, Jsonb(list(reasons)), batch_id, owner_id),
     )
 
 
@@ -112,3 +118,11 @@ def find_batch(connection: Connection, owner_id: int, batch_id: int) -> Batch | 
         return cursor.execute(
             _BATCH + SQL(" WHERE b.id = %s AND b.owner_id = %s"), (batch_id, owner_id)
         ).fetchone()
+
+
+def rejections(connection: Connection, owner_id: int, batch_id: int) -> list[tuple[str, str]]:
+    """What was rejected of a batch of an owner, and why: the first ones, once it is taken in."""
+    row = connection.execute(
+        "SELECT rejections FROM batches WHERE id = %s AND owner_id = %s", (batch_id, owner_id)
+    ).fetchone()
+    return [(name, reason) for name, reason in row[0]] if row else []

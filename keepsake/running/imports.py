@@ -134,6 +134,7 @@ async def import_activities(
                 created=imported.created,
                 duplicates=imported.duplicates + imported.replaced,
                 rejected=imported.rejected,
+                reasons=imported.reasons,
             )
     return imported
 
