@@ -52,9 +52,9 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
 
 
 def _routers() -> "Sequence[APIRouter]":
-    from keepsake.bookmarks import routes
+    from keepsake.bookmarks import pages, routes
 
-    return [routes.router]
+    return [routes.router, pages.router]
 
 
 def _import() -> "Import":
@@ -101,4 +101,5 @@ MODULE = LineModule(
     add_commands=_add_commands,
     load_import=_import,
     load_routers=_routers,
+    section="Bookmarks",
 )
