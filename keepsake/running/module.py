@@ -47,9 +47,9 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
 
 
 def _routers() -> Sequence["APIRouter"]:
-    from keepsake.running import routes
+    from keepsake.running import import_pages, pages, routes
 
-    return (routes.router,)
+    return (routes.router, pages.router, import_pages.router)
 
 
 def _import() -> "Import":
@@ -77,4 +77,5 @@ MODULE = LineModule(
     add_commands=_add_commands,
     load_import=_import,
     load_routers=_routers,
+    section="Running",
 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keepsake.running.charts import HEIGHT, WIDTH, bar_chart, dot_chart
 from keepsake.running.digest import EFFICIENCY_DAYS, Digest
@@ -24,19 +24,32 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
+TEMPLATES = Path(__file__).parent / "templates"
+
+
 def page(digest: Digest, letters: Mapping[int, str]) -> str:
     """One HTML file with everything in it. `letters` by record, as plain text."""
+    return _template().render(**values(digest, letters))
+
+
+def values(digest: Digest, letters: Mapping[int, str]) -> dict[str, Any]:
+    """What the templates of a digest are filled with. `letters` by record, as plain text."""
     end = digest.last_day.toordinal()
-    return _template().render(
-        digest=digest,
-        letters=[(run, letters[run.record_id]) for run in digest.runs if run.record_id in letters],
-        width=WIDTH,
-        height=HEIGHT,
-        volume=bar_chart(
+    return {
+        **{
+            word.__name__: word for word in (km, day, distance, compared, grounds, rests_on, change)
+        },
+        "digest": digest,
+        "letters": [
+            (run, letters[run.record_id]) for run in digest.runs if run.record_id in letters
+        ],
+        "width": WIDTH,
+        "height": HEIGHT,
+        "volume": bar_chart(
             [week.distance / 1000 for week in digest.weeks],
             [week.mean4 / 1000 for week in digest.weeks],
         ),
-        efficiency=dot_chart(
+        "efficiency": dot_chart(
             [(point.day.toordinal(), point.value) for point in digest.efficiency],
             # A month's median is drawn in its middle, or at the edge where that is outside.
             [
@@ -48,25 +61,15 @@ def page(digest: Digest, letters: Mapping[int, str]) -> str:
         )
         if digest.efficiency
         else None,
-        sources=SOURCES,
-        marathon_caution=MARATHON_CAUTION,
-    )
+        "sources": SOURCES,
+        "marathon_caution": MARATHON_CAUTION,
+    }
 
 
 @cache
 def _template() -> "Template":
-    templates = environment(Path(__file__).parent)
-    filters = {
-        "km": km,
-        "clock": clock,
-        "day": day,
-        "distance": distance,
-        "compared": compared,
-        "grounds": grounds,
-        "rests_on": rests_on,
-        "change": change,
-    }
-    templates.filters.update(filters)
+    templates = environment(TEMPLATES)
+    templates.filters["clock"] = clock
     return templates.get_template("digest.html.j2")
 
 
