@@ -229,7 +229,9 @@ async def owner_caller(
 
 async def _any_owner(state: State, slug: str) -> int | None:
     async with state.pool.connection() as connection:
-        found = await connection.execute("SELECT id FROM owners WHERE slug = %s", (slug,))
+        found = await connection.execute(
+            "SELECT id FROM owners WHERE slug = %s", (slug.replace("\x00", ""),)
+        )
         row = await found.fetchone()
     return row[0] if row else None
 

@@ -62,3 +62,9 @@ def test_owners_are_listed_to_who_may_read_them(door: Door, rose: httpx.Client) 
     assert [owner["slug"] for owner in all_] == ["the-marlows", "the-others"]
     assert door.client("ingest").get("/api/owners").json()["owners"] == []
     assert rose.get("/api/owners/the-others").status_code == 404
+
+
+def test_a_name_that_no_owner_can_have_is_not_there(door: Door) -> None:
+    operator = door.operator()
+    for address in ("/api/owners/%00", "/api/owners/%00/events", "/api/records?owner=%00"):
+        assert operator.get(address).status_code == 404
