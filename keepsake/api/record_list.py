@@ -11,7 +11,7 @@ from keepsake.http.callers import OwnerCaller, for_owner
 from keepsake.http.cursors import Cursor, decode, encode, link_next
 from keepsake.http.problems import Problem
 from keepsake.records.adding import PRIORITIES
-from keepsake.search.record_pages import RecordLine, Wanted, record_page
+from keepsake.search.record_pages import Wanted, record_page
 
 router = APIRouter(prefix="/api/records", tags=["records"])
 
@@ -69,7 +69,7 @@ class ListedRecord(BaseModel):
 
 
 class RecordPage(BaseModel):
-    """Some records, those recorded last first."""
+    """Some records, those recorded last first. Of a status there may be fewer than the limit."""
 
     records: list[ListedRecord]
     next: str | None = Field(description="`cursor` of the next page; null: this is the last.")
@@ -86,13 +86,13 @@ async def list_records(
     filters, after = _where(asked, caller.owner_id)
     wanted = _wanted(filters)
     async with caller.transaction() as connection:
-        found = await record_page(
-            connection, caller.owner_id, wanted, after=after, limit=asked.limit + 1
+        page = await record_page(
+            connection, caller.owner_id, wanted, after=after, limit=asked.limit
         )
-    page, more = found[: asked.limit], len(found) > asked.limit
-    cursor = _after(page[-1], filters, caller.owner_id) if more else None
+    cursor = _cursor(page.next, filters, caller.owner_id) if page.next else None
     link_next(request, response, cursor)
-    return RecordPage(records=[ListedRecord.model_validate(vars(row)) for row in page], next=cursor)
+    records = [ListedRecord.model_validate(vars(row)) for row in page.records]
+    return RecordPage(records=records, next=cursor)
 
 
 def _where(asked: Asked, owner_id: int) -> tuple[RecordFilters, tuple[datetime, int] | None]:
@@ -128,7 +128,6 @@ def _wanted(filters: RecordFilters) -> Wanted:
     )
 
 
-def _after(last: RecordLine, filters: RecordFilters, owner_id: int) -> str:
-    return encode(
-        RecordCursor(owner=owner_id, filters=filters, moment=last.recorded_at, id=last.id)
-    )
+def _cursor(after: tuple[datetime, int], filters: RecordFilters, owner_id: int) -> str:
+    moment, record_id = after
+    return encode(RecordCursor(owner=owner_id, filters=filters, moment=moment, id=record_id))

@@ -161,6 +161,7 @@ def open_steps(connection: Connection, owner_id: int) -> list[dict[str, Any]]:
                    AS pending, count(*) FILTER (WHERE status = 'running') AS running,
                    count(*) FILTER (WHERE status = 'failed') AS failed
             FROM ledger WHERE owner_id = %s
+              AND (status <> 'succeeded' OR due_at IS NOT NULL)  -- as the index has it
               AND (due_at IS NOT NULL OR status = 'failed' AND hold_reason IS NULL)
             GROUP BY line, step ORDER BY line, step
             """,

@@ -19,14 +19,21 @@ from keepsake.search.listing import prefixes
 
 MOST_MATCHES = 10_000  # records with the words that are asked for; of more, those found first
 
-# What narrows the records with a status down by an index, before the status itself is counted.
-_OPEN = SQL("EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id AND l.due_at IS NOT NULL)")
+WALK = 5_000  # records that a page looks at, at most, where no index knows those of a status
+FEW = 1_000  # records that are not all made, up to which these are looked at instead
+
+# What `record_status` counts, asked row by row: a list ends its walk when its page is full.
+_DUE = SQL("EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id AND l.due_at IS NOT NULL)")
+_BEGUN = SQL("EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id AND l.status <> 'pending')")
+_MADE = SQL("EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id AND l.status = 'succeeded')")
 _FAILED = SQL("EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id AND l.status = 'failed')")
-_NARROWED = {"FAILED": _FAILED, "PARTIAL_SUCCESS": _FAILED, "PROCESSING": _OPEN}
-_STATUS = SQL(
-    "coalesce((SELECT status FROM record_status s WHERE s.record_id = r.id), 'PENDING')"
-    " = %(status)s"
-)
+_STATUSES = {
+    "PENDING": SQL("NOT {}").format(_BEGUN),
+    "PROCESSING": SQL("{} AND {}").format(_DUE, _BEGUN),
+    "COMPLETED": SQL("{} AND NOT {} AND NOT {}").format(_MADE, _FAILED, _DUE),
+    "PARTIAL_SUCCESS": SQL("{} AND {} AND NOT {}").format(_FAILED, _MADE, _DUE),
+    "FAILED": SQL("{} AND NOT {} AND NOT {}").format(_FAILED, _MADE, _DUE),
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,14 @@ class RecordLine:
     error: str | None
 
 
+@dataclass(frozen=True)
+class Page:
+    """Some records, and the moment and id after which the next page begins; None: the last."""
+
+    records: list[RecordLine]
+    next: tuple[datetime, int] | None
+
+
 async def record_page(
     connection: AsyncConnection,
     owner_id: int,
@@ -99,14 +114,17 @@ async def record_page(
     *,
     after: tuple[datetime, int] | None = None,
     limit: int = 50,
-) -> list[RecordLine]:
+) -> Page:
     """A page of an owner's records.
+
+    Where only those of a status are wanted, and many records are not all made, a page looks at
+    `WALK` records and may have fewer than `limit`, or none, though there is a next one.
 
     Args:
         connection: in a transaction of this owner.
         owner_id: whose records.
         wanted: which of them.
-        after: moment and id of the last record of the page before; None: the first page.
+        after: `next` of the page before; None: the first page.
         limit: the most records.
     """
     moment, record_id = after or (None, None)
@@ -119,21 +137,54 @@ async def record_page(
         "matches": MOST_MATCHES,
         "moment": moment,
         "record": record_id,
-        "limit": limit,
+        "limit": limit + 1,
+        "walk": WALK,
+        "few": await _few_unmade(connection, owner_id, wanted.status),
     }
+    conditions = _conditions(wanted, later=after is not None, few=asked["few"] is not None)
+    walked = SQL(_WALKED).format(SQL(" AND ").join(conditions))
     async with connection.cursor(row_factory=class_row(RecordLine)) as cursor:
-        await cursor.execute(_statement(wanted, after is not None), asked)
-        return await cursor.fetchall()
+        await cursor.execute(_statement(wanted, walked), asked)
+        found = await cursor.fetchall()
+    if len(found) > limit:
+        last = found[limit - 1]
+        return Page(found[:limit], (last.recorded_at, last.id))
+    if wanted.status is None:
+        return Page(found, None)
+    end = await connection.execute(walked + SQL(" OFFSET %(walk)s - 1"), asked)
+    row = await end.fetchone()
+    return Page(found, row and (row[0], row[1]))
 
 
-def _statement(wanted: Wanted, later: bool) -> Composed:
+async def _few_unmade(
+    connection: AsyncConnection, owner_id: int, status: str | None
+) -> list[int] | None:
+    """The owner's records that are not all made; None: they are many, or nobody asks for them."""
+    if status in (None, "COMPLETED"):
+        return None
+    cursor = await connection.execute(
+        "SELECT DISTINCT record_id FROM ledger"
+        " WHERE owner_id = %s AND (status <> 'succeeded' OR due_at IS NOT NULL) LIMIT %s",
+        (owner_id, FEW + 1),
+    )
+    found = [record_id for (record_id,) in await cursor.fetchall()]
+    return found if len(found) <= FEW else None
+
+
+_WALKED: LiteralString = (
+    "SELECT r.recorded_at, r.id, r.line, r.priority, r.batch_id FROM records r"
+    " WHERE {} ORDER BY r.recorded_at DESC, r.id DESC LIMIT %(walk)s"
+)
+
+
+def _statement(wanted: Wanted, walked: Composed) -> Composed:
     # The page first, by itself: titles, statuses and errors are looked up for its records alone.
     # OFFSET 0 keeps the planner from joining the view whole, which would count every record.
     return SQL(
         """
         WITH page AS MATERIALIZED (
-            SELECT r.id, r.line, r.recorded_at, r.priority, r.batch_id FROM records r
-            WHERE {conditions} ORDER BY r.recorded_at DESC, r.id DESC LIMIT %(limit)s
+            SELECT * FROM ({walked}) AS r WHERE {status}
+            ORDER BY r.recorded_at DESC, r.id DESC LIMIT %(limit)s
         )
         SELECT r.id, r.line, r.recorded_at, coalesce(about.title, about.came_as) AS title,
                coalesce(s.status, 'PENDING') AS status, r.priority, r.batch_id,
@@ -148,18 +199,17 @@ def _statement(wanted: Wanted, later: bool) -> Composed:
             ORDER BY finished_at LIMIT 1) AS failed ON true
         ORDER BY r.recorded_at DESC, r.id DESC
         """
-    ).format(conditions=SQL(" AND ").join(_conditions(wanted, later)), about=about())
+    ).format(walked=walked, status=_STATUSES.get(wanted.status or "", SQL("true")), about=about())
 
 
-def _conditions(wanted: Wanted, later: bool) -> list[Composable]:
-    narrowed = _NARROWED.get(wanted.status or "", SQL("true"))
+def _conditions(wanted: Wanted, *, later: bool, few: bool) -> list[Composable]:
     return [
         condition
         for value, condition in (
             (True, SQL("r.owner_id = %(owner)s")),
             (later or None, SQL("(r.recorded_at, r.id) < (%(moment)s, %(record)s)")),
             (wanted.line, SQL("r.line = %(line)s")),
-            (wanted.status, SQL("{} AND {}").format(narrowed, _STATUS)),
+            (few or None, SQL("r.id = ANY(%(few)s)")),
             (wanted.batch, SQL("r.batch_id = %(batch)s")),
             (wanted.tag, _in(*(each.tags.of_tag for each in lines.LINES if each.tags))),
             (wanted.words, _HAS_WORDS),

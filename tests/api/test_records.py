@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from keepsake.search import record_pages
 from tests.api.conftest import Door
 
 TIDES = {"url": "https://example.org/tides", "content": "The sea rises.", "tags": ["sea"]}
@@ -121,3 +122,22 @@ def test_a_cursor_of_another_owner_is_refused(rose: httpx.Client, otto: httpx.Cl
 def test_a_filter_that_is_none_is_refused(rose: httpx.Client, query: str) -> None:
     answer = rose.get(f"/api/records?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+
+
+def test_a_list_of_a_status_is_read_to_its_end_in_short_walks(
+    door: Door, rose: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_pages, "WALK", 2)
+    monkeypatch.setattr(record_pages, "FEW", 0)  # as if there were many
+    ids = [add(rose, n, recorded_at=f"2026-05-0{n + 1}T12:00:00Z") for n in range(6)]
+    door.db.execute(
+        "UPDATE ledger SET status = 'failed', due_at = NULL WHERE record_id = ANY(%s)",
+        ([ids[0], ids[1]],),
+    )
+    pages, address = [], "/api/records?status=FAILED&limit=1"
+    while address:
+        answer = rose.get(address)
+        pages.append([record["id"] for record in answer.json()["records"]])
+        address = answer.links.get("next", {}).get("url", "")
+    assert [page for page in pages if page] == [[ids[1]], [ids[0]]]
+    assert len(pages) > 2  # some looked at records of another status alone
