@@ -212,6 +212,15 @@ def test_a_long_summary_is_cut_between_words(db: Connection, marlows: Family) ->
     assert feedparser.parse(feed).entries[0].summary.endswith("Brötchen …")
 
 
+def test_a_story_without_a_summary_is_described_by_its_title(
+    db: Connection, marlows: Family
+) -> None:
+    given_episode(db, None, marlows, "Bread", summary="")
+    feed = feed_of(db, marlows)
+    assert broken_rules(feed) == []
+    assert feedparser.parse(feed).entries[0].summary == "Bread"
+
+
 def test_the_artwork_is_large_square_and_rgb() -> None:
     with av.open(BytesIO(cover("The Marlows", LARGE)), "r") as picture:
         frame = next(picture.decode(video=0))

@@ -246,6 +246,7 @@ def test_no_log_has_a_token(radio: Radio, caplog: pytest.LogCaptureFixture) -> N
     for name in (".xml", f"/episodes/{record}.mp3", "/nothing", "/episodes/0.mp3"):
         radio.player.get(f"{PUBLIC}/feeds/{radio.token}{name}")
     said = "\n".join(line.getMessage() for line in caplog.records)
+    assert "GET /feeds/*** 200" in said
     assert not re.search("ksf_[0-9A-Za-z]{10}", said)
 
 

@@ -81,7 +81,7 @@ def _write_item(head: etree._Element, channel: Channel, episode: Episode, addres
     item = _add(head, "item")
     title = episode.title.strip() or f"Story {episode.record_id}"
     _add(item, "title", title)
-    _add(item, "description", _shortened(episode.summary))
+    _add(item, "description", _shortened(episode.summary.strip() or title))
     _add(item, "content:encoded", _notes(channel, episode))
     guid = entry_guid(channel.guid, f"stories/{episode.record_id}")
     _add(item, "guid", guid, isPermaLink="false")
