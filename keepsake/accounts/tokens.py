@@ -40,7 +40,7 @@ class Token:
         owner_id: whose records it is for; None: those of all (an admin's).
         owner: the owner's short name.
         user_id: the person whose it is; None: of no person, an operator made it at the shell.
-        email: that person's address.
+        user, email: that person's name and address.
         name: what it is for.
         prefix, last_four: its first and last characters, to recognise it by.
         scopes: what it may do for the owner, of `PERMISSIONS`; none for an admin's.
@@ -55,6 +55,7 @@ class Token:
     owner_id: int | None
     owner: str | None
     user_id: int | None
+    user: str | None
     email: str | None
     name: str
     prefix: str
@@ -141,9 +142,9 @@ def _select(
     with connection.cursor(row_factory=class_row(Token)) as cursor:
         return cursor.execute(
             """
-            SELECT t.id, t.owner_id, o.slug AS owner, t.user_id, u.email, t.name, t.prefix,
-                   t.last_four, t.scopes, t.admin, t.created_at, t.expires_at, t.revoked_at,
-                   t.last_used_at
+            SELECT t.id, t.owner_id, o.slug AS owner, t.user_id, u.name AS user, u.email, t.name,
+                   t.prefix, t.last_four, t.scopes, t.admin, t.created_at, t.expires_at,
+                   t.revoked_at, t.last_used_at
             FROM tokens t LEFT JOIN owners o ON o.id = t.owner_id
             LEFT JOIN users u ON u.id = t.user_id
             WHERE (%(owner)s::bigint IS NULL OR t.owner_id = %(owner)s)

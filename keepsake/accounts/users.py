@@ -122,6 +122,17 @@ def remove_member(connection: Connection, *, owner_id: int, user_id: int) -> boo
     return ended.rowcount > 0
 
 
+def check_manager_left(connection: Connection, owner_id: int) -> None:
+    """Call it after members have changed, in their transaction, where members change members.
+
+    Raises:
+        InvalidInput: there is none left with the role `owner`: only operators could change it.
+    """
+    members = memberships(connection, owner_id=owner_id)
+    if not any(member.role == "owner" for member in members):
+        raise InvalidInput("somebody must stay who may manage it: make another one its owner first")
+
+
 def check_email(email: str) -> str:
     """The address without space around it. Only a mail that arrives shows that it is one.
 

@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 
 from keepsake import lines
 from keepsake.api import (
+    access,
+    account,
     batch_pages,
     batches,
     changes,
@@ -33,6 +35,7 @@ from keepsake.api import (
     records,
     search,
     sign_in,
+    tokens,
 )
 from keepsake.api.faults import FaultMiddleware
 from keepsake.errors import KeepsakeError
@@ -65,6 +68,9 @@ _ROUTERS = (
     owners.router,
     search.router,
     sign_in.router,
+    account.router,
+    access.router,
+    tokens.router,
     dagster.router,
     feeds.router,
     listeners.router,
