@@ -12,6 +12,8 @@ from benchmarks.results import Figure, save, show
 from benchmarks.site import forget_own_settings
 
 NAMES = (
+    "api_ingest",
+    "api_upload",
     "throughput",
     "bookmarks",
     "imports",

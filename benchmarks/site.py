@@ -127,14 +127,19 @@ def serving(module: str, port: int, ready_at: str) -> Iterator[None]:
         cwd=ROOT,
     )
     try:
-        _wait_for(ready_at, server)
+        wait_for(ready_at, server)
         yield
     finally:
         server.terminate()
         server.wait(10)
 
 
-def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
+def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
+    """Wait until a server answers.
+
+    Raises:
+        RuntimeError: it ended, or does not answer within a minute.
+    """
     deadline = time.monotonic() + 60
     while server.poll() is None and time.monotonic() < deadline:
         try:

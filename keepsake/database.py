@@ -6,15 +6,17 @@ The SQL itself is where it is used.
 
 import hashlib
 import re
+import select
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from pgvector.psycopg import register_vector_async
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL
 from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
@@ -111,8 +113,7 @@ async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
         max_size=size,
         open=False,
         timeout=30,
-        # A server that was restarted leaves broken connections here; do not hand those out.
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
         configure=_take_vectors,
     )
     await pool.open(wait=True, timeout=30)
@@ -131,13 +132,34 @@ def open_blocking_pool(url: str, *, size: int = 4) -> Iterator["ConnectionPool[C
         max_size=size,
         open=False,
         timeout=30,
-        check=ConnectionPool.check_connection,
+        check=_check_blocking,
     )
     pool.open(wait=True, timeout=30)
     try:
         yield pool
     finally:
         pool.close()
+
+
+async def _check(connection: AsyncConnection) -> None:
+    """Do not hand out a connection that a server left broken when it was restarted."""
+    if _has_heard(connection):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _check_blocking(connection: Connection) -> None:
+    if _has_heard(connection):
+        ConnectionPool.check_connection(connection)
+
+
+def _has_heard(connection: Connection | AsyncConnection) -> bool:
+    """Whether something came from the server while nothing was asked: its end, most likely.
+
+    To look at the socket costs a hundredth of a question.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 async def _take_vectors(connection: AsyncConnection) -> None:
@@ -152,8 +174,11 @@ async def owner_transaction(pool: Pool, owner_id: int | None) -> AsyncIterator[A
     None: of no owner. Rows of other owners are not there: to read, change and delete them finds
     none, and to add one raises `psycopg.errors.InsufficientPrivilege`.
     """
-    async with pool.connection() as connection, connection.transaction():
-        await connection.execute(_ACT_AS, _of_role(owner_id))
+    role, owner = _of_role(owner_id)
+    # In one message: most requests are a few short statements, and each message takes its time.
+    begin = SQL("BEGIN; " + _ACT_AS.replace("%s", "{}")).format(role, owner)
+    async with pool.connection() as connection:  # which ends the transaction
+        await connection.execute(begin, prepare=False)
         yield connection
 
 
@@ -166,7 +191,9 @@ def as_owner(connection: Connection, owner_id: int | None) -> Iterator[Connectio
 
 
 # Both end with the transaction.
-_ACT_AS = "SELECT set_config('role', %s, true), set_config('keepsake.owner_id', %s, true)"
+_ACT_AS: LiteralString = (
+    "SELECT set_config('role', %s, true), set_config('keepsake.owner_id', %s, true)"
+)
 
 
 def _of_role(owner_id: int | None) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from keepsake.family.feed.episodes import Episode, family_name, read_channel, re
 from keepsake.http.files import bytes_response, object_response
 from keepsake.http.problems import Problem
 from keepsake.http.rate_limits import address_key
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState, State
 from keepsake.running import feed as running
 
 router = APIRouter(prefix="/feeds", tags=["feeds"])
@@ -74,7 +74,7 @@ class Feed:
 
 async def asked_feed(
     request: Request,
-    state: Annotated[State, Depends(state_of)],
+    state: ForState,
     token: Annotated[str, Path(description="Of one listener, `keepsake feed add`.")],
 ) -> Feed:
     """Whose feed it is.

@@ -1,11 +1,11 @@
 """Whether the process is alive, and whether it can work: for supervisors and load balancers."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState
 
 router = APIRouter(tags=["health"])
 
@@ -23,7 +23,7 @@ async def live() -> Health:
 
 
 @router.get("/health/ready")
-async def ready(state: Annotated[State, Depends(state_of)]) -> Health:
+async def ready(state: ForState) -> Health:
     """Answer with success while the database does."""
     async with state.pool.connection() as connection:
         await connection.execute("SELECT")

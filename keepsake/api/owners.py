@@ -3,13 +3,13 @@
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from keepsake.api.batches import Progress, counted
 from keepsake.database import Connection
 from keepsake.http.callers import OwnerCaller, SignedIn, for_named_owner
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState
 from keepsake.owners.owners import summaries
 from keepsake.records.progress import progress
 
@@ -43,7 +43,7 @@ class Owners(BaseModel):
 
 
 @router.get("")
-async def list_owners(caller: SignedIn, state: Annotated[State, Depends(state_of)]) -> Owners:
+async def list_owners(caller: SignedIn, state: ForState) -> Owners:
     """The owners that the caller may read; all of them for operators."""
     if caller.operator:
         found = await state.call(summaries)

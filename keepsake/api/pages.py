@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from keepsake.accounts.principal import Principal
 from keepsake.http.callers import SignedIn
 from keepsake.http.pages import OwnerPage, for_page, render
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState, State
 from keepsake.search.filters import Filters
 from keepsake.search.search import search
 
@@ -21,9 +21,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def start(
-    request: Request, caller: SignedIn, state: Annotated[State, Depends(state_of)]
-) -> Response:
+async def start(request: Request, caller: SignedIn, state: ForState) -> Response:
     """The pages of the only owner, or a choice of owners."""
     owners = await _owners(state, caller)
     if len(owners) == 1:

@@ -1,6 +1,5 @@
 """Serving the application, until it is told to end."""
 
-import asyncio
 import logging
 import socket
 from typing import Any
@@ -44,4 +43,4 @@ def serve(settings: Settings) -> None:
         proxy_headers=False,  # from which proxies they are believed is a setting of ours
         timeout_graceful_shutdown=GRACE,
     )
-    asyncio.run(server.serve())
+    server.run()

@@ -22,19 +22,18 @@ from keepsake.http.callers import principal_if_any
 from keepsake.http.pages import render
 from keepsake.http.rate_limits import address_key
 from keepsake.http.session_cookie import delete_session_cookie, set_session_cookie
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState, State
 
 TEMPLATES = Path(__file__).parent / "templates"
 _OWN_PATH = re.compile(r"/(?:[!-.0-\[\]-~][!-~]*)?")  # not //host, nor what browsers read as that
 
 router = APIRouter(include_in_schema=False)
 
-Here = Annotated[State, Depends(state_of)]
 Caller = Annotated[Principal | None, Depends(principal_if_any)]
 Next = Annotated[str, Form()]
 
 
-async def count_try(request: Request, state: Here) -> None:
+async def count_try(request: Request, state: ForState) -> None:
     """Count a try to sign in. Raises `Problem` when the address tries too often."""
     key = f"sign-in {address_key(request)}"
     await state.limits.count(key, state.settings.rate_limit_sign_in)
@@ -45,7 +44,7 @@ _COUNTED = [Depends(count_try)]
 
 @router.get("/sign-in")
 async def ask_for_address(
-    request: Request, state: Here, caller: Caller, next: str = "/"
+    request: Request, state: ForState, caller: Caller, next: str = "/"
 ) -> Response:
     """The form for an address; who is signed in goes on to where they wanted."""
     if caller is not None:
@@ -55,7 +54,7 @@ async def ask_for_address(
 
 @router.post("/sign-in", dependencies=_COUNTED)
 async def send_link(
-    request: Request, state: Here, email: Annotated[str, Form()], next: Next = "/"
+    request: Request, state: ForState, email: Annotated[str, Form()], next: Next = "/"
 ) -> Response:
     """Send link and code, if the address is a user's; the answer is the same if it is not."""
     next = _own_path(next)
@@ -71,7 +70,7 @@ async def send_link(
 
 
 @router.get("/sign-in/code")
-async def ask_for_code(request: Request, state: Here) -> Response:
+async def ask_for_code(request: Request, state: ForState) -> Response:
     """The form for a code that came another way than by mail."""
     return _page(request, "sign_in_code", next="/", email="", mails=_sends_mail(state))
 
@@ -79,7 +78,7 @@ async def ask_for_code(request: Request, state: Here) -> Response:
 @router.post("/sign-in/code", dependencies=_COUNTED)
 async def sign_in_by_code(
     request: Request,
-    state: Here,
+    state: ForState,
     caller: Caller,
     email: Annotated[str, Form()],
     code: Annotated[str, Form(max_length=20)],
@@ -106,14 +105,14 @@ async def sign_in_by_code(
 
 
 @router.get("/sign-in/{link}")
-async def show_button(request: Request, state: Here, link: str) -> Response:
+async def show_button(request: Request, state: ForState, link: str) -> Response:
     """The button that signs in. This page alone does not."""
     usable = await state.call(is_open, link)
     return _page(request, "sign_in_link", status=200 if usable else 404, usable=usable)
 
 
 @router.post("/sign-in/{link}", dependencies=_COUNTED)
-async def sign_in_by_link(request: Request, state: Here, caller: Caller, link: str) -> Response:
+async def sign_in_by_link(request: Request, state: ForState, caller: Caller, link: str) -> Response:
     """Sign in with a link."""
     user_id = await state.call(use_link, link)
     if user_id is None:
@@ -122,7 +121,7 @@ async def sign_in_by_link(request: Request, state: Here, caller: Caller, link: s
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request, state: Here, caller: Caller) -> Response:
+async def sign_out(request: Request, state: ForState, caller: Caller) -> Response:
     """End the session of this browser."""
     if caller is not None and caller.session_id is not None and caller.user_id is not None:
         await state.call(end_session, caller.session_id, user_id=caller.user_id)

@@ -134,16 +134,35 @@ async def store(
         )
     again = [(record.record_id, new) for record, new in rows if not record.created]
     await _add_what_lacks(connection, owner_id, again)
-    # Set by hand, a tag that was taken off is back; an import again does not bring it back.
-    await connection.cursor().executemany(
-        "DELETE FROM removed_tags WHERE record_id = %s AND lower(tag) = lower(%s)",
-        [(record.record_id, tag) for record, new in rows for tag in new.tags if not batch_id],
-    )
+    tagged = [(record, new) for record, new in rows if new.tags]
+    if tagged:
+        await _store_tags(connection, owner_id, tagged, by_hand=batch_id is None)
+    return added
+
+
+async def _store_tags(
+    connection: AsyncConnection,
+    owner_id: int,
+    rows: Sequence[tuple[Added, NewBookmark]],
+    *,
+    by_hand: bool,
+) -> None:
+    """Tag bookmarks as they came. By hand, a tag that was taken off is back; not by an import."""
+    tags = [
+        {"record": record.record_id, "owner": owner_id, "tag": tag}
+        for record, new in rows
+        for tag in new.tags
+    ]
+    if by_hand:
+        await connection.cursor().executemany(
+            "DELETE FROM removed_tags WHERE record_id = %(record)s AND lower(tag) = lower(%(tag)s)",
+            tags,
+        )
     # A model's keyword gives way to the same word in its owner's spelling.
     await connection.cursor().executemany(
         "DELETE FROM keywords"
-        " WHERE record_id = %s AND source = 'ai' AND lower(keyword) = lower(%s)",
-        [(record_id, tag) for record_id, new in again for tag in new.tags],
+        " WHERE record_id = %(record)s AND source = 'ai' AND lower(keyword) = lower(%(tag)s)",
+        tags,
     )
     await connection.cursor().executemany(
         "INSERT INTO keywords (record_id, owner_id, keyword, source)"
@@ -151,13 +170,8 @@ async def store(
         " WHERE record_id = %(record)s AND lower(tag) = lower(%(tag)s))"
         " ON CONFLICT (record_id, keyword) DO UPDATE SET source = 'human'"
         " WHERE keywords.source <> 'human'",  # an import again writes nothing
-        [
-            {"record": record.record_id, "owner": owner_id, "tag": tag}
-            for record, new in rows
-            for tag in new.tags
-        ],
+        tags,
     )
-    return added
 
 
 async def _add_what_lacks(

@@ -32,12 +32,11 @@ from keepsake.http.bodies import (
 from keepsake.http.callers import OwnerCaller, SignedIn, for_named_owner, for_owner, operator
 from keepsake.http.idempotency import AskedOnce, IdempotencyKey, once
 from keepsake.http.problems import Problem
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState
 from keepsake.records.received import ReceivedFile
 
 router = APIRouter(prefix="/api", tags=["family"])
 
-ForState = Annotated[State, Depends(state_of)]
 Reader = Annotated[OwnerCaller, for_owner("read")]
 Sender = Annotated[OwnerCaller, for_owner("ingest")]
 Editor = Annotated[OwnerCaller, for_owner("edit")]

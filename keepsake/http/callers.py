@@ -23,7 +23,7 @@ from keepsake.database import AsyncConnection, Connection, owner_transaction
 from keepsake.http.problems import Problem
 from keepsake.http.rate_limits import address_key
 from keepsake.http.session_cookie import read_session_cookie
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState, State, state_of
 from keepsake.owners.owners import Owner, find_owner
 
 P = ParamSpec("P")
@@ -159,7 +159,7 @@ def for_owner(permission: str) -> Any:
     """A dependency: the caller with the owner that `?owner=` names, or the only one they have."""
 
     async def find(
-        state: Annotated[State, Depends(state_of)],
+        state: ForState,
         caller: SignedIn,
         owner: Annotated[
             str | None,
@@ -178,7 +178,7 @@ def for_named_owner(permission: str) -> Any:
     """A dependency: the caller with the owner that the path names, as `{owner}`."""
 
     async def find(
-        state: Annotated[State, Depends(state_of)],
+        state: ForState,
         caller: SignedIn,
         owner: Annotated[str, Path(description="Short name.", examples=["the-marlows"])],
     ) -> OwnerCaller:
@@ -191,7 +191,7 @@ def for_record(permission: str) -> Any:
     """A dependency: the caller with the record that the path names, as `{record_id}`."""
 
     async def find(
-        state: Annotated[State, Depends(state_of)],
+        state: ForState,
         caller: SignedIn,
         record_id: Annotated[int, Path(ge=1, le=2**63 - 1, examples=[12])],
     ) -> RecordCaller:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Annotated, Concatenate, ParamSpec, TypeVar
 
+from fastapi import Depends
 from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
@@ -118,6 +119,14 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
 
 
 def state_of(asked: HTTPConnection) -> State:
-    """The state of the process that answers this request or websocket; a FastAPI dependency."""
+    """The state of the process that answers this request or websocket."""
     state: State = asked.app.state.keepsake
     return state
+
+
+async def _state(asked: HTTPConnection) -> State:
+    return state_of(asked)  # asynchronous: FastAPI calls what is not in a thread
+
+
+ForState = Annotated[State, Depends(_state)]
+"""The state, for routes that need no caller."""

@@ -106,7 +106,9 @@ async def add_records(
                    CASE WHEN name <> ALL(%(scheduled)s) AND name <> ALL(%(off)s) THEN now() END
             FROM added, steps WHERE line = %(line)s
         )
-        SELECT external_id, id FROM added
+        SELECT external_id, id,
+               EXISTS (SELECT FROM steps WHERE line = %(line)s AND tiered) AS has_tiered_steps
+        FROM added
         """,
         {
             "line": line,
@@ -121,9 +123,9 @@ async def add_records(
         },
     )
     added = await cursor.fetchall()
-    if added and await _has_tiered_steps(connection, line):
+    if any(has_tiered_steps for *_, has_tiered_steps in added):
         await apply_tier(connection, owner_id, line, later=scheduled, off=off)
-    fresh: dict[str, int] = dict(added)
+    fresh: dict[str, int] = {external_id: record_id for external_id, record_id, _ in added}
     others = {row.external_id for row in rows} - set(fresh)
     known = dict(fresh)
     if others:  # a second query: another transaction may have added the same before us
@@ -137,13 +139,6 @@ async def add_records(
         Added(known[row.external_id], created=fresh.pop(row.external_id, None) is not None)
         for row in rows
     ]
-
-
-async def _has_tiered_steps(connection: AsyncConnection, line: str) -> bool:
-    cursor = await connection.execute(
-        "SELECT EXISTS (SELECT FROM steps WHERE line = %s AND tiered)", (line,)
-    )
-    return await cursor.fetchone() == (True,)
 
 
 def check_recorded_at(moment: datetime, first_day: date) -> datetime:
