@@ -18,6 +18,8 @@ NAMES = (
     "bookmarks",
     "imports",
     "latency",
+    "api_reads",
+    "api_streams",
     "local_models",
     "search",
     "search_speed",
