@@ -6,12 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
+from keepsake import lines
 from keepsake.api.pages import TEMPLATES
 from keepsake.database import Connection
 from keepsake.http.pages import OwnerPage, for_page
 from keepsake.http.problems import Problem
 from keepsake.records.batches import Batch, find_batch, rejections
 from keepsake.records.progress import StepProgress, progress, time_left
+from keepsake.show.steps import step_order
 
 router = APIRouter(prefix="/o/{owner}/batches", include_in_schema=False)
 
@@ -31,6 +33,7 @@ async def show(
     return page.render(
         TEMPLATES / ("batch_progress.html.j2" if page.asks_for_part else "batch.html.j2"),
         batch=batch,
+        records=lines.module_of(batch.line).records,
         rejections=rejected,
         steps=steps,
         left=time_left(steps),
@@ -45,5 +48,7 @@ def _read(
     batch = find_batch(connection, owner_id, batch_id)
     if batch is None:
         raise Problem("not_found", f"there is no import {batch_id}")
-    rejected = rejections(connection, owner_id, batch_id)
-    return batch, rejected, progress(connection, owner_id=owner_id, batch_id=batch_id)
+    order = step_order(batch.line)
+    steps = progress(connection, owner_id=owner_id, batch_id=batch_id)
+    steps.sort(key=lambda step: order.get(step.step, len(order)))
+    return batch, rejections(connection, owner_id, batch_id), steps

@@ -3,7 +3,7 @@
 What was made is not here (`document.py`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -92,7 +92,11 @@ def read_steps(connection: Connection, owner_id: int, record_id: int, line: str)
     tried: dict[str, list[Tried]] = {}
     for attempt in timeline(connection, owner_id, record_id):
         tried.setdefault(attempt["step"], []).append(_tried(attempt))
-    rows = sorted(record_steps(connection, owner_id, record_id), key=_place(line))
+    order = step_order(line)
+    rows = sorted(
+        record_steps(connection, owner_id, record_id),
+        key=lambda row: order.get(row["step"], len(order)),  # of those that are no more: the last
+    )
     asked = [row for row in rows if row["calls"]]
     known = sum((row["cost"] or Decimal() for row in asked), Decimal())
     all_known = all(row["cost"] is not None for row in asked)
@@ -102,11 +106,10 @@ def read_steps(connection: Connection, owner_id: int, record_id: int, line: str)
     )
 
 
-def _place(line: str) -> Callable[[Mapping[str, Any]], int]:
-    """Where a step's row comes; the last are those that the line does not have any more."""
+def step_order(line: str) -> Mapping[str, int]:
+    """The places of the steps in their line; none of a line that is not registered any more."""
     known = [module.load_line() for module in lines.LINES if module.name == line]
-    places = {step.name: at for each in known for at, step in enumerate(each.steps)}
-    return lambda row: places.get(row["step"], len(places))
+    return {step.name: at for each in known for at, step in enumerate(each.steps)}
 
 
 def _tried(attempt: Mapping[str, Any]) -> Tried:

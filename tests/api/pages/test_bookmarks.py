@@ -81,6 +81,8 @@ def test_what_failed_is_found(site: Door) -> None:
     )
     failed(site.db, record, "summaries", "the model said nothing of use")
     assert listed(site, "state=failed") == ["Broken"]
+    page = site.client().get(f"{SHELF}?state=failed", headers=AS_PAGE).text
+    assert f'<a class="bad" href="/records/{record}">not all could be made</a>' in page
 
 
 def test_a_bookmark_is_read_on_a_phone(visit: Visit, shelf: dict[str, int]) -> None:
