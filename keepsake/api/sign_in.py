@@ -7,6 +7,7 @@ import asyncio
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -48,8 +49,8 @@ async def ask_for_address(
 ) -> Response:
     """The form for an address; who is signed in goes on to where they wanted."""
     if caller is not None:
-        return RedirectResponse(_own_path(next), 303)
-    return _page(request, "sign_in", next=_own_path(next), mails=_sends_mail(state))
+        return RedirectResponse(own_path(next), 303)
+    return _page(request, "sign_in", next=own_path(next), **_asks(state))
 
 
 @router.post("/sign-in", dependencies=_COUNTED)
@@ -57,13 +58,11 @@ async def send_link(
     request: Request, state: ForState, email: Annotated[str, Form()], next: Next = "/"
 ) -> Response:
     """Send link and code, if the address is a user's; the answer is the same if it is not."""
-    next = _own_path(next)
+    next = own_path(next)
     try:
         sign_in = await state.call(request_sign_in, email)
     except InvalidInput as error:
-        return _page(
-            request, "sign_in", status=422, next=next, mails=_sends_mail(state), problem=str(error)
-        )
+        return _page(request, "sign_in", status=422, next=next, problem=str(error), **_asks(state))
     if sign_in is not None and _sends_mail(state):
         _send_later(state, sign_in)
     return _page(request, "sign_in_code", next=next, email=email, mails=_sends_mail(state))
@@ -85,7 +84,7 @@ async def sign_in_by_code(
     next: Next = "/",
 ) -> Response:
     """Sign in with a code."""
-    next = _own_path(next)
+    next = own_path(next)
     try:
         user_id = await state.call(use_code, email, code)
         problem = "This code is wrong, used or too old, or was tried too often."
@@ -101,7 +100,7 @@ async def sign_in_by_code(
             mails=_sends_mail(state),
             problem=problem,
         )
-    return await _signed_in(request, state, caller, user_id, next)
+    return await signed_in(request, state, caller, user_id, next)
 
 
 @router.get("/sign-in/{link}")
@@ -117,7 +116,7 @@ async def sign_in_by_link(request: Request, state: ForState, caller: Caller, lin
     user_id = await state.call(use_link, link)
     if user_id is None:
         return _page(request, "sign_in_link", status=404, usable=False)
-    return await _signed_in(request, state, caller, user_id, "/")
+    return await signed_in(request, state, caller, user_id, "/")
 
 
 @router.post("/sign-out")
@@ -130,9 +129,10 @@ async def sign_out(request: Request, state: ForState, caller: Caller) -> Respons
     return response
 
 
-async def _signed_in(
+async def signed_in(
     request: Request, state: State, before: Principal | None, user_id: int, then: str
 ) -> Response:
+    """Start a session in this browser, and go on."""
     agent = request.headers.get("user-agent", "")
     secret = await state.call(_start, before, user_id, agent)
     response = RedirectResponse(then, 303)
@@ -155,6 +155,12 @@ def _page(
     return render(request, template, status=status, problem=problem, **values)
 
 
+def _asks(state: State) -> dict[str, Any]:
+    """What the form offers: a mail, a provider by its name."""
+    settings = state.settings
+    return {"mails": _sends_mail(state), "provider": urlsplit(settings.oidc_issuer).hostname}
+
+
 def _sends_mail(state: State) -> bool:
     return bool(state.settings.sign_in_mail.get_secret_value())
 
@@ -170,6 +176,6 @@ def _send_later(state: State, sign_in: SignIn) -> None:
     task.add_done_callback(_mails.discard)
 
 
-def _own_path(path: str) -> str:
+def own_path(path: str) -> str:
     """Where to go on, if that is a page here; else the first."""
     return path if _OWN_PATH.fullmatch(path) else "/"

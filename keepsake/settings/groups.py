@@ -9,6 +9,7 @@ import json
 import re
 from datetime import UTC, date, datetime
 from functools import cached_property
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -200,6 +201,11 @@ class AccountSettings(Group):
         description="Believe what TRUSTED_PROXIES say of who is signed in: Remote-Email, or a "
         "Remote-User that is an address.",
     )
+    oidc_issuer: HttpUrl = Field(
+        "", description="OpenID Connect provider to sign in with, exactly as it names itself."
+    )
+    oidc_client_id: str = Field("", description="What the provider calls this Keepsake.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="And its secret for that.")
     rate_limit: int = Field(
         6000, ge=0, description="Requests a minute of a token or a session. 0: any number."
     )
@@ -209,6 +215,14 @@ class AccountSettings(Group):
     rate_limit_sign_in: int = Field(
         20, ge=0, description="Tries a minute of an address to sign in. 0: any number."
     )
+
+    @model_validator(mode="after")
+    def _complete_provider(self) -> Self:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("OIDC_CLIENT_ID is empty, but OIDC_ISSUER is set: name both")
+        if self.oidc_issuer and find_spec("joserfc") is None:
+            raise ValueError("OIDC_ISSUER needs the extra `oidc`: pip install 'keepsake[oidc]'")
+        return self
 
     @model_validator(mode="after")
     def _complete_proxies(self) -> Self:
