@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
@@ -206,6 +206,10 @@ def wants_page(request: Request) -> bool:
 
 def problem_page(request: Request, problem: Problem) -> Response:
     """A problem as a page; who has to sign in is led there, and back afterwards."""
+    if problem.code == "unauthenticated" and request.headers.get("hx-request"):
+        # Not for the part that the script asked for, but for the page around it.
+        shown = urlsplit(request.headers.get("hx-current-url", "/")).path
+        return Response(headers={"HX-Redirect": f"/sign-in?next={quote(shown)}"})
     if problem.code == "unauthenticated" and request.method in ("GET", "HEAD"):
         back = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
         return RedirectResponse(f"/sign-in?next={back}", 303)

@@ -80,6 +80,21 @@ def test_a_listener_gets_an_address_that_is_taken_back(site: Door, visit: Visit,
     assert httpx.get(here).status_code == 404
 
 
+def test_an_episode_is_taken_out_of_the_podcast_and_put_back(
+    site: Door, visit: Visit, boat: int
+) -> None:
+    site.db.execute(
+        "INSERT INTO podcasts (record_id, owner_id, audio_key, vtt_key, chapters_key, duration,"
+        " loudness, size_bytes) VALUES (%s, %s, 'a/b.mp3', 'a/b.vtt', 'a/b.json', 9, -16, 1)",
+        (boat, site.marlows.id),
+    )
+    page = visit(f"/o/the-marlows/family/{boat}").page
+    page.get_by_role("button", name="Take it out of the podcast").click()
+    expect(page.get_by_text("It is not in the family’s podcast.")).to_be_visible()
+    page.get_by_role("button", name="Put it into the podcast").click()
+    expect(page.get_by_text("as it is in the family’s podcast")).to_be_visible()
+
+
 def test_only_who_may_edit_changes_anything(site: Door, boat: int) -> None:
     reader = site.client("read")
     assert "Correct or change" not in reader.get(f"/o/the-marlows/family/{boat}").text

@@ -50,6 +50,19 @@ def test_who_is_not_signed_in_is_led_to_sign_in_and_back(site: Door) -> None:
     )
 
 
+def test_a_part_for_who_signed_out_meanwhile_leads_the_whole_page_away(site: Door) -> None:
+    answer = httpx.get(
+        site.url + "/o/the-marlows/family/1/progress",
+        headers={
+            "Accept": "text/html",
+            "HX-Request": "true",
+            "HX-Current-URL": f"{site.url}/o/the-marlows/family/1",
+        },
+    )
+    assert answer.headers["HX-Redirect"] == "/sign-in?next=/o/the-marlows/family/1"
+    assert answer.text == ""
+
+
 def test_a_page_lets_in_no_code_but_its_own(site: Door) -> None:
     first, second = (httpx.get(site.url + "/docs").headers for _ in range(2))
     policy = first["Content-Security-Policy"]
