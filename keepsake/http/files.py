@@ -6,6 +6,7 @@ way. Who may read a file is decided before; the media type is the caller's, neve
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +19,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from keepsake.clients.objects import MissingObject, ObjectStore
+from keepsake.errors import StepError
 from keepsake.http.problems import Problem
+
+_log = logging.getLogger(__name__)
 
 # A cache asks each time: what was deleted or hidden is gone for everyone at once.
 CACHE_CONTROL = "private, no-cache"
@@ -49,8 +53,19 @@ class _Opened(StreamingResponse):
         self._opened = opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._opened as self.body_iterator:
+        async with self._opened as pieces:
+            self.body_iterator = _noted(pieces)
             await super().__call__(scope, receive, send)
+
+
+async def _noted(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces. Once an answer has begun, that the store fails can only be logged."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except StepError as error:
+        _log.error("a file broke off while it was sent: %s", error)
+        raise
 
 
 async def object_response(

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -221,6 +222,29 @@ def test_a_store_that_is_down_is_asked_again_later(opens_radio: OpensRadio) -> N
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert radio.titles() == ["Saturday Bread"]
+
+
+def test_a_file_that_ends_too_early_breaks_the_transfer_off(
+    radio: Radio, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = radio.add("Saturday Bread")
+    ((key,),) = radio.db.execute("SELECT audio_key FROM podcasts").fetchall()
+    sound = Path(radio.store.url(key))
+    with sound.open("r+b") as file:
+        file.truncate(50_000_000)  # more than fits between server and player
+    address = f"{radio.url}/feeds/{radio.token}/episodes/{record}.mp3"
+
+    def play() -> None:
+        with radio.player.client.stream("GET", address) as answer:
+            assert answer.headers["Content-Length"] == "50000000"
+            for number, _ in enumerate(answer.iter_raw(16_384)):
+                if number == 0:
+                    os.truncate(sound, 1000)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        play()
+    assert "a file broke off while it was sent: an object ended" in caplog.text
+    assert radio.token not in caplog.text
 
 
 def test_without_a_public_address_there_is_no_feed(opens_radio: OpensRadio) -> None:
