@@ -1,11 +1,13 @@
 """Records are changed over HTTP; nobody overwrites what they have not seen."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from keepsake.database import Connection
+from keepsake.database import Connection, connect
 from tests.api.conftest import Door
 from tests.given import given_record
 
@@ -45,6 +47,15 @@ def due(db: Connection) -> set[str]:
 
 def actions(db: Connection) -> list[str]:
     return [row[0] for row in db.execute("SELECT action FROM audit_log ORDER BY id").fetchall()]
+
+
+def waiting(db: Connection) -> int:
+    """How many connections wait for a row that another one has locked."""
+    row = db.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event_type = 'Lock'"
+    ).fetchone()
+    return row[0] if row else 0
 
 
 # -- by hand --------------------------------------------------------------------------------------
@@ -91,6 +102,26 @@ def test_the_second_of_two_who_saw_the_same_is_refused(rose: httpx.Client, story
     second = rose.put(f"{story}/story", json={"value": "Two"}, headers=seen)
     assert (second.status_code, second.json()["code"]) == (412, "version_mismatch")
     assert rose.get(story).json()["results"]["story"]["text"] == "The sea rose."
+
+
+def test_of_many_who_change_the_same_at_once_one_does(
+    door: Door, rose: httpx.Client, story: str
+) -> None:
+    seen = etag(rose, story)
+    # Nobody gets to compare before all have asked.
+    with connect(door.settings.database_url) as holder:
+        holder.execute("BEGIN")
+        holder.execute("SELECT FROM records FOR UPDATE")
+        with ThreadPoolExecutor(6) as people:
+            answers = [
+                people.submit(rose.put, f"{story}/title", json={"value": f"{n}"}, headers=seen)
+                for n in range(6)
+            ]
+            while waiting(door.db) < 6:
+                time.sleep(0.01)
+            holder.execute("ROLLBACK")
+    assert sorted(answer.result().status_code for answer in answers) == [200] + [412] * 5
+    assert len(rose.get(story).json()["edits"]) == 1
 
 
 def test_a_step_that_is_made_meanwhile_does_not_keep_a_person_from_a_change(
