@@ -4,9 +4,11 @@ The clients of `models.py` are for one run: an endpoint that is down stays down 
 embedded one has the address that it had at first.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 
 from keepsake.clients.embeddings import Embeddings
 from keepsake.clients.models import open_models
@@ -29,6 +31,8 @@ class QueryEmbeddings:
         """The client to ask now. After `keepsake up` was restarted it is another one."""
         address = self._settings.endpoint("embeddings").base_url
         if self._embeddings is None or address != self._address:
+            # Its import takes a second, in which others are answered.
+            await asyncio.to_thread(import_module, "openai")
             # The one before is closed at the end: it may be answering somebody.
             models = await self._clients.enter_async_context(open_models(self._settings))
             self._address, self._embeddings = address, models.embeddings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Composable, Composed
 
 from keepsake import lines
 from keepsake.database import AsyncConnection
@@ -65,7 +65,7 @@ class Filters:
     @property
     def of_records(self) -> bool:
         """Whether they leave out records."""
-        return any((self.line, self.person, self.tag, self.since, self.until))
+        return self._named or bool(self._of_record())
 
     def parameters(self, only: "list[int] | None") -> dict[str, Any]:
         """The values of all filters; `only` are the ids that `only_of` gave."""
@@ -79,7 +79,28 @@ class Filters:
 
     def conditions(self, record_id: Composable) -> Composable:
         """Whether a row with this `record_id` is of a record that passes, for a WHERE."""
-        of_record = [
+        passed = [SQL("{} = ANY(%(only)s)").format(record_id)] if self._named else []
+        if self._of_record():
+            passed.append(
+                SQL("EXISTS (SELECT FROM records asked WHERE asked.id = {} AND {})").format(
+                    record_id, SQL(" AND ").join(self._of_record())
+                )
+            )
+        return SQL(" AND ").join(passed) if passed else SQL("true")
+
+    def records(self) -> Composed:
+        """A SELECT of the records of `%(owner)s` that pass, without columns."""
+        passed: list[Composable] = [SQL("asked.owner_id = %(owner)s"), *self._of_record()]
+        if self._named:
+            passed.append(SQL("asked.id = ANY(%(only)s)"))
+        return SQL("SELECT FROM records asked WHERE {}").format(SQL(" AND ").join(passed))
+
+    @property
+    def _named(self) -> bool:
+        return self.person is not None or self.tag is not None
+
+    def _of_record(self) -> list[Composable]:
+        return [
             condition
             for value, condition in (
                 (self.line, SQL("asked.line = %(line)s")),
@@ -88,16 +109,6 @@ class Filters:
             )
             if value is not None
         ]
-        passed: list[Composable] = [SQL("true")]
-        if of_record:
-            passed.append(
-                SQL("EXISTS (SELECT FROM records asked WHERE asked.id = {} AND {})").format(
-                    record_id, SQL(" AND ").join(of_record)
-                )
-            )
-        if self.person is not None or self.tag is not None:
-            passed.append(SQL("{} = ANY(%(only)s)").format(record_id))
-        return SQL(" AND ").join(passed)
 
 
 async def only_of(

@@ -65,39 +65,61 @@ def distance(dimensions: int) -> Composed:
 
 
 async def has_many(
-    connection: AsyncConnection,
-    owner_id: int,
-    model: str,
-    dimensions: int,
-    *,
-    exact_up_to: int,
-    conditions: Composable,
-    given: Mapping[str, Any],
+    connection: AsyncConnection, owner_id: int, model: str, dimensions: int, *, exact_up_to: int
 ) -> bool:
     """Whether the vector index finds an owner's nearest passages sooner than comparing each.
 
     That is, more than `exact_up_to` passages, and a twentieth of all. The index gives the nearest
     of all owners, of which the owner's are taken: the smaller the share, the more it has to read.
-    The count ends at that bound. Passages that do not meet `conditions`, whose values are `given`,
-    do not count.
+    The count ends at that bound.
     """
-    cursor = await connection.execute(
-        SQL(
-            "WITH many AS (SELECT greatest(%(most)s, reltuples / %(share)s)::bigint AS most"
-            "              FROM pg_class WHERE oid = 'passages'::regclass)"
-            " SELECT count(*) > (SELECT most FROM many) FROM ("
-            "    SELECT FROM passages WHERE owner_id = %(owner)s AND model = %(model)s"
-            "    AND dimensions = %(dimensions)s AND {}"
-            "    LIMIT 1 + (SELECT most FROM many)) AS counted"
-        ).format(conditions),
+    return await _more_than(
+        connection,
+        SQL("SELECT greatest(%(most)s, reltuples / %(share)s)"
+            " FROM pg_class WHERE oid = 'passages'::regclass"),
+        SQL("SELECT FROM passages WHERE owner_id = %(owner)s AND model = %(model)s"
+            " AND dimensions = %(dimensions)s"),
         {
-            **given,
             "owner": owner_id,
             "model": model,
             "dimensions": dimensions,
             "most": exact_up_to,
             "share": LEAST_SHARE,
         },
+    )  # fmt: skip
+
+
+async def pass_many(
+    connection: AsyncConnection, records: Composed, given: Mapping[str, Any], *, exact_up_to: int
+) -> bool:
+    """The same of the passages of some records, a SELECT whose values are `given`.
+
+    The records are counted, by an index alone, as if each had as many passages as the average.
+    """
+    return await _more_than(
+        connection,
+        SQL(
+            "SELECT greatest(%(most)s, p.reltuples / %(share)s)"
+            " * CASE WHEN r.reltuples BETWEEN 1 AND p.reltuples"
+            "        THEN r.reltuples / p.reltuples ELSE 1 END"
+            " FROM pg_class p, pg_class r"
+            " WHERE p.oid = 'passages'::regclass AND r.oid = 'records'::regclass"
+        ),
+        records,
+        {**given, "most": exact_up_to, "share": LEAST_SHARE},
+    )
+
+
+async def _more_than(
+    connection: AsyncConnection, most: Composable, rows: Composable, given: Mapping[str, Any]
+) -> bool:
+    cursor = await connection.execute(
+        SQL(
+            "WITH many AS (SELECT ({})::bigint AS most)"
+            " SELECT count(*) > (SELECT most FROM many)"
+            " FROM ({} LIMIT 1 + (SELECT most FROM many)) AS counted"
+        ).format(most, rows),
+        given,
     )
     row = await cursor.fetchone()
     return row is not None and bool(row[0])

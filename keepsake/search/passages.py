@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Composed
 
 from keepsake.database import AsyncConnection
 from keepsake.search.filters import Filters
-from keepsake.search.index import EXACT_UP_TO, distance, has_many, same_model
+from keepsake.search.index import EXACT_UP_TO, distance, has_many, pass_many, same_model
 
 if TYPE_CHECKING:
     from pgvector import HalfVector
@@ -75,15 +75,14 @@ async def nearest(
         same_model=same_model(meaning.model, meaning.dimensions),
         filters=conditions,
     )
-    if not await has_many(
-        connection,
-        owner_id,
-        meaning.model,
-        meaning.dimensions,
-        exact_up_to=meaning.exact_up_to,
-        conditions=conditions,
-        given=given,
-    ):
+    exact = not await has_many(
+        connection, owner_id, meaning.model, meaning.dimensions, exact_up_to=meaning.exact_up_to
+    )
+    if not exact and filters.of_records:
+        exact = not await pass_many(
+            connection, filters.records(), given, exact_up_to=meaning.exact_up_to
+        )
+    if exact:
         return SQL(
             "WITH of_owner AS MATERIALIZED ({})"
             " SELECT * FROM of_owner ORDER BY distance LIMIT %(candidates)s"
