@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin
 
-.PHONY: help demo dev test test-fast check format bench lock clean
+.PHONY: help demo dev test test-fast check format bench openapi lock clean
 
 help:                  ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -35,6 +35,9 @@ format: $(VENV)/dev.done ## Format, and fix what the linter can
 
 bench: $(VENV)/dev.done  ## Benchmarks: tables with ratios
 	@$(RUN)/python -m benchmarks
+
+openapi: $(VENV)/dev.done ## Write docs/openapi.json again, after a change of routes
+	@$(RUN)/python -m keepsake.api.document > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 # A lock lists every package with its hashes, so nothing is resolved here (--no-deps).
 $(VENV)/%.done: requirements/%.lock pyproject.toml

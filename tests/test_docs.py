@@ -20,7 +20,15 @@ from tests.pages import PAGES, ROOT, blocks
 
 VARIABLES = {name.upper() for name in Settings.model_fields}
 # Names that belong to other programs than ours.
-FOREIGN = {"OLLAMA_CONTEXT_LENGTH", "NO_COLOR", "FORCE_COLOR", "pg_dump", "pg_restore"}
+FOREIGN = {
+    "OLLAMA_CONTEXT_LENGTH",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "pg_dump",
+    "pg_restore",
+    "TOKEN",
+    "RECORD",
+}
 # What a page tells the reader to make.
 EXAMPLES = {
     "assets/family/people.py",

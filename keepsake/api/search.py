@@ -91,25 +91,13 @@ async def search_records(
     A record is one hit. There is no next page: a search ranks what fits best, at most 200 texts of
     each kind of match. To see other records, ask for more hits, or filter.
     """
-    filters = Filters(line, person, tag, since, until, kind)
-    return await search_for(caller, q, filters, limit=limit)
-
-
-async def search_for(
-    caller: OwnerCaller, query: str, filters: Filters, *, limit: int = 20
-) -> SearchAnswer:
-    """What a caller finds: what the API answers and the page shows.
-
-    Raises:
-        InvalidInput: the query is empty.
-    """
     state = caller.state
     answer = await search(
         state.pool,
         await state.embeddings.now(),
-        query,
+        q,
         owner_id=caller.owner_id,
-        filters=filters,
+        filters=Filters(line, person, tag, since, until, kind),
         limit=limit,
     )
     return SearchAnswer(

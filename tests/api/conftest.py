@@ -1,6 +1,7 @@
 """Two families behind a real server, and clients with tokens of theirs."""
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,8 +58,15 @@ class Door:
 @pytest.fixture
 def door(database_url: str, tmp_path: Path) -> Iterator[Door]:
     """A server on a database of its own."""
+    with open_door(database_url, tmp_path) as opened:
+        yield opened
+
+
+@contextmanager
+def open_door(database_url: str, home: Path, **more: str) -> Iterator[Door]:
+    """A server on this database, with this data folder and other settings."""
     settings = Settings.model_validate(
-        {"database_url": database_url, "keepsake_home": str(tmp_path)}
+        {"database_url": database_url, "keepsake_home": str(home), **more}
     )
     with connect(database_url) as db:
         marlows, others = add_family(db, "The Marlows"), add_family(db, "The Others")
