@@ -1,9 +1,8 @@
 """A person's own page: who they are here, where they are signed in, whose records they may see."""
 
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from keepsake.accounts.audit import record_write
@@ -14,23 +13,21 @@ from keepsake.http.callers import SignedIn
 from keepsake.http.pages import render
 from keepsake.http.problems import Problem
 from keepsake.http.session_cookie import delete_session_cookie
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState
 
 TEMPLATES = Path(__file__).parent / "templates"
 router = APIRouter(prefix="/account", include_in_schema=False)
 
-Here = Annotated[State, Depends(state_of)]
-
 
 @router.get("")
-async def account(request: Request, state: Here, caller: SignedIn) -> Response:
+async def account(request: Request, state: ForState, caller: SignedIn) -> Response:
     """The page."""
     own = await state.call(sessions, _person(caller))
     return render(request, TEMPLATES / "account.html.j2", caller=caller, sessions=own)
 
 
 @router.post("/sessions/{session_id}/end")
-async def end_one(session_id: int, state: Here, caller: SignedIn) -> Response:
+async def end_one(session_id: int, state: ForState, caller: SignedIn) -> Response:
     """Sign out one device."""
     if not await state.call(_end, caller, session_id):
         raise Problem("not_found", f"there is no session {session_id}")
@@ -38,7 +35,7 @@ async def end_one(session_id: int, state: Here, caller: SignedIn) -> Response:
 
 
 @router.post("/sign-out-everywhere")
-async def end_all(request: Request, state: Here, caller: SignedIn) -> Response:
+async def end_all(request: Request, state: ForState, caller: SignedIn) -> Response:
     """Sign out all devices, this one too."""
     await state.call(_end, caller, None)
     response = RedirectResponse("/sign-in", 303)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
 from keepsake.accounts.audit import record_write
@@ -15,7 +15,7 @@ from keepsake.database import Connection
 from keepsake.errors import InvalidInput
 from keepsake.http.callers import OwnerCaller, SignedIn, for_owner
 from keepsake.http.problems import Problem
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState
 
 router = APIRouter(prefix="/api/tokens", tags=["accounts"])
 
@@ -80,7 +80,7 @@ async def create_token_of_owner(caller: Managed, new: NewToken, response: Respon
 async def revoke_token_of_owner(
     token_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
     caller: SignedIn,
-    state: Annotated[State, Depends(state_of)],
+    state: ForState,
 ) -> None:
     """Refuse a token from now on."""
     await state.call(revoke, caller, token_id)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import RedirectResponse, Response
 
@@ -18,7 +18,7 @@ from keepsake.http.callers import OwnerCaller, SignedIn, owner_caller
 from keepsake.http.files import object_response
 from keepsake.http.pages import OwnerPage, for_page, render
 from keepsake.http.problems import Problem
-from keepsake.http.state import State, state_of
+from keepsake.http.state import ForState
 
 TEMPLATES = Path(__file__).parent / "templates"
 ON_PAGE = 30
@@ -146,7 +146,7 @@ async def ask_to_save(
 async def save(
     request: Request,
     caller: SignedIn,
-    state: Annotated[State, Depends(state_of)],
+    state: ForState,
     url: Annotated[str, Form()] = "",
     title: Annotated[str, Form()] = "",
     tags: Annotated[str, Form()] = "",

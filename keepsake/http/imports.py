@@ -125,23 +125,27 @@ def _delete_what_was_left(folder: Path) -> None:
 
 
 async def _work(state: State, importers: Mapping[str, Import]) -> None:
+    begun = False
     while True:
         state.import_due.clear()
         try:
-            for due in await _due(state):
+            for due in await _due(state, at_once=not begun):
                 await _take_in(state, importers, due)
+            begun = True
         except (OperationalError, PoolTimeout):
             _log.warning("imports wait: the database does not answer")
         with suppress(TimeoutError):
             await asyncio.wait_for(state.import_due.wait(), RETRY_SECONDS)
 
 
-async def _due(state: State) -> list[_Accepted]:
+async def _due(state: State, *, at_once: bool) -> list[_Accepted]:
+    """What is due; `at_once` is for a process that begins: what it finds, another one has left."""
     async with state.pool.connection() as connection:  # over all owners
         cursor = connection.cursor(row_factory=class_row(_Accepted))
         await cursor.execute(
             "SELECT i.batch_id, i.owner_id, b.line, i.file, i.attempts FROM accepted_imports i"
-            " JOIN batches b ON b.id = i.batch_id WHERE i.due_at <= now() ORDER BY i.batch_id"
+            " JOIN batches b ON b.id = i.batch_id WHERE i.due_at <= now() OR %s ORDER BY batch_id",
+            (at_once,),
         )
         return await cursor.fetchall()
 

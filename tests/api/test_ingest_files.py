@@ -118,8 +118,8 @@ def test_an_import_whose_process_ended_is_taken_up_by_the_next(
     rose.post("/api/bookmarks", json={"url": "https://example.org/a"})
     door.db.execute("UPDATE records SET batch_id = %s", row)
     door.db.execute(
-        "INSERT INTO accepted_imports (batch_id, owner_id, file, attempts)"
-        " VALUES (%s, %s, 'b.html', 1)",
+        "INSERT INTO accepted_imports (batch_id, owner_id, file, attempts, due_at)"
+        " VALUES (%s, %s, 'b.html', 1, now() + interval '1 minute')",
         (row[0], door.marlows.id),
     )
     with serving(create_app(door.settings)):
