@@ -52,9 +52,9 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
 
 
 def _routers() -> "Sequence[APIRouter]":
-    from keepsake.bookmarks import pages, routes
+    from keepsake.bookmarks import import_pages, pages, routes
 
-    return [routes.router, pages.router]
+    return [routes.router, import_pages.router, pages.router]
 
 
 def _import() -> "Import":

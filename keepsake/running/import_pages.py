@@ -38,7 +38,13 @@ Importer = Annotated[OwnerPage, for_page("ingest")]
 @router.get("")
 async def ask(page: Importer) -> Response:
     """The form."""
-    return page.render(TEMPLATES / "import.html.j2")
+    return page.render(
+        TEMPLATES / "import.html.j2",
+        heading="Add activities",
+        lead="FIT, GPX and TCX files of your watch, or the whole export of Strava or Garmin as it "
+        "came: a ZIP.",
+        several=True,
+    )
 
 
 @router.post("")

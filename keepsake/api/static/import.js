@@ -51,8 +51,7 @@ function send() {
 
 function detail(request) {
   try {
-    const said = JSON.parse(request.responseText).detail;
-    return said[0].toUpperCase() + said.slice(1);
+    return JSON.parse(request.responseText).detail;
   } catch {
     return `The server answered ${request.status}`;
   }

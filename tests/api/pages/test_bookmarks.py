@@ -239,3 +239,35 @@ def test_who_may_only_read_is_offered_nothing_else(site: Door, shelf: dict[str, 
     assert "Save a page" not in reader.get(SHELF, headers=AS_PAGE).text
     assert reader.get("/save?url=https://a.example", headers=AS_PAGE).status_code == 403
     assert reader.post("/save", data={"url": "https://a.example"}).status_code == 403
+
+
+# -- many -----------------------------------------------------------------------------------------
+
+EXPORT = """<!DOCTYPE NETSCAPE-Bookmark-file-1><DL>
+<DT><A HREF="https://many.example/1" ADD_DATE="1600000000">The first of many</A>
+<DT><A HREF="https://many.example/2" ADD_DATE="1600000001">The second of many</A>
+</DL>"""
+
+
+def test_an_export_of_a_browser_is_taken_in(visit: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "bookmarks.html"
+    file.write_text(EXPORT)
+    page = visit(f"{SHELF}/import", width=PHONE).page
+    assert barriers(page) == []
+    page.get_by_label("File", exact=True).set_input_files(file)
+    page.get_by_role("button", name="Add what is in it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("bookmarks.html")
+    expect(page.get_by_role("status")).to_contain_text("2 records added", timeout=20_000)
+    page.get_by_role("link", name="To all bookmarks").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Bookmarks")
+
+
+def test_a_file_of_something_else_is_said_to_be_so(visit: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "letter.bin"
+    file.write_bytes(b"\x00\x01Dear Rose")
+    shown = visit(f"{SHELF}/import")
+    shown.page.get_by_label("File", exact=True).set_input_files(file)
+    shown.page.get_by_role("button", name="Add what is in it").click()
+    expect(shown.page.get_by_role("alert")).to_contain_text("letter.bin is no file")
+    expect(shown.page.get_by_role("button", name="Add what is in it")).to_be_enabled()
+    shown.complaints.clear()  # a browser complains of every answer that is no success
