@@ -33,6 +33,8 @@ def serve(settings: Settings) -> None:
         OSError: the address or the port cannot be used.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for client in ("httpx", "httpx2"):  # whose lines hold whole addresses, with queries
+        logging.getLogger(client).setLevel(logging.WARNING)
     server = Server(
         create_app(settings),
         host=settings.api_host,

@@ -45,10 +45,16 @@ async def principal_if_any(request: HTTPConnection) -> Principal | None:
         Problem: they, or those of their address who have not signed in, ask too often.
     """
     state = state_of(request)
-    found = await _look_up(request, state)
+    request.state.principal = found = await _look_up(request, state)
     request.state.caller = key = address_key(request) if found is None else _key(found)
     settings = state.settings
     await state.limits.count(key, settings.rate_limit if found else settings.rate_limit_address)
+    return found
+
+
+def who_asked(request: HTTPConnection) -> Principal | None:
+    """Who asks, where that has been looked up before; None: not yet, or they have not signed in."""
+    found: Principal | None = getattr(request.state, "principal", None)
     return found
 
 

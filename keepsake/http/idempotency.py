@@ -20,8 +20,10 @@ from fastapi import Header, Request
 from fastapi.responses import JSONResponse, Response
 from psycopg.types.json import Jsonb
 
+from keepsake.accounts.audit import record_write
 from keepsake.database import AsyncConnection, Connection, owner_transaction
 from keepsake.http.added import Answer, answer_added
+from keepsake.http.callers import who_asked
 from keepsake.http.problems import Problem
 from keepsake.http.state import State
 from keepsake.records.adding import Added
@@ -77,6 +79,7 @@ class AskedOnce:
     def __init__(self, request: Request, state: State, owner_id: int | None, key: str | None):
         self._about = f"{request.method} {request.url.path}?{request.url.query}".encode()
         self._state, self._owner_id, self._key = state, owner_id, key
+        self._who = who_asked(request)
         self._fingerprint = b""
         self._answer: Answer | None = None
 
@@ -100,9 +103,20 @@ class AskedOnce:
             self._compare(await cursor.fetchone())
 
     async def answer_added(self, connection: AsyncConnection, added: Added, **more: Any) -> None:
-        """`keep` for a record: 201 for a new one, 200 for one that was there; `more` is added."""
+        """`keep` for a record: 201 for a new one, 200 for one that was there; `more` is added.
+
+        The audit log says who added it.
+        """
         status = "PENDING"
-        if not added.created:
+        if added.created:
+            await record_write(
+                connection,
+                self._who,
+                "record.add",
+                owner_id=self._owner_id,
+                record_id=added.record_id,
+            )
+        else:
             cursor = await connection.execute(
                 "SELECT status FROM record_status WHERE record_id = %s", (added.record_id,)
             )
