@@ -92,6 +92,7 @@ def test_the_description_of_the_api_is_for_everyone(visit: Visit, scheme: str) -
 
 def test_who_signs_out_is_out(visit: Visit) -> None:
     page = visit("/o/the-marlows/search").page
-    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("link", name="You").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
     page.goto("/o/the-marlows/search")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
