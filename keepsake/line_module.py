@@ -59,6 +59,8 @@ class TagTable:
     Attributes:
         table: has a `record_id`, the tag, and a `source`: `human` or `ai`.
         column: of the tag.
+        folded: the column of the tag in lower case, with an index after the owner. Not `lower` of
+            the tag: under a policy PostgreSQL uses no index of an expression that may leak.
         add: adds a tag by hand, for an owner, to a record.
         removed: called in the transaction that took an owner's tags off a record; returns those
             that left the owner's vocabulary.
@@ -66,6 +68,7 @@ class TagTable:
 
     table: str
     column: str
+    folded: str
     add: Callable[["Connection", int, int, str], None]
     removed: Callable[["Connection", int, Sequence[str]], list[str]] = lambda *_: []
 
@@ -74,7 +77,7 @@ class TagTable:
         """A SELECT of the ids of the records of `%(owner)s` that have `%(tag)s`."""
         return (
             f"SELECT record_id FROM {self.table}"  # noqa: S608
-            f" WHERE owner_id = %(owner)s AND lower({self.column}) = lower(%(tag)s)"
+            f" WHERE owner_id = %(owner)s AND {self.folded} = lower(%(tag)s)"
         )
 
 

@@ -95,7 +95,7 @@ MODULE = LineModule(
             steps=("summaries", "keywords", "bookmark_embeddings"),
         )
     },
-    tags=TagTable("keywords", "keyword", add=_tag),
+    tags=TagTable("keywords", "keyword", "folded", add=_tag),
     load_view=_view,
     load_results=_results,
     add_commands=_add_commands,

@@ -96,7 +96,7 @@ MODULE = LineModule(
         ),
         "story": MadeField("stories", "SELECT text FROM stories WHERE record_id = r.id"),
     },
-    tags=TagTable("tags", "value", add=_tag, removed=_untagged),
+    tags=TagTable("tags", "value", "value", add=_tag, removed=_untagged),
     load_view=_view,
     load_results=_results,
     add_commands=_add_commands,
