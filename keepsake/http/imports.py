@@ -10,7 +10,7 @@ import fcntl
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +107,7 @@ async def imports_in_background(
     state: State, importers: Mapping[str, Import]
 ) -> AsyncIterator[None]:
     """Take in what is due for the length of the block. `importers` are by line."""
-    await asyncio.to_thread(_delete_what_was_left, state.settings.incoming_folder)
+    await _delete_what_was_left(state)
     task = asyncio.create_task(_work(state, importers))
     try:
         yield
@@ -117,10 +117,18 @@ async def imports_in_background(
             await task
 
 
-def _delete_what_was_left(folder: Path) -> None:
-    """Delete what came in and was not finished when a process ended."""
-    for path in (*folder.glob("*.part"), *folder.glob("*.upload")):
-        if path.stat().st_mtime < time.time() - LEFT_SECONDS:
+async def _delete_what_was_left(state: State) -> None:
+    """Delete what was not finished when a process ended, and what nobody's import is any more."""
+    async with state.pool.connection() as connection:  # over all owners
+        cursor = await connection.execute("SELECT file FROM accepted_imports")
+        accepted = {row[0] for row in await cursor.fetchall()}
+    await asyncio.to_thread(_delete_old, state.settings.incoming_folder, set())
+    await asyncio.to_thread(_delete_old, state.settings.imports_folder, accepted)
+
+
+def _delete_old(folder: Path, wanted: Collection[str]) -> None:
+    for path in folder.glob("*"):
+        if path.name not in wanted and path.stat().st_mtime < time.time() - LEFT_SECONDS:
             path.unlink(missing_ok=True)
 
 

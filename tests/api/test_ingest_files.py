@@ -1,5 +1,6 @@
 """Activities and files of bookmarks come in; archives are taken in behind their request."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,17 @@ def test_an_import_whose_process_ended_is_taken_up_by_the_next(
     with serving(create_app(door.settings)):
         counts = taken_in(door.db, row[0])
     assert counts == {"created": 2, "duplicates": 0, "rejected": 0, "over": True}
+
+
+def test_files_that_nobody_waits_for_are_deleted_when_a_process_begins(door: Door) -> None:
+    yesterday = time.time() - 90_000
+    kept = []
+    for folder in (door.settings.incoming_folder, door.settings.imports_folder):
+        folder.mkdir()
+        (folder / "old.part").write_bytes(b"half a story")
+        os.utime(folder / "old.part", (yesterday, yesterday))
+        (folder / "new.part").write_bytes(b"half a story")
+        kept.append(folder / "new.part")
+    with serving(create_app(door.settings)):
+        assert list(door.settings.incoming_folder.iterdir()) == kept[:1]
+        assert list(door.settings.imports_folder.iterdir()) == kept[1:]
