@@ -21,6 +21,7 @@ from keepsake.errors import KeepsakeError, SettingsError
 from keepsake.lines import check_scheduled_steps
 from keepsake.settings import (
     ROLES,
+    AccountSettings,
     DatabaseSettings,
     DeliverySettings,
     Endpoint,
@@ -48,6 +49,7 @@ BUSY = "it is busy or slow: try again once `keepsake status` shows nothing being
 WRITABLE = "name a folder that you may write to in KEEPSAKE_HOME"
 PRICES = "correct the file, or take PRICES_FILE away; keepsake/owners/prices.csv shows the format"
 URLS = "write apprise URLs with blanks between them, as in docs/settings.md#notifications"
+SIGN_IN_MAIL = "write an apprise URL with {email} in it, as in docs/settings.md#signing-in-by-mail"
 CONFIG = "write an apprise configuration file, as in docs/settings.md#notifications"
 COBALT = "check COBALT_URL and COBALT_API_KEY, and that the server is up; without it set neither"
 LOCATION = "keepsake"  # as workspace.yaml names it
@@ -128,6 +130,7 @@ async def check_all(settings: Settings) -> list[Check]:
                 else []
             ),
             *_messages(settings),
+            *_sign_in_mail(settings),
             _checked("dagster", _dagster(settings), fix=START),
         )
         spoken.cancel()
@@ -367,6 +370,12 @@ def _messages(settings: DeliverySettings) -> Sequence[Awaitable[Check]]:
     if settings.notify_config:
         checks.append(_checked("NOTIFY_CONFIG", _notify_config(settings.notify_config), fix=CONFIG))
     return checks
+
+
+def _sign_in_mail(settings: AccountSettings) -> Sequence[Awaitable[Check]]:
+    """The same of the mail that people sign in with."""
+    url = settings.sign_in_mail.get_secret_value().replace("{email}", "ada%40example.org")
+    return [_checked("SIGN_IN_MAIL", _notify_urls([url]), fix=SIGN_IN_MAIL)] if url else []
 
 
 async def _notify_urls(urls: Sequence[str]) -> str:

@@ -268,6 +268,15 @@ def test_addresses_of_messages_are_read_and_nothing_is_sent(
     assert found["NOTIFY_CONFIG"].ok
 
 
+def test_the_mail_to_sign_in_with_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "SIGN_IN_MAIL" not in checks()
+    for scheme, well in (("mailto", True), ("foo", False)):
+        monkeypatch.setenv("SIGN_IN_MAIL", f"{scheme}://u:SeCrEt@127.0.0.1:1/?to={{email}}")
+        check = checks()["SIGN_IN_MAIL"]
+        assert check.ok == well
+        assert "SeCrEt" not in f"{check}"
+
+
 def test_a_file_of_addresses_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
