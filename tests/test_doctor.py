@@ -271,7 +271,8 @@ def test_addresses_of_messages_are_read_and_nothing_is_sent(
 def test_the_mail_to_sign_in_with_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "SIGN_IN_MAIL" not in checks()
     for scheme, well in (("mailto", True), ("foo", False)):
-        monkeypatch.setenv("SIGN_IN_MAIL", f"{scheme}://u:SeCrEt@127.0.0.1:1/?to={{email}}")
+        url = f"{scheme}://u:SeCrEt@127.0.0.1:1/?from=keepsake@example.org&to={{email}}"
+        monkeypatch.setenv("SIGN_IN_MAIL", url)
         check = checks()["SIGN_IN_MAIL"]
         assert check.ok == well
         assert "SeCrEt" not in f"{check}"
