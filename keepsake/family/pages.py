@@ -101,6 +101,7 @@ async def story(page: Annotated[OwnerPage, for_page("read")], record_id: RecordI
         TEMPLATES / "story.html.j2",
         story=found,
         made=found.made,
+        record_id=record_id,
         progress=progress,
         feed=await page.call(visibility, page.owner_id, record_id),
     )
@@ -122,23 +123,22 @@ async def story_progress(
     page: Annotated[OwnerPage, for_page("read")], record_id: RecordId, told: bool = False
 ) -> Response:
     """How far a story is, as a part of its page. `told`: the page shows the story already."""
-    found, progress = await page.call(_read, page.owner_id, record_id)
-    appeared = found.made.story is not None and not told
+    progress = await page.call(_progress, page.owner_id, record_id)
     return page.render(
         TEMPLATES / "progress.html.j2",
-        headers={"HX-Refresh": "true"} if appeared else None,
-        made=found.made,
+        headers={"HX-Refresh": "true"} if progress.told and not told else None,
+        record_id=record_id,
         progress=progress,
     )
 
 
 def _read(connection: Connection, owner_id: int, record_id: int) -> tuple[ReadStory, Progress]:
-    row = connection.execute(
-        "SELECT FROM responses WHERE record_id = %s AND owner_id = %s", (record_id, owner_id)
-    ).fetchone()
-    if row is None:
+    progress = _progress(connection, owner_id, record_id)
+    return read_story(connection, owner_id, record_id), progress
+
+
+def _progress(connection: Connection, owner_id: int, record_id: int) -> Progress:
+    progress = progress_of(connection, owner_id, record_id)
+    if progress is None:
         raise Problem("not_found", f"there is no story {record_id}")
-    return (
-        read_story(connection, owner_id, record_id),
-        progress_of(connection, owner_id, record_id),
-    )
+    return progress

@@ -28,9 +28,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Progress:
-    """All steps; `open`: one of them is still to be made; `failed`: one has failed for good."""
+    """All steps, and whether there is a story already."""
 
     stages: Sequence[Stage]
+    told: bool
 
     @property
     def open(self) -> bool:
@@ -43,15 +44,23 @@ class Progress:
         return any(stage.state == "failed" for stage in self.stages)
 
 
-def progress_of(connection: Connection, owner_id: int, record_id: int) -> Progress:
-    """How far a response of an owner is."""
+def progress_of(connection: Connection, owner_id: int, record_id: int) -> Progress | None:
+    """How far a response of an owner is; None: there is no such response."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM stories s WHERE s.record_id = r.record_id) FROM responses r"
+        " WHERE r.record_id = %s AND r.owner_id = %s",
+        (record_id, owner_id),
+    ).fetchone()
+    if row is None:
+        return None
     steps = {row["step"]: row for row in record_steps(connection, owner_id, record_id)}
     return Progress(
         [
             Stage(words, _state(steps[step]["status"], steps[step]["due_at"] is not None))
             for step, words in _SAID.items()
             if step in steps and not steps[step]["hold_reason"]
-        ]
+        ],
+        told=row[0],
     )
 
 
