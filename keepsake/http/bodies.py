@@ -96,7 +96,7 @@ async def read_json(request: Request, model: type[M]) -> M:
     try:
         body = await request.body()
     except ClientDisconnect:
-        raise _broken_off() from None
+        raise broken_off() from None
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -254,10 +254,11 @@ async def chunks(request: Request) -> AsyncIterator[bytes]:
         async for chunk in request.stream():
             yield chunk
     except ClientDisconnect:
-        raise _broken_off() from None
+        raise broken_off() from None
 
 
-def _broken_off() -> Problem:
+def broken_off() -> Problem:
+    """That its sender did not send all of it."""
     return Problem("malformed_request", "the body broke off before its end: send it again")
 
 

@@ -16,8 +16,9 @@ from typing import Annotated
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
-from keepsake.http.bodies import file_name
+from keepsake.http.bodies import broken_off, file_name, room
 from keepsake.http.body_limit import allow_body
 from keepsake.http.imports import keep_import
 from keepsake.http.pages import OwnerPage, for_page
@@ -54,15 +55,28 @@ async def take_in(page: Importer) -> Response:
     allow_body(page.request, settings.max_upload_mb * 1_000_000)
     archive = settings.incoming_folder / f"{uuid.uuid4().hex}.part"
     try:
-        async with page.request.form(max_files=MOST_FILES, max_fields=10) as form:
-            parts = form.getlist("files")
-            files = [file for file in parts if isinstance(file, UploadFile) and file.size]
-            name = _check(files)
-            sha256 = await asyncio.to_thread(_pack, files, archive)
+        with room():
+            name, sha256 = await _receive(page, archive)
         batch_id = await keep_import(page, LINE, ReceivedFile(archive, name, sha256))
     finally:
         archive.unlink(missing_ok=True)
     return RedirectResponse(f"{page.at}/batches/{batch_id}", 303)
+
+
+async def _receive(page: OwnerPage, archive: Path) -> tuple[str, str]:
+    """Put the files of the form into an archive: what people call them, and its SHA-256.
+
+    Raises:
+        Problem: there are none that can be taken in, or not all came.
+    """
+    try:
+        async with page.request.form(max_files=MOST_FILES, max_fields=10) as form:
+            parts = form.getlist("files")
+            files = [file for file in parts if isinstance(file, UploadFile) and file.size]
+            name = _check(files)
+            return name, await asyncio.to_thread(_pack, files, archive)
+    except ClientDisconnect:
+        raise broken_off() from None
 
 
 def _check(files: Sequence[UploadFile]) -> str:

@@ -1,5 +1,6 @@
 """The running journal as people look through it, and how files get there."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from keepsake.running.monthly import make_trends
 from keepsake.running.weekly import make_digests
 from tests.acceptance.parts import eventually
 from tests.api.conftest import Door
+from tests.api.test_ingest_recordings import no_file_larger_than
 from tests.browser import PHONE, barriers, overflow
 from tests.running.journal import MORNING, archive, gpx, tcx
 
@@ -143,6 +145,14 @@ def test_what_is_no_activity_is_refused_by_name(
     answer = site.client().post(f"{JOURNAL}/import", files=files or [("files", ("", b""))])
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
+    assert list(site.settings.incoming_folder.glob("*")) == []
+
+
+def test_a_full_disk_is_told_and_nothing_is_left(site: Door) -> None:
+    files = [("files", (f"{at}.gpx", os.urandom(600_000))) for at in range(3)]
+    with no_file_larger_than(1_000_000):
+        answer = site.client().post(f"{JOURNAL}/import", files=files)
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
     assert list(site.settings.incoming_folder.glob("*")) == []
 
 
