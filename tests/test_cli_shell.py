@@ -182,4 +182,8 @@ def test_every_command_that_ends_by_itself_has_json() -> None:
             return [found for part in parts for found in without(parts[part], f"{name} {part}")]
         return [] if any("--json" in p.opts for p in command.params) else [name]
 
-    assert without(get_command(app), "keepsake") == ["keepsake up", "keepsake demo"]
+    assert without(get_command(app), "keepsake") == [
+        "keepsake up",
+        "keepsake serve",
+        "keepsake demo",
+    ]

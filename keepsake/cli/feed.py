@@ -121,6 +121,7 @@ def policy(
     stories: Annotated[
         str, typer.Argument(help="all: every story enters unless it is hidden; approved: no other.")
     ],
+    json: Json = False,
 ) -> None:
     """Say which stories enter a family's podcast by themselves."""
     from keepsake.accounts.audit import record_write
@@ -132,6 +133,9 @@ def policy(
         home = find_family(connection, owner)
         set_policy(connection, home.id, stories)
         record_write(connection, None, "feed.policy", owner_id=home.id, detail=stories)
+    if json:
+        print_json({"owner": home.slug, "policy": stories})
+        return
     says = {
         "all": "every story with an episode enters, unless it is hidden",
         "approved": "only stories that were approved enter",
@@ -140,18 +144,18 @@ def policy(
 
 
 @feed.command("approve")
-def approve(records: Stories) -> None:
+def approve(records: Stories, json: Json = False) -> None:
     """Let stories enter their family's podcast."""
-    _decide(records, "approved")
+    _decide(records, "approved", json=json)
 
 
 @feed.command("hide")
-def hide(records: Stories) -> None:
+def hide(records: Stories, json: Json = False) -> None:
     """Take stories out of their family's podcast, at once. They stay with the family."""
-    _decide(records, "hidden")
+    _decide(records, "hidden", json=json)
 
 
-def _decide(records: list[int], state: "State") -> None:
+def _decide(records: list[int], state: "State", *, json: bool) -> None:
     from keepsake.family.feed.approval import decide
     from keepsake.records.lookup import owner_of
     from keepsake.settings import load_settings
@@ -161,6 +165,9 @@ def _decide(records: list[int], state: "State") -> None:
             decide(connection, None, owner_of(connection, record), record, state)
             for record in records
         ]
+    if json:
+        print_json(decided)
+        return
     for each in decided:
         waits = "" if each.has_episode else "; it has no episode yet"
         typer.echo(f"Record {each.record_id} is {state}{waits}.")

@@ -12,6 +12,7 @@ import psutil
 import psycopg
 import pytest
 
+from keepsake.database import migrate
 from keepsake.errors import SettingsError
 from keepsake.local import postgres
 from keepsake.local.parts import PartFailed
@@ -49,11 +50,12 @@ UP = """
 import sys
 from functools import partial
 from pathlib import Path
+from keepsake.database import migrate
 from keepsake.local.up import run_forever
 from keepsake.settings import load_settings
 
 say = partial(print, flush=True)  # a line is read while the process goes on
-run_forever(load_settings(), prepare=lambda url: None, root=Path(sys.argv[1]), say=say)
+run_forever(load_settings(), prepare=migrate, root=Path(sys.argv[1]), say=say)
 """
 
 
@@ -64,6 +66,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "definitions.py").write_text(DEFINITIONS)
     (folder / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
     return folder
+
+
+def _migrate(url: str) -> None:
+    migrate(url)
 
 
 def _settings(home: Path, **values: Any) -> Settings:
@@ -189,7 +195,7 @@ def test_port_that_is_taken_is_named(home: Path, root: Path, models_url: str) ->
     )
     with (
         pytest.raises(SettingsError, match=rf"DAGSTER_PORT: port {port} .* by \S+ \(process \d+\)"),
-        started(settings, prepare=lambda url: None, root=root),
+        started(settings, prepare=_migrate, root=root),
     ):
         pass
 
@@ -199,7 +205,7 @@ def test_definitions_that_do_not_load_are_shown(home: Path, tmp_path: Path) -> N
     (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
     with (
         pytest.raises(PartFailed, match=r"(?s)code server ended as it started.*no such voice"),
-        started(_settings(home, **ELSEWHERE), prepare=lambda url: None, root=tmp_path),
+        started(_settings(home, **ELSEWHERE), prepare=_migrate, root=tmp_path),
     ):
         pass
     assert postgres.running_url(home) is None

@@ -247,7 +247,7 @@ async def test_a_full_disk_fails_what_needs_room_and_nothing_else(house: House) 
     record_id = await house.add(text=f"{TEXT} " * 12)
     await house.run("transcripts", "embeddings", "stories", "podcasts")
     kind, message = house.error(record_id, "podcasts")
-    assert (kind, "the disk is full: no room for " in message) == ("RetryableError", True)
+    assert (kind, "the disk is full: no room for " in message) == ("DiskFull", True)
     ledger = house.ledger(record_id)
     assert {ledger[step]["status"] for step in ("transcripts", "embeddings", "stories")} == {
         "succeeded"
