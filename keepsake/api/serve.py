@@ -6,18 +6,51 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from keepsake.api.app import create_app
 from keepsake.settings import Settings
 
 GRACE = 10  # seconds for requests under way when the process is told to end
+MOST_HEAD = 64 * 1024  # bytes of a request line and its headers
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Uvicorn's HTTP, with a bound for heads: its parser takes a header without end.
+
+    Counted is what came since the last part of a body, so that trailers have the bound as well.
+    """
+
+    _head = 0
+
+    def data_received(self, data: bytes) -> None:
+        """See Uvicorn."""
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > MOST_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The headers are longer than {MOST_HEAD:,} bytes.")
+
+    def on_headers_complete(self) -> None:
+        """See Uvicorn."""
+        self._head = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """See Uvicorn."""
+        self._head = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """See Uvicorn."""
+        self._head = 0
+        super().on_message_complete()
 
 
 class Server(uvicorn.Server):
     """Uvicorn, which ends open streams before it waits for the requests that are under way."""
 
     def __init__(self, app: FastAPI, **config: Any) -> None:
-        super().__init__(uvicorn.Config(app, **config))
+        super().__init__(uvicorn.Config(app, http=BoundedHttp, **config))
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
