@@ -149,6 +149,7 @@ def test_a_clock_may_be_a_little_fast() -> None:
         (datetime(2026, 5, 4), "has no time zone"),
         (datetime(2999, 1, 1, tzinfo=UTC), "in the future"),
         (datetime(1999, 12, 31, 23, tzinfo=UTC), "before 2000-01-01.*set FIRST_DAY"),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), "no day of the calendar"),
     ],
 )
 def test_a_moment_that_has_no_partition_is_refused(moment: datetime, problem: str) -> None:

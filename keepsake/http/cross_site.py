@@ -61,4 +61,7 @@ def _is_cross_site(asked: HTTPConnection) -> bool:
         return site is None and bool(read_session_cookie(asked) or forwarded_email(asked))
     # A proxy that ends TLS passes on the host and not the scheme.
     ours = (asked.headers.get("host"), urlsplit(state_of(asked).settings.base_url).netloc)
-    return urlsplit(origin).netloc not in ours
+    try:
+        return urlsplit(origin).netloc not in ours
+    except ValueError:  # it is no address
+        return True

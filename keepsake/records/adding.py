@@ -149,7 +149,10 @@ def check_recorded_at(moment: datetime, first_day: date) -> datetime:
     """
     if moment.tzinfo is None:
         raise InvalidInput("the time has no time zone: add one, such as Z or +02:00")
-    moment = moment.astimezone(UTC)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"{moment.date()} is no day of the calendar in UTC") from None
     if moment > datetime.now(UTC) + CLOCK_SKEW:
         raise InvalidInput(f"{moment:%Y-%m-%d %H:%M} UTC is in the future")
     if moment.date() < first_day:

@@ -68,7 +68,20 @@ def test_other_sites_may_not_read_answers(rose: httpx.Client) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+def test_an_origin_that_is_no_address_is_another_site(nobody: httpx.Client) -> None:
+    assert nobody.post("/sign-out", headers={"Origin": "http://["}).status_code == 403
+
+
 # -- limits -------------------------------------------------------------------------------------
+
+
+def test_a_head_without_end_is_broken_off(database_url: str, tmp_path: Path) -> None:
+    with served(database_url, tmp_path) as client:
+        long = client.get("/health/live", headers={"X-Long": "a" * 1_000_000})
+        assert (long.status_code, "headers are longer" in long.text) == (400, True)
+        usual = {"X-Long": "a" * 30_000}
+        for _ in range(4):  # one connection: each request has the bound for itself
+            assert client.get("/health/live", headers=usual).status_code == 200
 
 
 MOMENT = 1_800_000_000.0  # the first second of a minute
