@@ -105,14 +105,17 @@ async def open_connection(url: str) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
-    """A pool of autocommitting connections that take vectors, closed at the end of the block."""
+async def open_pool(url: str, *, size: int = 4, wait: float = 30) -> AsyncIterator[Pool]:
+    """A pool of autocommitting connections that take vectors, closed at the end of the block.
+
+    `wait`: seconds that somebody waits for a connection before `PoolTimeout`.
+    """
     pool: Pool = AsyncConnectionPool(
         kwargs={**_parameters(url), "autocommit": True},
         min_size=1,
         max_size=size,
         open=False,
-        timeout=30,
+        timeout=wait,
         check=_check,
         configure=_take_vectors,
     )
@@ -124,14 +127,16 @@ async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
 
 
 @contextmanager
-def open_blocking_pool(url: str, *, size: int = 4) -> Iterator["ConnectionPool[Connection]"]:
+def open_blocking_pool(
+    url: str, *, size: int = 4, wait: float = 30
+) -> Iterator["ConnectionPool[Connection]"]:
     """`open_pool` for code that is not asynchronous and runs in threads."""
     pool: ConnectionPool[Connection] = ConnectionPool(
         kwargs={**_parameters(url), "autocommit": True},
         min_size=1,
         max_size=size,
         open=False,
-        timeout=30,
+        timeout=wait,
         check=_check_blocking,
     )
     pool.open(wait=True, timeout=30)

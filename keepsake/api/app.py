@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from psycopg import OperationalError
+from psycopg import DataError, OperationalError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -112,6 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
         HTTPException,
         RequestValidationError,
         KeepsakeError,
+        DataError,
         OperationalError,
         PoolTimeout,
     ):

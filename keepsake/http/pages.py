@@ -204,12 +204,19 @@ def wants_page(request: Request) -> bool:
     return accepts_html and not request.url.path.startswith(_PROGRAMS)
 
 
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:  # no script of ours sent that
+        return "/"
+
+
 def problem_page(request: Request, problem: Problem) -> Response:
     """A problem as a page; who has to sign in is led there, and back afterwards."""
     if problem.code == "unauthenticated" and request.headers.get("hx-request"):
         # Not for the part that the script asked for, but for the page around it.
-        shown = urlsplit(request.headers.get("hx-current-url", "/")).path
-        return Response(headers={"HX-Redirect": f"/sign-in?next={quote(shown)}"})
+        shown = quote(_path(request.headers.get("hx-current-url", "/")))
+        return Response(headers={"HX-Redirect": f"/sign-in?next={shown}"})
     if problem.code == "unauthenticated" and request.method in ("GET", "HEAD"):
         back = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
         return RedirectResponse(f"/sign-in?next={back}", 303)

@@ -12,8 +12,9 @@ from fastapi import Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from psycopg import OperationalError
+from psycopg import DataError, OperationalError
 from psycopg.errors import DiskFull as NoRoomInDatabase
+from psycopg.errors import NumericValueOutOfRange, UntranslatableCharacter
 from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -129,6 +130,10 @@ def problem_of(error: Exception) -> Problem:  # one kind of error after the othe
         case StepError():
             headers = {"Retry-After": str(RETRY_AFTER)}
             return Problem("storage_unavailable", str(error), headers=headers)
+        case DataError() if _by_caller(error):
+            return Problem(
+                "invalid_input", "a number is too large, or a text has characters that no text has"
+            )
         case OperationalError() | PoolTimeout():
             return Problem(
                 "database_unavailable",
@@ -136,6 +141,12 @@ def problem_of(error: Exception) -> Problem:  # one kind of error after the othe
                 headers={"Retry-After": str(RETRY_AFTER)},
             )
     return Problem("internal_error", "this is our fault: the log of the API says more")
+
+
+def _by_caller(error: Exception) -> bool:
+    """Whether the database refused a value that a caller sent; not a fault of our SQL."""
+    # psycopg itself refuses a NUL, and raises the plain class.
+    return type(error) in (DataError, NumericValueOutOfRange, UntranslatableCharacter)
 
 
 def _invalid_request(error: RequestValidationError) -> Problem:

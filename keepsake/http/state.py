@@ -28,6 +28,7 @@ from keepsake.worker_pool import WorkerPool, open_worker_pool
 
 P = ParamSpec("P")
 T = TypeVar("T")
+POOL_WAIT = 5  # seconds for a connection; then a caller is told to come again
 POOL_SIZE = 8  # connections for what is asynchronous, and as many for what is not
 
 
@@ -108,12 +109,12 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
     """
     url = await run_in_threadpool(database_url, settings)
     async with (
-        open_pool(url, size=POOL_SIZE) as pool,
+        open_pool(url, size=POOL_SIZE, wait=POOL_WAIT) as pool,
         open_query_embeddings(settings) as embeddings,
         open_worker_pool(settings, processes=1) as workers,
         open_live(url) as live,
     ):
-        with open_blocking_pool(url, size=POOL_SIZE) as blocking:
+        with open_blocking_pool(url, size=POOL_SIZE, wait=POOL_WAIT) as blocking:
             objects, limits = open_objects(settings), RateLimits(pool)
             yield State(settings, url, pool, blocking, objects, embeddings, live, workers, limits)
 

@@ -131,7 +131,7 @@ async def record_page(
     asked: dict[str, Any] = {
         **vars(wanted),
         "owner": owner_id,
-        "until": wanted.until and wanted.until + timedelta(days=1),  # the end of that day
+        "until": _end_of(wanted.until),
         "words": None if wanted.words is None else prefixes(wanted.words),
         "kinds": list(kinds()),
         "matches": MOST_MATCHES,
@@ -154,6 +154,11 @@ async def record_page(
     end = await connection.execute(walked + SQL(" OFFSET %(walk)s - 1"), asked)
     row = await end.fetchone()
     return Page(found, row and (row[0], row[1]))
+
+
+def _end_of(day: date | None) -> date | None:
+    """The day after, up to which records are of that day or before; no record is of the last."""
+    return day if day in (None, date.max) else day + timedelta(days=1)
 
 
 async def _few_unmade(

@@ -258,3 +258,28 @@ def test_the_log_says_who_asked_what_by_ids(
 )
 def test_a_path_is_shown_without_secrets_and_on_one_line(path: str, shown: str) -> None:
     assert shown_path(path) == shown
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/records?to=9999-12-31",
+        "/api/records?tag=a%00b",
+        "/o/the-marlows/family/stories?tag=a%00b",
+        "/o/the-marlows/family/stories?member=a%00b",
+        f"/o/the-marlows/family/stories?before={2**64}",
+        "/o/the-marlows/bookmarks?tag=a%00b",
+        "/o/the-marlows/bookmarks?q=a%00b",
+        f"/o/the-marlows/bookmarks?before={2**64}",
+    ],
+)
+def test_what_no_database_can_hold_is_no_fault_of_ours(rose: httpx.Client, path: str) -> None:
+    assert rose.get(path).status_code < 500
+
+
+def test_a_part_of_a_page_that_says_nonsense_of_its_page_is_led_to_sign_in(
+    nobody: httpx.Client,
+) -> None:
+    part = {"HX-Request": "true", "HX-Current-URL": "http://[", "Accept": "text/html"}
+    answer = nobody.get("/o/the-marlows/family", headers=part)
+    assert answer.headers["HX-Redirect"] == "/sign-in?next=/"
