@@ -180,7 +180,7 @@ def kept(db: Connection, marlows: House) -> dict[str, int]:
         (Filters(kind="passage"), {"spring", "winter", "saved"}),
         (Filters(kind="story"), set()),
     ],
-    ids=str,
+    ids=lambda value: str(value if isinstance(value, Filters) else sorted(value)),
 )
 def test_filters_hold_by_meaning_and_by_words(
     marlows: House, kept: dict[str, int], filters: Filters, expected: set[str]
