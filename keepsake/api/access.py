@@ -93,7 +93,7 @@ async def _show(
         members=await page.state.call(memberships, owner_id=owner_id),
         tokens=await page.state.call(tokens, owner_id),
         writes=await page.state.call(writes, owner_id=owner_id, limit=WRITES),
-        roles=list(ROLES),
+        roles=_roles_to_give(page.principal, owner_id),
         scopes={
             scope: what
             for scope, what in PERMISSIONS.items()
@@ -107,12 +107,22 @@ def _set_member(connection: Connection, page: OwnerPage, email: str, name: str, 
         user = find_user(connection, email)
         remove_member(connection, owner_id=page.owner_id, user_id=user.id)
     else:
+        if role in ROLES and role not in _roles_to_give(page.principal, page.owner_id):
+            raise InvalidInput(
+                f"you may not make somebody {role}: that may do more than you may yourself"
+            )
         user = _user(connection, page.principal, email, name)
         set_role(connection, owner_id=page.owner_id, user_id=user.id, role=role)
     if not page.principal.operator:
         check_manager_left(connection, page.owner_id)
     detail = f"user {user.id}: {role}"
     record_write(connection, page.principal, "member.set", owner_id=page.owner_id, detail=detail)
+
+
+def _roles_to_give(caller: Principal, owner_id: int) -> list[str]:
+    """Those that may do no more than the caller, whose token may be for a part of it."""
+    own = may_hand_on(caller, owner_id)
+    return [role for role, permissions in ROLES.items() if permissions <= own]
 
 
 def _user(connection: Connection, caller: Principal, email: str, name: str) -> User:

@@ -5,6 +5,7 @@ import pytest
 
 from keepsake.accounts.audit import writes
 from keepsake.accounts.tokens import create_token
+from keepsake.accounts.users import add_user, memberships, set_role
 from tests.api.conftest import Door
 
 NEW = {"name": "Rose's phone", "scopes": ["read", "ingest"], "expires": "90d"}
@@ -44,6 +45,23 @@ def test_a_token_hands_on_no_more_than_it_may_do(door: Door) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_input")
     assert "'ingest'" in refused.json()["detail"]
     assert manager.post("/api/tokens", json={**NEW, "scopes": ["read"]}).status_code == 201
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor", "owner"])
+def test_a_token_makes_no_member_who_may_do_more_than_it_may(door: Door, role: str) -> None:
+    rose = add_user(door.db, "rose@example.org", "Rose")
+    set_role(door.db, owner_id=door.marlows.id, user_id=rose.id, role="owner")
+    eve = {"email": "eve@example.org", "role": role}
+
+    door.client("manage").post("/o/the-marlows/access/members", data=eve)
+    assert roles(door) == {"rose@example.org": "owner"}
+    door.client().post("/o/the-marlows/access/members", data=eve)
+    assert roles(door) == {"rose@example.org": "owner", "eve@example.org": role}
+
+
+def roles(door: Door) -> dict[str, str]:
+    """What each member of the Marlows is to them."""
+    return {m.email: m.role for m in memberships(door.db, owner_id=door.marlows.id)}
 
 
 def test_a_token_of_another_owner_is_not_there(door: Door, otto: httpx.Client) -> None:
