@@ -172,8 +172,8 @@ def test_every_command_exists(page: Path) -> None:
 
 @every_page
 def test_every_make_target_exists(page: Path) -> None:
-    # Variables that the tests' own `make` was given (VENV, say) are not those of the page.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    # Not the tests' own environment: what their `make` was given (VENV, say) comes in it.
+    env = {"PATH": os.environ["PATH"]}
     for target in re.findall(r"\bmake ([a-z.][\w./-]*)", "\n".join(code(page))):
         known = subprocess.run(
             ["make", "-n", target], cwd=ROOT, env=env, capture_output=True, check=False
