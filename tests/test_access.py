@@ -30,6 +30,9 @@ OF_NO_OWNER_TOO = {
     "tokens": "admins",
     "audit_log": "what concerns no single owner",
     "idempotency_keys": "what operators ask for",
+    "jobs": "the system's",
+    "job_schedules": "the system's",
+    "job_attempts": "the system's",
 }
 # A role may not write what other tables of its owner rest on.
 NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens", "audit_log"}

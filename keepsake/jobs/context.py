@@ -1,0 +1,61 @@
+"""What a running job is given."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from keepsake.database import AsyncConnection, Pool
+from keepsake.jobs.rows import Fence, hold
+from keepsake.jobs.submission import NewJob, Submission, submit
+from keepsake.settings import Settings
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """A running job, as its function sees it.
+
+    Attributes:
+        fence: its id and the number of this attempt.
+        owner_id: whose job it is; None: the system's own.
+        user_id: who asked for it.
+        pool: connections that see the rows of all owners.
+        settings: in force.
+    """
+
+    fence: Fence
+    owner_id: int | None
+    user_id: int | None
+    pool: Pool
+    settings: Settings
+
+    async def check_cancelled(self) -> None:
+        """To be called between items, and before each call that is paid for.
+
+        Raises:
+            JobLost: the job was cancelled, or this attempt given up. Let it through.
+        """
+        async with self.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT FROM jobs WHERE id = %s AND attempt = %s AND status = 'running'",
+                (self.fence.job_id, self.fence.attempt),
+            )
+        if cursor.rowcount == 0:
+            raise self.fence.lost()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is committed only while this attempt is the one that counts.
+
+        A cancel waits until it has ended, and nothing is written after a cancel.
+
+        Raises:
+            JobLost: the job was cancelled, or this attempt given up. Let it through.
+        """
+        async with self.pool.connection() as connection, connection.transaction():
+            await hold(connection, self.fence)
+            yield connection
+
+    async def submit(self, new: NewJob) -> Submission:
+        """Submit a job that is cancelled when this one is. Errors as of `submission.submit`."""
+        async with self.pool.connection() as connection:
+            return await submit(connection, replace(new, parent=self.fence))

@@ -1,0 +1,142 @@
+"""Types of jobs: what may be submitted, with what data, and how it is run.
+
+class Greeting(JobData):
+    name: str
+
+@job("greet", Greeting, description="Greets somebody.", retry=Retry(attempts=5))
+async def greet(context: JobContext, data: Greeting) -> str:
+    return f"Hello, {data.name}"
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from keepsake.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from keepsake.jobs.context import JobContext
+
+Executor = Literal["internal", "dagster"]
+
+
+class JobData(BaseModel):
+    """What a job is given: frozen when it is submitted. The base of every type's own model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Retry(JobData):
+    """How often and when a job that failed is tried again.
+
+    Attributes:
+        attempts: in all.
+        min_seconds: before the second attempt.
+        max_seconds: between two attempts, unless a provider asks for more.
+        factor: by which the pause grows.
+        jitter: whether pauses are lengthened by chance, so that jobs do not return in step.
+    """
+
+    attempts: int = Field(3, ge=1, le=100)
+    min_seconds: float = Field(1.0, ge=0)
+    max_seconds: float = Field(10.0, ge=0)
+    factor: float = Field(2.0, ge=1, le=100)
+    jitter: bool = True
+
+    def pause(self, attempt: int) -> timedelta:
+        """Between that attempt, counted from 1, and the next."""
+        chance = random.uniform(1.0, 2.0) if self.jitter else 1.0  # noqa: S311
+        growth = self.factor ** min(attempt - 1, 50)
+        return timedelta(seconds=min(self.max_seconds, self.min_seconds * growth * chance))
+
+
+Data = TypeVar("Data", bound=JobData)
+Run = Callable[["JobContext", Data], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class JobType(Generic[Data]):
+    """A type of jobs.
+
+    Attributes:
+        name: as it is stored.
+        data: the model of its data.
+        description: what it does, for people.
+        run: does it; what it returns has a JSON form, and holds no content.
+        executor: who runs it: a worker, or Dagster.
+        retry: how often it is tried.
+        timeout: of an attempt.
+        concurrency_key: of the owner and the data; of the jobs with one key, of whatever type, one
+            runs at a time. None: any number.
+        ttl: how long after its submission it is worth starting. None: always.
+        removal_delay: how long after its end its row stays.
+    """
+
+    name: str
+    data: type[Data]
+    description: str
+    run: Run[Data]
+    executor: Executor = "internal"
+    retry: Retry = Retry()  # noqa: RUF009  # it is frozen
+    timeout: timedelta = timedelta(hours=1)
+    concurrency_key: Callable[[int | None, Data], str] | None = None
+    ttl: timedelta | None = None
+    removal_delay: timedelta = timedelta(days=30)
+
+    def check(self, data: Data | Mapping[str, Any]) -> Data:
+        """The data as its model.
+
+        Raises:
+            InvalidInput: it does not fit. The message names each field, and quotes no value.
+        """
+        try:
+            return self.data.model_validate(data)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc'])) or 'data'}: {problem['msg']}"
+                for problem in error.errors(include_url=False, include_input=False)
+            )
+            raise InvalidInput(
+                f"the data does not fit a job of type {self.name}: {problems}"
+            ) from None
+
+
+def job(
+    name: str, data: type[Data], *, description: str, **settings: Any
+) -> Callable[[Run[Data]], JobType[Data]]:
+    """Make a function a type of jobs; `settings` are further attributes of `JobType`."""
+    return lambda run: JobType(name, data, description, run, **settings)
+
+
+class Registry:
+    """The types that there are, by name."""
+
+    def __init__(self, types: Iterable[JobType[Any]]) -> None:
+        self._types: dict[str, JobType[Any]] = {}
+        for each in types:
+            if each.name in self._types:
+                raise ValueError(f"two types of jobs are called {each.name}")
+            self._types[each.name] = each
+
+    def find(self, name: str) -> JobType[Any]:
+        """The type of that name.
+
+        Raises:
+            InvalidInput: there is none; the message lists those there are.
+        """
+        if name not in self._types:
+            known = ", ".join(sorted(self._types))
+            raise InvalidInput(f"there is no type of jobs {name[:100]!r} (known: {known})")
+        return self._types[name]
+
+    def all(self) -> list[JobType[Any]]:
+        """All of them, by name."""
+        return [self._types[name] for name in sorted(self._types)]
+
+    def names(self, executor: Executor) -> list[str]:
+        """The names of those that an executor runs."""
+        return [each.name for each in self.all() if each.executor == executor]
