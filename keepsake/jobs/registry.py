@@ -41,10 +41,10 @@ class Retry(JobData):
         jitter: whether pauses are lengthened by chance, so that jobs do not return in step.
     """
 
-    attempts: int = Field(3, ge=1, le=100)
-    min_seconds: float = Field(1.0, ge=0)
-    max_seconds: float = Field(10.0, ge=0)
-    factor: float = Field(2.0, ge=1, le=100)
+    attempts: int = Field(default=3, ge=1, le=100)
+    min_seconds: float = Field(default=1.0, ge=0)
+    max_seconds: float = Field(default=10.0, ge=0)
+    factor: float = Field(default=2.0, ge=1, le=100)
     jitter: bool = True
 
     def pause(self, attempt: int) -> timedelta:

@@ -1,11 +1,12 @@
 """Types of jobs for tests, and what to ask of the table."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 from psycopg.rows import dict_row
 
-from keepsake.database import AsyncConnection
+from keepsake.database import AsyncConnection, Pool
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import JobData, Registry, Retry, job
 from keepsake.jobs.submission import NewJob, submit
@@ -56,3 +57,10 @@ async def column(db: AsyncConnection, query: str, *values: Any) -> list[Any]:
     """The first column of what a query finds."""
     cursor = await db.execute(query.encode(), values)
     return [value for value, *_ in await cursor.fetchall()]
+
+
+async def until(pool: Pool, condition: str) -> None:
+    """Wait until a query finds true."""
+    async with pool.connection() as connection, asyncio.timeout(20):
+        while await column(connection, condition) != [True]:  # noqa: ASYNC110  # another's
+            await asyncio.sleep(0.01)

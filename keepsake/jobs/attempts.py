@@ -1,0 +1,180 @@
+"""Attempts at jobs: claimed by a worker, and how they end.
+
+A worker holds an advisory lock that ends with its connection, and claims over that connection: a
+worker that is gone claims nothing, and its lock says at once that its attempts are over. The number
+of an attempt is its fencing token: no statement here writes for an attempt that has another number
+than the row, or that does not run any more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, LiteralString
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from keepsake.database import AsyncConnection
+from keepsake.jobs.registry import Executor, Retry
+from keepsake.jobs.rows import ENDED, PRIORITIES, WORKER_LOCKS, Fence, Outcome, wake_workers
+
+_TRIES = 10
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A job that a worker has to run now: its attempt is committed."""
+
+    id: int
+    attempt: int
+    attempts_left: int
+    owner_id: int | None
+    user_id: int | None
+    type: str
+    data: Mapping[str, Any]
+    retry: Mapping[str, Any]
+    timeout: timedelta
+
+    @property
+    def fence(self) -> Fence:
+        """What its attempt writes with."""
+        return Fence(self.id, self.attempt)
+
+    def pause(self) -> timedelta | None:
+        """Before the next attempt; None: there is none left."""
+        retry = Retry.model_validate(self.retry)
+        return retry.pause(self.attempt) if self.attempts_left > 0 else None
+
+
+@dataclass(frozen=True)
+class End:
+    """How an attempt ended.
+
+    Attributes:
+        outcome: of the attempt; of the job too, unless there is another.
+        result: what the job came to, with a JSON form.
+        error_type: the class of the error.
+        error: says what to do; holds no content.
+        again_in: when there is another attempt; None: there is none.
+    """
+
+    outcome: Outcome
+    result: Any = field(default=None)
+    error_type: str | None = None
+    error: str | None = None
+    again_in: timedelta | None = None
+
+
+async def become_worker(connection: AsyncConnection, worker_id: int | None = None) -> int:
+    """Take a new worker's lock, or one that was lost with a connection. Returns the worker's id."""
+    if worker_id is None:
+        cursor = await connection.execute("SELECT nextval('job_workers')")
+        (worker_id,) = await cursor.fetchone() or (0,)
+    await connection.execute("SELECT pg_advisory_lock(%s::bigint + %s)", (WORKER_LOCKS, worker_id))
+    return worker_id
+
+
+async def claim(
+    connection: AsyncConnection,
+    worker_id: int,
+    types: Sequence[str],
+    *,
+    executor: Executor = "internal",
+    limit: int = 1,
+) -> list[Claimed]:
+    """Begin attempts at the jobs that are due: urgent ones first, then those that are due longest.
+
+    Args:
+        connection: the one that holds the worker's lock.
+        worker_id: of the worker.
+        types: those it can run.
+        executor: what it is.
+        limit: the most jobs.
+    """
+    values = {
+        "worker": worker_id,
+        "types": list(types),
+        "executor": executor,
+        "limit": limit,
+        "priorities": sorted(PRIORITIES.values(), reverse=True),
+    }
+    for _ in range(_TRIES):
+        try:
+            async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
+                await cursor.execute(_CLAIM, values)
+                return await cursor.fetchall()
+        except UniqueViolation:  # another worker began a job with the same concurrency key
+            continue
+    return []
+
+
+# A range of the index for each priority, so that urgent jobs that are not due yet cost nothing.
+# Of jobs with one concurrency key the first is taken, and none while one runs: the unique index
+# decides where two workers find out at the same moment.
+_CLAIM = """
+    WITH free AS MATERIALIZED (
+        SELECT j.* FROM unnest(%(priorities)s::smallint[]) AS of(priority)
+        CROSS JOIN LATERAL (
+            SELECT id, priority, due_at, concurrency_key FROM jobs
+            WHERE status = 'pending' AND executor = %(executor)s AND priority = of.priority
+              AND due_at <= now() AND type = ANY(%(types)s)
+              AND (attempt > 0 OR expires_at IS NULL OR expires_at > now())
+              AND (concurrency_key IS NULL OR NOT EXISTS (
+                  SELECT FROM jobs r
+                  WHERE r.status = 'running' AND r.concurrency_key = jobs.concurrency_key))
+            ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS j
+        LIMIT %(limit)s),
+    mine AS (
+        SELECT id FROM (
+            SELECT id, concurrency_key, row_number() OVER (
+                PARTITION BY concurrency_key ORDER BY priority DESC, due_at, id) AS place
+            FROM free) AS placed
+        WHERE concurrency_key IS NULL OR place = 1)
+    UPDATE jobs SET status = 'running', attempt = attempt + 1, attempts_left = attempts_left - 1,
+        started_at = now(), worker_id = %(worker)s, run_id = NULL, error_type = NULL, error = NULL
+    FROM mine WHERE jobs.id = mine.id
+    RETURNING jobs.id, attempt, attempts_left, owner_id, user_id, type, data, retry, timeout
+"""
+
+
+async def end(connection: AsyncConnection, fence: Fence, how: End) -> bool:
+    """End an attempt, and its job unless there is another. False: the attempt did not count."""
+    again = how.again_in is not None
+    cursor = await connection.execute(
+        _AGAIN if again else _FINISH,
+        {
+            "id": fence.job_id,
+            "attempt": fence.attempt,
+            "outcome": how.outcome,
+            "result": None if how.result is None else Jsonb(how.result),
+            "error_type": how.error_type,
+            "error": how.error,
+            "again_in": how.again_in,
+        },
+    )
+    if again and cursor.rowcount:
+        await wake_workers(connection)
+    return cursor.rowcount == 1
+
+
+def _ending(changes: LiteralString) -> LiteralString:
+    return f"""
+        WITH ended AS (
+            UPDATE jobs SET {changes}, error_type = %(error_type)s, error = %(error)s
+            WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running'
+            RETURNING id, owner_id, attempt, worker_id, run_id, started_at)
+        INSERT INTO job_attempts (job_id, owner_id, attempt, worker_id, run_id, started_at, outcome,
+                                  error_type, error)
+        SELECT id, owner_id, attempt, worker_id, run_id, started_at, %(outcome)s, %(error_type)s,
+               %(error)s
+        FROM ended
+    """  # noqa: S608
+
+
+_FINISH = _ending(f"status = %(outcome)s, result = %(result)s, {ENDED}")
+# What was given back did not fail: it has as many attempts left as before.
+_AGAIN = _ending(
+    "status = 'pending', due_at = now() + %(again_in)s,"
+    " attempts_left = attempts_left + (%(outcome)s = 'given_back')::int"
+)
