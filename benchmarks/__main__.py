@@ -23,6 +23,7 @@ NAMES = (
     "local_models",
     "search",
     "search_speed",
+    "job_claims",
     "long_recordings",
 )
 

@@ -7,6 +7,7 @@ than the row, or that does not run any more.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, LiteralString
@@ -18,8 +19,6 @@ from psycopg.types.json import Jsonb
 from keepsake.database import AsyncConnection
 from keepsake.jobs.registry import Executor, Retry
 from keepsake.jobs.rows import ENDED, PRIORITIES, WORKER_LOCKS, Fence, Outcome, wake_workers
-
-_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -99,38 +98,45 @@ async def claim(
         "limit": limit,
         "priorities": sorted(PRIORITIES.values(), reverse=True),
     }
-    for _ in range(_TRIES):
-        try:
-            async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
-                await cursor.execute(_CLAIM, values)
-                return await cursor.fetchall()
-        except UniqueViolation:  # another worker began a job with the same concurrency key
-            continue
-    return []
+    with suppress(UniqueViolation):  # another worker gives the same turn
+        await connection.execute(_GIVE_TURNS)
+    async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
+        await cursor.execute(_CLAIM, values)
+        return await cursor.fetchall()
 
+
+# For each key that has nobody's turn, and jobs that are due, it is the first one's.
+_GIVE_TURNS = """
+    WITH RECURSIVE keys AS (
+        (SELECT concurrency_key AS key FROM jobs
+         WHERE status = 'pending' AND NOT has_turn ORDER BY 1 LIMIT 1)
+        UNION ALL
+        SELECT (SELECT concurrency_key FROM jobs
+                WHERE status = 'pending' AND NOT has_turn AND concurrency_key > key
+                ORDER BY 1 LIMIT 1)
+        FROM keys WHERE key IS NOT NULL)
+    UPDATE jobs SET has_turn = true
+    FROM keys CROSS JOIN LATERAL (
+        SELECT id FROM jobs
+        WHERE status = 'pending' AND NOT has_turn AND concurrency_key = key AND due_at <= now()
+        ORDER BY priority DESC, due_at, id LIMIT 1) AS next
+    WHERE jobs.id = next.id AND status = 'pending'
+      AND NOT EXISTS (SELECT FROM jobs taken
+                      WHERE taken.concurrency_key = key AND taken.has_turn
+                        AND taken.status IN ('pending', 'running'))
+"""
 
 # A range of the index for each priority, so that urgent jobs that are not due yet cost nothing.
-# Of jobs with one concurrency key the first is taken, and none while one runs: the unique index
-# decides where two workers find out at the same moment.
 _CLAIM = """
-    WITH free AS MATERIALIZED (
-        SELECT j.* FROM unnest(%(priorities)s::smallint[]) AS of(priority)
+    WITH mine AS MATERIALIZED (
+        SELECT j.id FROM unnest(%(priorities)s::smallint[]) AS of(priority)
         CROSS JOIN LATERAL (
-            SELECT id, priority, due_at, concurrency_key FROM jobs
-            WHERE status = 'pending' AND executor = %(executor)s AND priority = of.priority
-              AND due_at <= now() AND type = ANY(%(types)s)
+            SELECT id FROM jobs
+            WHERE status = 'pending' AND has_turn AND executor = %(executor)s
+              AND priority = of.priority AND due_at <= now() AND type = ANY(%(types)s)
               AND (attempt > 0 OR expires_at IS NULL OR expires_at > now())
-              AND (concurrency_key IS NULL OR NOT EXISTS (
-                  SELECT FROM jobs r
-                  WHERE r.status = 'running' AND r.concurrency_key = jobs.concurrency_key))
             ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS j
-        LIMIT %(limit)s),
-    mine AS (
-        SELECT id FROM (
-            SELECT id, concurrency_key, row_number() OVER (
-                PARTITION BY concurrency_key ORDER BY priority DESC, due_at, id) AS place
-            FROM free) AS placed
-        WHERE concurrency_key IS NULL OR place = 1)
+        LIMIT %(limit)s)
     UPDATE jobs SET status = 'running', attempt = attempt + 1, attempts_left = attempts_left - 1,
         started_at = now(), worker_id = %(worker)s, run_id = NULL, error_type = NULL, error = NULL
     FROM mine WHERE jobs.id = mine.id
@@ -175,6 +181,6 @@ def _ending(changes: LiteralString) -> LiteralString:
 _FINISH = _ending(f"status = %(outcome)s, result = %(result)s, {ENDED}")
 # What was given back did not fail: it has as many attempts left as before.
 _AGAIN = _ending(
-    "status = 'pending', due_at = now() + %(again_in)s,"
+    "status = 'pending', due_at = now() + %(again_in)s, has_turn = concurrency_key IS NULL,"
     " attempts_left = attempts_left + (%(outcome)s = 'given_back')::int"
 )

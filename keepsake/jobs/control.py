@@ -111,6 +111,6 @@ async def retry(connection: AsyncConnection, job_id: int) -> None:
 _RETRY = """
     UPDATE jobs SET status = 'pending', due_at = now(), expires_at = NULL, finished_at = NULL,
         remove_at = NULL, cancel_requested = false, result = NULL, error_type = NULL, error = NULL,
-        attempts_left = (retry ->> 'attempts')::int
+        attempts_left = (retry ->> 'attempts')::int, has_turn = concurrency_key IS NULL
     WHERE id = %s
 """

@@ -125,11 +125,12 @@ async def _insert(connection: AsyncConnection, row: Mapping[str, Any]) -> Submis
         added AS (
             INSERT INTO jobs (owner_id, user_id, parent_id, type, tag, executor, data, metadata,
                               tags, priority, due_at, expires_at, attempts_left, retry, timeout,
-                              concurrency_key, persistent, removal_delay)
+                              concurrency_key, has_turn, persistent, removal_delay)
             SELECT %(owner_id)s, %(user_id)s, %(parent_id)s, %(type)s, %(tag)s, %(executor)s,
                    %(data)s, %(metadata)s, %(tags)s, %(priority)s,
                    coalesce(%(due_at)s, now() + %(delay)s), now() + %(ttl)s, %(attempts)s,
-                   %(retry)s, %(timeout)s, %(concurrency_key)s, %(persistent)s, %(removal_delay)s
+                   %(retry)s, %(timeout)s, %(concurrency_key)s, %(concurrency_key)s::text IS NULL,
+                   %(persistent)s, %(removal_delay)s
             WHERE NOT EXISTS (SELECT FROM waiting)
             ON CONFLICT (owner_id, tag) WHERE status = 'pending' AND attempt = 0
                 AND nominal_time IS NULL AND tag IS NOT NULL DO NOTHING
@@ -167,6 +168,7 @@ async def _join(
     if new.debounce is not None and attempt == 0:
         await connection.execute(
             "UPDATE jobs SET data = %(data)s, concurrency_key = %(concurrency_key)s,"
+            " has_turn = %(concurrency_key)s::text IS NULL,"
             " due_at = least(now() + %(delay)s, created_at + %(longest)s) WHERE id = %(id)s",
             {**row, "id": job_id, "longest": new.debounce.longest},
         )

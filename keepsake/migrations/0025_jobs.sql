@@ -48,7 +48,8 @@ CREATE TABLE jobs (
     attempts_left    integer NOT NULL DEFAULT 1,
     retry            jsonb NOT NULL DEFAULT '{}',
     timeout          interval NOT NULL DEFAULT '1 hour',  -- of an attempt
-    concurrency_key  text,                     -- of those with one key, one runs at a time
+    concurrency_key  text,                     -- of those with one key, one runs at a time:
+    has_turn         boolean NOT NULL DEFAULT true,  -- the one whose turn it is
     worker_id        bigint,                   -- which runs the attempt, or ran the last
     run_id           text,                     -- of Dagster
     last_synced_at   timestamptz,              -- when its run was last looked at
@@ -65,7 +66,8 @@ CREATE TABLE jobs (
     removal_delay    interval NOT NULL DEFAULT '30 days',
     remove_at        timestamptz,              -- NULL while it is not finished, or persistent
     CHECK ((finished_at IS NULL) = (status IN ('pending', 'running'))),
-    CHECK (status <> 'running' OR attempt > 0)
+    CHECK (status <> 'running' OR attempt > 0),
+    CHECK (has_turn OR concurrency_key IS NOT NULL)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
 -- One pending job a tag. The tag is an owner's: two owners may use the same word, and neither learns
@@ -77,12 +79,17 @@ CREATE UNIQUE INDEX jobs_one_pending ON jobs (owner_id, tag) NULLS NOT DISTINCT
 -- Once a nominal time, whatever fires it.
 CREATE UNIQUE INDEX jobs_nominal ON jobs (schedule_id, nominal_time) WHERE schedule_id IS NOT NULL;
 -- What is claimed next: the range of one priority up to now, in order. What is not due costs nothing.
-CREATE INDEX jobs_claim ON jobs (executor, priority, due_at, id) WHERE status = 'pending';
+CREATE INDEX jobs_claim ON jobs (executor, priority, due_at, id)
+    WHERE status = 'pending' AND has_turn;
+-- One job of a key has the turn, until it ends. Those that wait for theirs are not in the way of a
+-- claim, however many they are.
+CREATE UNIQUE INDEX jobs_turn ON jobs (concurrency_key)
+    WHERE status IN ('pending', 'running') AND has_turn AND concurrency_key IS NOT NULL;
+CREATE INDEX jobs_turns ON jobs (concurrency_key, priority DESC, due_at, id)
+    WHERE status = 'pending' AND NOT has_turn;
 CREATE INDEX jobs_expiry ON jobs (expires_at)
     WHERE status = 'pending' AND attempt = 0 AND expires_at IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (worker_id) WHERE status = 'running';
-CREATE UNIQUE INDEX jobs_one_running ON jobs (concurrency_key)
-    WHERE status = 'running' AND concurrency_key IS NOT NULL;
 CREATE INDEX jobs_removal ON jobs (remove_at) WHERE remove_at IS NOT NULL;
 -- Lists, newest first.
 CREATE INDEX jobs_owner ON jobs (owner_id, id);
