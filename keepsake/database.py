@@ -91,7 +91,7 @@ def connect(url: str) -> Iterator[Connection]:
 
 @asynccontextmanager
 async def open_connection(url: str) -> AsyncIterator[AsyncConnection]:
-    """One autocommitting connection that may be idle for long, to listen on.
+    """One autocommitting connection that may be idle for long: to listen on, to hold a lock.
 
     A server that is gone without a word is noticed within a minute.
 

@@ -1,12 +1,14 @@
 """What the rest of the room shares: a job and its attempts as rows, and the right to write them."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, LiteralString
 
 from keepsake.database import AsyncConnection
-from keepsake.errors import KeepsakeError
+from keepsake.errors import InvalidInput, KeepsakeError
 
 Status = Literal[
     "pending", "running", "succeeded", "failed", "cancelled", "expired", "timed_out", "orphaned"
@@ -19,6 +21,8 @@ PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}  # as records have them
 CHANNEL = "keepsake_jobs"  # notified when there may be something to claim, or to stop
 # Advisory locks of workers are above this number, those of records above the next power of two.
 WORKER_LOCKS = 1 << 61
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # and not a backslash before a `u0000`
 
 # What every UPDATE sets that ends a job.
 ENDED: LiteralString = (
@@ -121,3 +125,20 @@ async def expire(connection: AsyncConnection, job_id: int | None = None) -> int:
         {"id": job_id},
     )
     return cursor.rowcount
+
+
+def check_json(document: Any, most: int, what: str) -> None:
+    """Check that PostgreSQL takes a document as JSON, and that it has at most so many characters.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    try:
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError):  # also half of a surrogate pair
+        raise InvalidInput(f"{what} has a value that JSON has no form for") from None
+    if _NUL.search(text):
+        raise InvalidInput(f"{what} holds a character NUL, which PostgreSQL does not store")
+    if len(text) > most:
+        raise InvalidInput(f"{what} has {len(text):,} characters as JSON; at most {most:,}")

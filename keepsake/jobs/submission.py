@@ -4,8 +4,6 @@ Whether a job is new is decided by one INSERT under a unique index, so that of a
 submissions at once one is. A retry of a job is not submitted: it is the same row again.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +14,7 @@ from psycopg.types.json import Jsonb
 from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput, KeepsakeError
 from keepsake.jobs.registry import JobType, Retry
-from keepsake.jobs.rows import PRIORITIES, Fence, expire, hold, wake_workers
+from keepsake.jobs.rows import PRIORITIES, Fence, check_json, expire, hold, wake_workers
 
 LONGEST_TAG = 200
 MOST_TAGS = 20
@@ -25,7 +23,6 @@ LARGEST_METADATA = 16_000
 EARLIEST_DUE = timedelta(days=1)  # before now: clocks differ
 LATEST_DUE = timedelta(days=5 * 366)
 _TRIES = 20
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # and not a backslash before a `u0000`
 
 
 @dataclass(frozen=True)
@@ -263,13 +260,5 @@ def _object(metadata: Any) -> Mapping[str, Any]:
 
 
 def _json(document: Any, most: int, what: str) -> Jsonb:
-    try:
-        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError):  # also half of a surrogate pair
-        raise InvalidInput(f"{what} has a value that JSON has no form for") from None
-    if _NUL.search(text):
-        raise InvalidInput(f"{what} holds a character NUL, which PostgreSQL does not store")
-    if len(text) > most:
-        raise InvalidInput(f"{what} has {len(text):,} characters as JSON; at most {most:,}")
+    check_json(document, most, what)
     return Jsonb(document)

@@ -43,12 +43,19 @@ class Found:
     timed_out: list[int] = field(default_factory=list)
 
 
-async def reconcile(pool: Pool) -> Found:
-    """Find jobs whose worker died, or does not end them; try them again, or end them."""
+async def reconcile(pool: Pool, *, but: int | None = None) -> Found:
+    """Find jobs whose worker died, or does not end them; try them again, or end them.
+
+    Args:
+        pool: connections to the database.
+        but: the worker that asks, which may just be about to take its lock again.
+    """
     found = Found()
     async with pool.connection() as connection:
         cursor = await connection.execute(
-            "SELECT DISTINCT worker_id FROM jobs WHERE status = 'running' AND worker_id IS NOT NULL"
+            "SELECT DISTINCT worker_id FROM jobs WHERE status = 'running'"
+            " AND worker_id IS DISTINCT FROM %s AND worker_id IS NOT NULL",
+            (but,),
         )
         for (worker_id,) in await cursor.fetchall():
             async with connection.transaction():

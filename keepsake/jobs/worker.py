@@ -1,0 +1,267 @@
+"""The worker: a process that runs the jobs that are not Dagster's, several at a time.
+
+It looks when it is notified, when a job has ended and once a second: first which of its jobs are no
+longer its own, then what there is to claim. While the database is away its jobs go on; what they
+come to is written once it is back, unless they were given up meanwhile.
+"""
+
+import asyncio
+import logging
+import signal
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+
+import psycopg
+from pydantic_core import to_jsonable_python
+
+from keepsake.database import AsyncConnection, Pool, open_connection, open_pool
+from keepsake.errors import (
+    InvalidInput,
+    KeepsakeError,
+    PermanentError,
+    RetryableError,
+    SettingsError,
+)
+from keepsake.jobs.attempts import Claimed, End, become_worker, claim, end
+from keepsake.jobs.context import JobContext
+from keepsake.jobs.registry import Registry
+from keepsake.jobs.rows import CHANNEL, Fence, check_json, expire
+from keepsake.jobs.upkeep import reconcile, remove_old
+from keepsake.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+RECONCILE_SECONDS = 30.0
+REMOVE_SECONDS = 3600.0
+GRACE_SECONDS = 20.0  # for running jobs to end when the worker is told to; then they are given back
+GIVE_BACK = End("given_back", again_in=timedelta())
+LARGEST_RESULT = 64_000  # characters of JSON
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+async def run_worker(url: str, registry: Registry, settings: Settings, *, places: int = 4) -> None:
+    """Run jobs until SIGTERM or Ctrl-C, so many at the same time."""
+    worker = Worker(url, registry, settings, places=places)
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, worker.stop)
+    await worker.run()
+
+
+class Worker:
+    """One life of a worker."""
+
+    _pool: Pool
+
+    def __init__(
+        self,
+        url: str,
+        registry: Registry,
+        settings: Settings,
+        *,
+        places: int = 4,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        self._url, self._registry, self._settings = url, registry, settings
+        self._places, self._grace_seconds = places, grace_seconds
+        self._types = registry.names("internal")
+        self._id: int | None = None
+        self._tasks: dict[Fence, asyncio.Task[None]] = {}
+        self._aside: list[asyncio.Task[None]] = []
+        self._lost: set[Fence] = set()
+        self._look = asyncio.Event()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Claim nothing more, let the jobs end, and give back those that take too long."""
+        self._stopping = True
+        self._look.set()
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        async with open_pool(self._url, size=self._places + 2) as self._pool:
+            try:
+                while not self._stopping:
+                    try:
+                        await self._live()
+                    except _AWAY as error:
+                        log.warning("the database is away: %s", type(error).__name__)
+                        await asyncio.sleep(LOOK_SECONDS)
+            finally:
+                left = [*self._aside, *self._tasks.values()]
+                for task in left:
+                    task.cancel()
+                await asyncio.gather(*left, return_exceptions=True)
+
+    async def _live(self) -> None:
+        """Work while the connection lasts that holds our lock."""
+        async with open_connection(self._url) as connection:
+            self._id = await become_worker(connection, self._id)
+            log.info("worker %d looks for jobs, %d at a time", self._id, self._places)
+            self._aside = self._aside or self._begin_aside()
+            while not self._stopping:
+                self._look.clear()
+                await self._compare(connection, self._id)
+                await self._fill(connection, self._id)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
+            await self._wind_up()
+
+    async def _compare(self, connection: AsyncConnection, worker_id: int) -> None:
+        """Stop jobs that the table does not have as ours; give back what it has and we do not.
+
+        The first were cancelled or given up; of the second the claim broke off.
+        """
+        held = set(self._tasks)
+        cursor = await connection.execute(
+            "SELECT id, attempt FROM jobs WHERE worker_id = %s AND status = 'running'", (worker_id,)
+        )
+        ours = {Fence(*row) for row in await cursor.fetchall()}
+        for fence in held - ours:
+            if task := self._tasks.get(fence):
+                self._lost.add(fence)
+                task.cancel()
+        for fence in ours - held:
+            await end(connection, fence, GIVE_BACK)
+
+    async def _fill(self, connection: AsyncConnection, worker_id: int) -> None:
+        free = self._places - len(self._tasks)
+        if free <= 0:
+            return
+        for job in await claim(connection, worker_id, self._types, limit=free):
+            task = asyncio.create_task(self._carry(job))
+            self._tasks[job.fence] = task
+            task.add_done_callback(partial(self._forget, job.fence))
+
+    def _forget(self, fence: Fence, _: "asyncio.Task[None]") -> None:
+        self._tasks.pop(fence, None)
+        self._lost.discard(fence)
+        self._look.set()
+
+    async def _wind_up(self) -> None:
+        """Let jobs end, and give back the others."""
+        if not self._tasks:
+            return
+        log.info("waiting for %d jobs to end", len(self._tasks))
+        await asyncio.wait(self._tasks.values(), timeout=self._grace_seconds)
+        left = list(self._tasks.values())
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    # -- one job ----------------------------------------------------------------------------------
+
+    async def _carry(self, job: Claimed) -> None:
+        log.info("%s begins", _said(job))
+        how = await self._attempt(job)
+        if how is None or not await self._end(job, how):
+            log.info("%s was cancelled or given up", _said(job))
+        else:
+            log.info("%s: %s%s", _said(job), how.outcome, "" if how.again_in is None else ", again")
+
+    async def _attempt(self, job: Claimed) -> End | None:
+        """Make an attempt; how it ended. None: it does not count any more."""
+        context = JobContext(job.fence, job.owner_id, job.user_id, self._pool, self._settings)
+        limit = asyncio.timeout(job.timeout.total_seconds())
+        try:
+            job_type = self._registry.find(job.type)
+            data = job_type.check(job.data)
+            async with limit:
+                result = await job_type.run(context, data)
+            document = to_jsonable_python(result)
+            check_json(document, LARGEST_RESULT, "the result")
+            return End("succeeded", result=document)
+        except asyncio.CancelledError:
+            return None if job.fence in self._lost else GIVE_BACK
+        except Exception as error:  # of any type of job: the others go on
+            if limit.expired():
+                return _timed_out(job)
+            return _failed(job, error)
+
+    async def _end(self, job: Claimed, how: End) -> bool:
+        while True:
+            try:
+                async with self._pool.connection() as connection:
+                    return await end(connection, job.fence, how)
+            except _AWAY:
+                if self._stopping:  # whoever reconciles finds it
+                    return False
+                await asyncio.sleep(LOOK_SECONDS)
+
+    # -- beside the jobs --------------------------------------------------------------------------
+
+    def _begin_aside(self) -> list[asyncio.Task[None]]:
+        return [
+            asyncio.create_task(_repeat(seconds, work))
+            for seconds, work in (
+                (LOOK_SECONDS, self._listen),
+                (LOOK_SECONDS, self._expire),
+                (RECONCILE_SECONDS, self._reconcile),
+                (REMOVE_SECONDS, self._remove_old),
+            )
+        ]
+
+    async def _listen(self) -> None:
+        async with open_connection(self._url) as connection:
+            await connection.execute(f"LISTEN {CHANNEL}".encode())
+            async for _ in connection.notifies():
+                self._look.set()
+
+    async def _expire(self) -> None:
+        async with self._pool.connection() as connection:
+            if count := await expire(connection):
+                log.info("%d jobs expired", count)
+
+    async def _reconcile(self) -> None:
+        for what, ids in vars(await reconcile(self._pool, but=self._id)).items():
+            if ids:
+                log.warning("jobs found without a worker, %s: %s", what, ids)
+
+    async def _remove_old(self) -> None:
+        if count := await remove_old(self._pool):
+            log.info("%d old jobs removed", count)
+
+
+async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work()
+        except _AWAY:  # the worker says so
+            pass
+        except Exception as error:  # the next time may go well, and the others go on
+            log.warning("%s: %s", work.__name__.strip("_"), type(error).__name__)
+        await asyncio.sleep(seconds)
+
+
+def _said(job: Claimed) -> str:
+    owner = f", owner {job.owner_id}" if job.owner_id is not None else ""
+    return f"job {job.id} ({job.type}{owner}), attempt {job.attempt}"
+
+
+def _timed_out(job: Claimed) -> End:
+    seconds = job.timeout.total_seconds()
+    return End(
+        "timed_out",
+        error_type="TimedOut",
+        error=f"an attempt may take {seconds:g} s, and this one was stopped then",
+        again_in=job.pause(),
+    )
+
+
+def _failed(job: Claimed, error: Exception) -> End:
+    """How a job ends that raised. What an unexpected error says may quote a person: left out."""
+    name = type(error).__name__
+    pause = job.pause()
+    if isinstance(error, InvalidInput | SettingsError | PermanentError):
+        pause = None  # it would fail again
+    elif pause and isinstance(error, RetryableError) and error.retry_after:
+        pause = max(pause, timedelta(seconds=error.retry_after))
+    message = str(error)
+    if not isinstance(error, KeepsakeError):
+        message = "an unexpected error: the worker's log says where it was raised"
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("%s: %s\n%s", _said(job), name, where)
+    return End("failed", error_type=name, error=message, again_in=pause)
