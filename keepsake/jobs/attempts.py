@@ -9,7 +9,7 @@ than the row, or that does not run any more.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from psycopg.errors import UniqueViolation
@@ -30,6 +30,7 @@ class Claimed:
     attempts_left: int
     owner_id: int | None
     user_id: int | None
+    nominal_time: datetime | None
     type: str
     data: Mapping[str, Any]
     retry: Mapping[str, Any]
@@ -140,7 +141,8 @@ _CLAIM = """
     UPDATE jobs SET status = 'running', attempt = attempt + 1, attempts_left = attempts_left - 1,
         started_at = now(), worker_id = %(worker)s, run_id = NULL, error_type = NULL, error = NULL
     FROM mine WHERE jobs.id = mine.id
-    RETURNING jobs.id, attempt, attempts_left, owner_id, user_id, type, data, retry, timeout
+    RETURNING jobs.id, attempt, attempts_left, owner_id, user_id, nominal_time, type, data,
+              retry, timeout
 """
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from keepsake.database import AsyncConnection, Pool
 from keepsake.jobs.rows import Fence, hold
@@ -18,6 +19,7 @@ class JobContext:
         fence: its id and the number of this attempt.
         owner_id: whose job it is; None: the system's own.
         user_id: who asked for it.
+        nominal_time: of the schedule that asked for it.
         pool: connections that see the rows of all owners.
         settings: in force.
     """
@@ -25,6 +27,7 @@ class JobContext:
     fence: Fence
     owner_id: int | None
     user_id: int | None
+    nominal_time: datetime | None
     pool: Pool
     settings: Settings
 

@@ -39,6 +39,14 @@ class Debounce:
 
 
 @dataclass(frozen=True)
+class Nominal:
+    """The time of a schedule that a job is for; it has one job."""
+
+    schedule_id: int
+    time: datetime
+
+
+@dataclass(frozen=True)
 class NewJob:
     """A job to submit.
 
@@ -58,7 +66,9 @@ class NewJob:
         persistent: whether its row stays for good.
         removal_delay: how long after its end its row stays; None: as its type says.
         retry: how often it is tried; None: as its type says.
+        concurrency_key: of the jobs with one key, one runs at a time; None: as its type says.
         parent: the running job that asks for it, and takes it along when it is cancelled.
+        nominal: the time of a schedule that it is for; its tag then excludes no other job.
     """
 
     type: JobType[Any]
@@ -75,7 +85,9 @@ class NewJob:
     persistent: bool = False
     removal_delay: timedelta | None = None
     retry: Retry | None = None
+    concurrency_key: str | None = None
     parent: Fence | None = None
+    nominal: Nominal | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,7 @@ async def submit(connection: AsyncConnection, new: NewJob) -> Submission:
                 continue
             if submission.created:
                 await wake_workers(connection)
-            elif not await _join(connection, submission.id, row, new):
+            elif not new.nominal and not await _join(connection, submission.id, row, new):
                 continue
             return submission
     raise KeepsakeError(f"jobs with the tag {new.tag!r} come and go all the time: try again")
@@ -115,24 +127,27 @@ async def submit(connection: AsyncConnection, new: NewJob) -> Submission:
 async def _insert(connection: AsyncConnection, row: Mapping[str, Any]) -> Submission | None:
     cursor = await connection.execute(
         """
-        WITH waiting AS (
+        WITH there AS (
+            (SELECT id FROM jobs
+             WHERE tag = %(tag)s AND owner_id IS NOT DISTINCT FROM %(owner_id)s
+               AND status = 'pending' AND %(schedule_id)s::bigint IS NULL ORDER BY id LIMIT 1)
+            UNION ALL
             SELECT id FROM jobs
-            WHERE tag = %(tag)s AND owner_id IS NOT DISTINCT FROM %(owner_id)s
-              AND status = 'pending' ORDER BY id LIMIT 1),
+            WHERE schedule_id = %(schedule_id)s AND nominal_time = %(nominal_time)s),
         added AS (
-            INSERT INTO jobs (owner_id, user_id, parent_id, type, tag, executor, data, metadata,
-                              tags, priority, due_at, expires_at, attempts_left, retry, timeout,
-                              concurrency_key, has_turn, persistent, removal_delay)
-            SELECT %(owner_id)s, %(user_id)s, %(parent_id)s, %(type)s, %(tag)s, %(executor)s,
+            INSERT INTO jobs (owner_id, user_id, parent_id, schedule_id, nominal_time, type, tag,
+                              executor, data, metadata, tags, priority, due_at, expires_at,
+                              attempts_left, retry, timeout, concurrency_key, has_turn, persistent,
+                              removal_delay)
+            SELECT %(owner_id)s, %(user_id)s, %(parent_id)s, %(schedule_id)s, %(nominal_time)s,
+                   %(type)s, %(tag)s, %(executor)s,
                    %(data)s, %(metadata)s, %(tags)s, %(priority)s,
                    coalesce(%(due_at)s, now() + %(delay)s), now() + %(ttl)s, %(attempts)s,
                    %(retry)s, %(timeout)s, %(concurrency_key)s, %(concurrency_key)s::text IS NULL,
                    %(persistent)s, %(removal_delay)s
-            WHERE NOT EXISTS (SELECT FROM waiting)
-            ON CONFLICT (owner_id, tag) WHERE status = 'pending' AND attempt = 0
-                AND nominal_time IS NULL AND tag IS NOT NULL DO NOTHING
-            RETURNING id)
-        SELECT id, true FROM added UNION ALL SELECT id, false FROM waiting
+            WHERE NOT EXISTS (SELECT FROM there)
+            ON CONFLICT DO NOTHING RETURNING id)
+        SELECT id, true FROM added UNION ALL SELECT id, false FROM there
         """,
         row,
     )
@@ -180,13 +195,17 @@ def _row(new: NewJob) -> dict[str, Any]:
     removal_delay = new.removal_delay
     if removal_delay is None:
         removal_delay = new.type.removal_delay
-    key = new.type.concurrency_key
+    key = new.concurrency_key
+    if key is None and new.type.concurrency_key is not None:
+        key = new.type.concurrency_key(new.owner_id, data)
     if new.priority not in PRIORITIES:
         raise InvalidInput(f"priority {new.priority!r} is none of {', '.join(PRIORITIES)}")
     return {
         "owner_id": new.owner_id,
         "user_id": new.user_id,
         "parent_id": new.parent.job_id if new.parent else None,
+        "schedule_id": new.nominal.schedule_id if new.nominal else None,
+        "nominal_time": new.nominal.time if new.nominal else None,
         "type": new.type.name,
         "tag": check_tag(new.tag, "the tag") if new.tag is not None else None,
         "executor": new.type.executor,
@@ -200,7 +219,7 @@ def _row(new: NewJob) -> dict[str, Any]:
         "attempts": retry.attempts,
         "retry": Jsonb(retry.model_dump()),
         "timeout": new.type.timeout,
-        "concurrency_key": key(new.owner_id, data) if key else None,
+        "concurrency_key": check_tag(key, "the concurrency key") if key is not None else None,
         "persistent": new.persistent,
         "removal_delay": _span(removal_delay, "the removal delay", least=timedelta()),
     }

@@ -89,7 +89,8 @@ async def _running(
 ) -> list[Claimed]:
     async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
         await cursor.execute(
-            "SELECT id, attempt, attempts_left, owner_id, user_id, type, data, retry, timeout"  # noqa: S608
+            "SELECT id, attempt, attempts_left, owner_id, user_id, nominal_time, type, data,"  # noqa: S608
+            " retry, timeout"
             f" FROM jobs WHERE status = 'running' AND {condition} ORDER BY id",
             values,
         )

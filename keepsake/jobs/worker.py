@@ -29,6 +29,7 @@ from keepsake.jobs.attempts import Claimed, End, become_worker, claim, end
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import Registry
 from keepsake.jobs.rows import CHANNEL, Fence, check_json, expire
+from keepsake.jobs.schedules import fire_due
 from keepsake.jobs.upkeep import reconcile, remove_old
 from keepsake.settings import Settings
 
@@ -164,7 +165,9 @@ class Worker:
 
     async def _attempt(self, job: Claimed) -> End | None:
         """Make an attempt; how it ended. None: it does not count any more."""
-        context = JobContext(job.fence, job.owner_id, job.user_id, self._pool, self._settings)
+        context = JobContext(
+            job.fence, job.owner_id, job.user_id, job.nominal_time, self._pool, self._settings
+        )
         limit = asyncio.timeout(job.timeout.total_seconds())
         try:
             job_type = self._registry.find(job.type)
@@ -198,6 +201,7 @@ class Worker:
             asyncio.create_task(_repeat(seconds, work))
             for seconds, work in (
                 (LOOK_SECONDS, self._listen),
+                (LOOK_SECONDS, self._fire_schedules),
                 (LOOK_SECONDS, self._expire),
                 (RECONCILE_SECONDS, self._reconcile),
                 (REMOVE_SECONDS, self._remove_old),
@@ -209,6 +213,10 @@ class Worker:
             await connection.execute(f"LISTEN {CHANNEL}".encode())
             async for _ in connection.notifies():
                 self._look.set()
+
+    async def _fire_schedules(self) -> None:
+        if count := await fire_due(self._pool, self._registry):
+            log.info("%d jobs made by schedules", count)
 
     async def _expire(self) -> None:
         async with self._pool.connection() as connection:

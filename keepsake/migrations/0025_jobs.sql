@@ -17,7 +17,7 @@ CREATE TABLE job_schedules (
     paused       boolean NOT NULL DEFAULT false,
     next_at      timestamptz NOT NULL,         -- the next nominal time
     last_at      timestamptz,                  -- the last nominal time that made a job
-    skipped      bigint NOT NULL DEFAULT 0,    -- nominal times that made none
+    skipped      bigint NOT NULL DEFAULT 0,    -- times that made none, since a job was under way
     problem      text,                         -- why it was paused by itself
     created_at   timestamptz NOT NULL DEFAULT now(),
     UNIQUE NULLS NOT DISTINCT (owner_id, tag)
@@ -78,6 +78,8 @@ CREATE UNIQUE INDEX jobs_one_pending ON jobs (owner_id, tag) NULLS NOT DISTINCT
     WHERE status = 'pending' AND attempt = 0 AND nominal_time IS NULL AND tag IS NOT NULL;
 -- Once a nominal time, whatever fires it.
 CREATE UNIQUE INDEX jobs_nominal ON jobs (schedule_id, nominal_time) WHERE schedule_id IS NOT NULL;
+CREATE INDEX jobs_scheduled ON jobs (schedule_id)
+    WHERE schedule_id IS NOT NULL AND status IN ('pending', 'running');
 -- What is claimed next: the range of one priority up to now, in order. What is not due costs nothing.
 CREATE INDEX jobs_claim ON jobs (executor, priority, due_at, id)
     WHERE status = 'pending' AND has_turn;
