@@ -31,10 +31,10 @@ def delete(
     json: Json = False,
 ) -> None:
     """Delete records, all that was made of them, and their files. There is no way back."""
-    from keepsake.cli.show import page_path
     from keepsake.clients.objects import open_objects
     from keepsake.records.deletion import doomed, sweep
     from keepsake.settings import load_settings
+    from keepsake.show.page import page_path
 
     settings = load_settings()
     with open_database(settings) as connection:

@@ -55,17 +55,14 @@ def show(
         show_document(console(), found)
 
 
-def page_path(settings: "HomeSettings", record: int) -> Path:
-    """Where the page of a record is written, if no path is given."""
-    return settings.home / "pages" / f"record-{record}.html"
-
-
 def _write(html: str, record: int, settings: "HomeSettings", output: Path | None) -> Path:
     """Write a page where only its owner can read it.
 
     Raises:
         InvalidInput: the file cannot be written.
     """
+    from keepsake.show.page import page_path
+
     path = (output or page_path(settings, record)).absolute()
     try:
         if output is None:

@@ -6,7 +6,7 @@ from psycopg.errors import UniqueViolation
 
 from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput
-from keepsake.jobs.rows import ENDED, Status, wake_workers
+from keepsake.jobs.rows import ENDED, Status, no_job, wake_workers
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ async def _lock(connection: AsyncConnection, job_id: int) -> Status:
     cursor = await connection.execute("SELECT status FROM jobs WHERE id = %s FOR UPDATE", (job_id,))
     row = await cursor.fetchone()
     if row is None:
-        raise InvalidInput(f"there is no job {job_id}: `keepsake jobs list` shows those there are")
+        raise no_job(job_id)
     status: Status = row[0]
     return status
 

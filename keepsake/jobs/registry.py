@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keepsake.jobs.context import JobContext
 
 Executor = Literal["internal", "dagster"]
+Whose = Literal["anyone", "owner", "system"]
 
 
 class JobData(BaseModel):
@@ -74,6 +75,7 @@ class JobType(Generic[Data]):
             runs at a time. None: any number.
         ttl: how long after its submission it is worth starting. None: always.
         removal_delay: how long after its end its row stays.
+        whose: of an owner always, of none (the system's own, which reach all owners), or either.
     """
 
     name: str
@@ -86,6 +88,7 @@ class JobType(Generic[Data]):
     concurrency_key: Callable[[int | None, Data], str] | None = None
     ttl: timedelta | None = None
     removal_delay: timedelta = timedelta(days=30)
+    whose: Whose = "anyone"
 
     def check(self, data: Data | Mapping[str, Any]) -> Data:
         """The data as its model.
@@ -103,6 +106,19 @@ class JobType(Generic[Data]):
             raise InvalidInput(
                 f"the data does not fit a job of type {self.name}: {problems}"
             ) from None
+
+    def check_owner(self, owner_id: int | None) -> None:
+        """Check that a job may be that owner's; None: the system's own.
+
+        Raises:
+            InvalidInput: it may not.
+        """
+        if owner_id is None and self.whose == "owner":
+            raise InvalidInput(f"a job of type {self.name} is of an owner: say of which")
+        if owner_id is not None and self.whose == "system":
+            raise InvalidInput(
+                f"a job of type {self.name} is the system's own: submit it without an owner"
+            )
 
 
 def job(

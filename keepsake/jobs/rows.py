@@ -98,6 +98,11 @@ class Fence:
         return JobLost(f"attempt {self.attempt} at job {self.job_id} was cancelled or given up")
 
 
+def no_job(job_id: int) -> InvalidInput:
+    """What to raise where there is no such job, or it is another owner's."""
+    return InvalidInput(f"there is no job {job_id}: `keepsake jobs list` shows those there are")
+
+
 async def hold(connection: AsyncConnection, fence: Fence) -> None:
     """Keep a running attempt from being cancelled or given up until the transaction ends.
 

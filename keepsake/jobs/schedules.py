@@ -95,6 +95,7 @@ async def add_schedule(connection: AsyncConnection, new: NewSchedule) -> int:
     """
     cron = check_cron(new.expression, new.time_zone)
     _check_policies(new.missed, new.overlap)
+    new.type.check_owner(new.owner_id)
     data = new.type.check(new.data)
     try:
         async with connection.transaction():

@@ -189,6 +189,7 @@ async def _join(
 
 def _row(new: NewJob) -> dict[str, Any]:
     """The values of a job's columns, checked."""
+    new.type.check_owner(new.owner_id)
     data = new.type.check(new.data)
     retry = new.retry or new.type.retry
     ttl = new.type.ttl if new.ttl is None else new.ttl

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from keepsake.clients.objects import MissingObject, ObjectStore
 from keepsake.lines import module_of
+from keepsake.settings import HomeSettings
 from keepsake.show.document import Document, File
 from keepsake.text.moments import clock, day, when
 from keepsake.text.templates import environment
@@ -106,3 +107,8 @@ def _template(path: Path) -> "Template":
     templates = environment(path.parent, _BASE.parent)
     templates.filters.update(clock=clock, day=day, when=when, paragraphs=_paragraphs)
     return templates.get_template(path.name)
+
+
+def page_path(settings: HomeSettings, record: int) -> Path:
+    """Where the page of a record is written, if no path is given."""
+    return settings.home / "pages" / f"record-{record}.html"

@@ -1,0 +1,118 @@
+"""Which jobs there are: found by what is known of them, the newest first; one with its attempts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Identifier
+from psycopg.types.json import Jsonb
+
+from keepsake.database import AsyncConnection
+from keepsake.errors import InvalidInput
+from keepsake.jobs.rows import STATUSES, Attempt, Job, no_job
+
+MOST = 500
+_COLUMNS = SQL(", ").join(Identifier(each.name) for each in fields(Job))
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """What jobs to find; what is None or empty does not matter.
+
+    Attributes:
+        statuses: of which they have one.
+        type: of the job.
+        tag: of the job.
+        tags: of which they have all.
+        metadata: which theirs contains.
+        owner_id: whose they are.
+        user_id: who asked for them.
+        parent_id: the job that asked for them.
+        schedule_id: the schedule that they are of.
+        since, until: when they were submitted.
+        before: an id; only jobs with smaller ones: the next page.
+    """
+
+    statuses: Sequence[str] = ()
+    type: str | None = None
+    tag: str | None = None
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    owner_id: int | None = None
+    user_id: int | None = None
+    parent_id: int | None = None
+    schedule_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+async def find_jobs(
+    connection: AsyncConnection, wanted: JobFilter, *, limit: int = 50
+) -> list[Job]:
+    """The newest jobs that the connection sees, at most `MOST`.
+
+    Raises:
+        InvalidInput: there is no such status.
+    """
+    if unknown := sorted(set(wanted.statuses) - set(STATUSES)):
+        raise InvalidInput(f"there is no status {unknown[0]!r} (known: {', '.join(STATUSES)})")
+    conditions = [condition for condition, value in _conditions(wanted) if value]
+    query = SQL("SELECT {} FROM jobs {} ORDER BY id DESC LIMIT %(limit)s").format(
+        _COLUMNS, SQL("WHERE ") + SQL(" AND ").join(conditions) if conditions else SQL("")
+    )
+    values = {
+        **{each.name: getattr(wanted, each.name) for each in fields(wanted)},
+        "statuses": list(wanted.statuses),
+        "tags": list(wanted.tags),
+        "metadata": Jsonb(wanted.metadata),
+        "limit": min(limit, MOST),
+    }
+    async with connection.cursor(row_factory=class_row(Job)) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()
+
+
+def _conditions(wanted: JobFilter) -> list[tuple[SQL, Any]]:
+    """Each condition with what it is about: only those that matter are asked, so indexes serve."""
+    return [
+        (SQL("status = ANY(%(statuses)s)"), wanted.statuses),
+        (SQL("type = %(type)s"), wanted.type),
+        (SQL("tag = %(tag)s"), wanted.tag),
+        (SQL("tags @> %(tags)s"), wanted.tags),
+        (SQL("metadata @> %(metadata)s"), wanted.metadata),
+        (SQL("owner_id = %(owner_id)s"), wanted.owner_id),
+        (SQL("user_id = %(user_id)s"), wanted.user_id),
+        (SQL("parent_id = %(parent_id)s"), wanted.parent_id),
+        (SQL("schedule_id = %(schedule_id)s"), wanted.schedule_id),
+        (SQL("created_at >= %(since)s"), wanted.since),
+        (SQL("created_at < %(until)s"), wanted.until),
+        (SQL("id < %(before)s"), wanted.before),
+    ]
+
+
+async def find_job(connection: AsyncConnection, job_id: int) -> Job:
+    """The job of that id.
+
+    Raises:
+        InvalidInput: there is none, or the connection does not see it.
+    """
+    async with connection.cursor(row_factory=class_row(Job)) as cursor:
+        await cursor.execute(SQL("SELECT {} FROM jobs WHERE id = %s").format(_COLUMNS), (job_id,))
+        job = await cursor.fetchone()
+    if job is None:
+        raise no_job(job_id)
+    return job
+
+
+async def attempts(connection: AsyncConnection, job_id: int) -> list[Attempt]:
+    """The attempts at a job that have ended, in order."""
+    async with connection.cursor(row_factory=class_row(Attempt)) as cursor:
+        await cursor.execute(
+            "SELECT attempt, worker_id, run_id, started_at, finished_at, outcome, error_type, error"
+            " FROM job_attempts WHERE job_id = %s ORDER BY attempt",
+            (job_id,),
+        )
+        return await cursor.fetchall()

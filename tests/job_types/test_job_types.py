@@ -1,0 +1,234 @@
+"""The types of jobs that there are, each run by a real worker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keepsake.clients.objects import open_objects
+from keepsake.database import Connection, Pool, connect, open_pool
+from keepsake.errors import InvalidInput
+from keepsake.family.response import add_family, add_member
+from keepsake.job_types import REGISTRY
+from keepsake.jobs.listing import find_job
+from keepsake.jobs.rows import Job
+from keepsake.jobs.submission import NewJob, submit
+from keepsake.jobs.worker import Worker
+from keepsake.pipeline.ledger.claims import RECORD_LOCKS
+from keepsake.settings import Settings
+from tests.doubles.server import serving
+from tests.doubles.webhook import Webhook
+from tests.given import given_record
+from tests.jobs.greetings import until
+from tests.running.runner import new_runner
+
+
+@pytest.fixture
+def webhook() -> Webhook:
+    return Webhook()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path, webhook: Webhook) -> Iterator[Settings]:
+    """Settings that send every message to the webhook, at any hour."""
+    with serving(webhook) as address:
+        yield Settings.model_validate(
+            {
+                "database_url": database_url,
+                "keepsake_home": str(tmp_path),
+                "notify_urls": address.replace("http:", "json:"),
+                "quote_hour": 0,
+            }
+        )
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Connection]:
+    with connect(database_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(database_url, size=2) as pool:
+        yield pool
+
+
+async def done(
+    pool: Pool, settings: Settings, name: str, data: Any = None, *, owner: int | None = None
+) -> Job:
+    """A job of that type, once a worker has finished it."""
+    new = NewJob(REGISTRY.find(name), data or {}, owner_id=owner)
+    async with pool.connection() as connection:
+        job_id = (await submit(connection, new)).id
+        worker = Worker(settings.database_url, REGISTRY, settings)
+        running = asyncio.create_task(worker.run())
+        async with asyncio.timeout(30):
+            while (job := await find_job(connection, job_id)).finished_at is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        worker.stop()
+        await running
+    return job
+
+
+def test_every_type_says_what_it_does() -> None:
+    assert [each.name for each in REGISTRY.all()] == [
+        "clean_up",
+        "delete_record",
+        "deliver_daily_quote",
+        "make_digest",
+    ]
+    assert all(each.description.endswith(".") for each in REGISTRY.all())
+
+
+# -- messages -------------------------------------------------------------------------------------
+
+
+async def test_the_daily_quote_is_delivered_once(
+    pool: Pool, db: Connection, settings: Settings, webhook: Webhook
+) -> None:
+    family = add_family(db, "The Marlows")
+    add_member(db, family, "Rose")
+    record = given_record(db, line="family", owner_id=family.id, external_id="one").record_id
+    db.execute(
+        "INSERT INTO responses (record_id, owner_id, member_id, text)"
+        " SELECT %s, owner_id, id, '' FROM members",
+        (record,),
+    )
+    db.execute(
+        "INSERT INTO quotes (record_id, owner_id, position, text) VALUES (%s, %s, 0, 'Sing.')",
+        (record, family.id),
+    )
+    first = await done(pool, settings, "deliver_daily_quote")
+    second = await done(pool, settings, "deliver_daily_quote")
+    assert first.result == {"enqueued": 1, "sent": 1, "failed": 0}
+    assert second.result == {"enqueued": 0, "sent": 0, "failed": 0}
+    assert len(webhook.messages) == 1
+
+
+async def test_without_an_address_the_daily_quote_says_which_setting_to_give(
+    pool: Pool, database_url: str, tmp_path: Path
+) -> None:
+    nowhere = Settings.model_validate(
+        {"database_url": database_url, "keepsake_home": str(tmp_path)}
+    )
+    job = await done(pool, nowhere, "deliver_daily_quote")
+    assert (job.status, job.attempt) == ("failed", 1)
+    assert "NOTIFY_URLS" in (job.error or "")
+
+
+async def test_what_reaches_all_owners_is_not_submitted_for_one(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        with pytest.raises(InvalidInput, match="the system's own: submit it without an owner"):
+            await submit(connection, NewJob(REGISTRY.find("clean_up"), owner_id=1))
+        with pytest.raises(InvalidInput, match="is of an owner: say of which"):
+            await submit(connection, NewJob(REGISTRY.find("make_digest")))
+
+
+# -- running --------------------------------------------------------------------------------------
+
+
+async def test_a_digest_is_made_for_a_week(
+    pool: Pool, settings: Settings, database_url: str
+) -> None:
+    runner = new_runner(database_url)
+    runner.ran("2026-05-04T07:00")
+    job = await done(pool, settings, "make_digest", {"week": "2026-05-06"}, owner=runner.owner.id)
+    assert job.result == {"week": "2026-05-04", "digests": 1}
+    [(key,)] = runner.rows("SELECT page_key FROM weekly_digests")
+    assert (settings.objects_folder / key).exists()
+
+
+async def test_what_is_no_week_fails_at_once(
+    pool: Pool, settings: Settings, database_url: str
+) -> None:
+    runner = new_runner(database_url)
+    job = await done(pool, settings, "make_digest", {"week": "soon"}, owner=runner.owner.id)
+    assert (job.status, job.error_type, job.attempt) == ("failed", "InvalidInput", 1)
+
+
+# -- records --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def given(db: Connection, settings: Settings) -> Callable[[int], int]:
+    """Adds a record of an owner, with an object and a page; its id."""
+
+    def add(owner_id: int) -> int:
+        record_id = given_record(
+            db, line="bookmarks", owner_id=owner_id, external_id=f"of {owner_id}"
+        ).record_id
+        key = f"made/{record_id}"
+        asyncio.run(open_objects(settings).put_bytes(key, b"x", "text/plain"))
+        db.execute(
+            "INSERT INTO loose_objects (key, owner_id, record_id) VALUES (%s, %s, %s)",
+            (key, owner_id, record_id),
+        )
+        page = settings.home / "pages" / f"record-{record_id}.html"
+        page.parent.mkdir(exist_ok=True)
+        page.write_text("x")
+        return record_id
+
+    return add
+
+
+async def test_a_record_is_deleted_with_its_objects_and_its_page(
+    pool: Pool, db: Connection, settings: Settings, given: Callable[[int], int], database_url: str
+) -> None:
+    owner = new_runner(database_url).owner.id
+    record = await asyncio.to_thread(given, owner)
+    job = await done(pool, settings, "delete_record", {"record_id": record}, owner=owner)
+    assert (job.status, job.result) == ("succeeded", {"records": 1, "objects": 1})
+    assert db.execute("SELECT count(*) FROM records").fetchone() == (0,)
+    left = [path for path in settings.home.rglob("*") if path.is_file()]
+    assert left == []
+
+
+async def test_another_owners_record_is_not_deleted(
+    pool: Pool, db: Connection, settings: Settings, database_url: str
+) -> None:
+    ada, ben = (new_runner(database_url, name).owner.id for name in ("Ada", "Ben"))
+    record = await asyncio.to_thread(
+        given_record, db, line="bookmarks", owner_id=ada, external_id="hers"
+    )
+    job = await done(pool, settings, "delete_record", {"record_id": record.record_id}, owner=ben)
+    assert (job.status, job.error_type) == ("failed", "InvalidInput")
+    assert db.execute("SELECT count(*) FROM records").fetchone() == (1,)
+
+
+async def test_a_record_that_a_run_works_on_is_deleted_later(
+    pool: Pool, db: Connection, settings: Settings, database_url: str
+) -> None:
+    owner = new_runner(database_url).owner.id
+    record = await asyncio.to_thread(
+        given_record, db, line="bookmarks", owner_id=owner, external_id="busy"
+    )
+    db.execute("SELECT pg_advisory_lock(%s::bigint + %s)", (RECORD_LOCKS, record.record_id))
+    deleting = asyncio.create_task(
+        done(pool, settings, "delete_record", {"record_id": record.record_id}, owner=owner)
+    )
+    await until(pool, "SELECT EXISTS (SELECT FROM jobs WHERE error_type = 'RetryableError')")
+    assert db.execute("SELECT status FROM jobs").fetchone() == ("pending",)
+    db.execute("SELECT pg_advisory_unlock_all()")
+    db.execute("UPDATE jobs SET due_at = now()")
+    assert (await deleting).status == "succeeded"
+
+
+# -- upkeep ---------------------------------------------------------------------------------------
+
+
+async def test_cleaning_up_removes_what_is_old_or_loose(
+    pool: Pool, db: Connection, settings: Settings, given: Callable[[int], int], database_url: str
+) -> None:
+    owner = new_runner(database_url).owner.id
+    record = await asyncio.to_thread(given, owner)
+    db.execute(
+        "INSERT INTO step_attempts (record_id, owner_id, step, attempt, run_id, started_at,"
+        " seconds, outcome) VALUES (%s, %s, 'pages', 1, 'r', %s, 1, 'failed')",
+        (record, owner, datetime(2020, 1, 1, tzinfo=UTC)),
+    )
+    job = await done(pool, settings, "clean_up")
+    assert job.result == {"jobs": 0, "attempts": 1, "objects": 1}
