@@ -12,6 +12,7 @@ from keepsake.cli import (
     feed,
     find,
     groups,
+    jobs,
     messages,
     owners,
     run,
@@ -76,6 +77,7 @@ app.add_typer(users.users, name="user", rich_help_panel="Owners")
 app.add_typer(tokens.tokens, name="token", rich_help_panel="Owners")
 app.add_typer(feed.feed, name="feed", rich_help_panel="Owners")
 app.command("costs", rich_help_panel="Owners")(costs.costs)
+app.add_typer(jobs.jobs, name="jobs", rich_help_panel="Running it")
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("serve", rich_help_panel="Running it")(run.serve)
 app.command("demo", rich_help_panel="Running it")(run.demo)
