@@ -37,6 +37,7 @@ EXAMPLES = {
     "assets/recipes/line.py",
     "assets/recipes/recipe_embeddings.py",
     "keepsake/family/steps/people.py",
+    "keepsake/job_types/words.py",
     "keepsake/migrations/NNNN_people.sql",
     "keepsake/migrations/NNNN_recipes.sql",
     "keepsake/recipes/line.py",
