@@ -8,6 +8,7 @@ from keepsake.database import connect, database_url
 from keepsake.errors import InvalidInput, RetryableError
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import JobData, Retry, job
+from keepsake.jobs.rows import Fence, hold_blocking
 from keepsake.records.deletion import RecordBusy, delete_record, sweep
 from keepsake.settings import Settings
 from keepsake.show.page import page_path
@@ -35,23 +36,24 @@ async def delete_a_record(context: JobContext, data: RecordOf) -> dict[str, int]
         RetryableError: a run works on it, or the store does not delete its objects.
     """
     assert context.owner_id is not None  # noqa: S101  # the type says so
-    await context.check_cancelled()
-    # A former attempt may have deleted it, and died before it could say so.
     gone = await asyncio.to_thread(
-        _delete, context.settings, context.owner_id, data.record_id, context.fence.attempt > 1
+        _delete, context.settings, context.fence, context.owner_id, data.record_id
     )
     return {"records": 1, "objects": gone}
 
 
-def _delete(settings: Settings, owner_id: int, record_id: int, may_be_gone: bool) -> int:
+def _delete(settings: Settings, fence: Fence, owner_id: int, record_id: int) -> int:
     """Delete a record and sweep; how many objects are gone."""
     with connect(database_url(settings)) as connection:
         try:
-            delete_record(connection, owner_id, record_id)
+            with connection.transaction():
+                hold_blocking(connection, fence)
+                delete_record(connection, owner_id, record_id)
         except RecordBusy as error:
             raise RetryableError(str(error)) from None
         except InvalidInput:
-            if not may_be_gone:
+            # A former attempt may have deleted it, and died before it could say so.
+            if fence.attempt == 1:
                 raise
         page_path(settings, record_id).unlink(missing_ok=True)
         swept = asyncio.run(sweep(connection, open_objects(settings)))

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
-from psycopg.errors import UniqueViolation
+from psycopg.errors import LockNotAvailable, UniqueViolation
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from keepsake.database import AsyncConnection
 from keepsake.jobs.registry import Executor, Retry
 from keepsake.jobs.rows import ENDED, PRIORITIES, WORKER_LOCKS, Fence, Outcome, wake_workers
+
+LOCK_TIMEOUT_MS = 5_000  # for the server to notice by itself that a connection is gone
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,26 @@ class End:
 
 
 async def become_worker(connection: AsyncConnection, worker_id: int | None = None) -> int:
-    """Take a new worker's lock, or one that was lost with a connection. Returns the worker's id."""
+    """Take a new worker's lock, or one that was lost with a connection. Returns the worker's id.
+
+    The server may not have noticed yet that the former connection is gone: then it is ended.
+    """
     if worker_id is None:
         cursor = await connection.execute("SELECT nextval('job_workers')")
         (worker_id,) = await cursor.fetchone() or (0,)
-    await connection.execute("SELECT pg_advisory_lock(%s::bigint + %s)", (WORKER_LOCKS, worker_id))
+    lock = (WORKER_LOCKS + worker_id,)
+    await connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}".encode())
+    try:
+        await connection.execute("SELECT pg_advisory_lock(%s)", lock)
+    except LockNotAvailable:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks"
+            " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND (classid::bigint << 32) + objid::bigint = %s",
+            lock,
+        )
+        await connection.execute("SELECT pg_advisory_lock(%s)", lock)
+    await connection.execute("RESET lock_timeout")
     return worker_id
 
 

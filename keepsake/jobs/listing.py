@@ -14,7 +14,12 @@ from keepsake.errors import InvalidInput
 from keepsake.jobs.rows import STATUSES, Attempt, Job, no_job
 
 MOST = 500
-_COLUMNS = SQL(", ").join(Identifier(each.name) for each in fields(Job))
+_COLUMNS = SQL(", ").join(
+    SQL("(SELECT slug FROM owners WHERE owners.id = owner_id) AS owner")
+    if each.name == "owner"
+    else SQL("jobs.{}").format(Identifier(each.name))
+    for each in fields(Job)
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ async def find_jobs(
     if unknown := sorted(set(wanted.statuses) - set(STATUSES)):
         raise InvalidInput(f"there is no status {unknown[0]!r} (known: {', '.join(STATUSES)})")
     conditions = [condition for condition, value in _conditions(wanted) if value]
-    query = SQL("SELECT {} FROM jobs {} ORDER BY id DESC LIMIT %(limit)s").format(
+    query = SQL("SELECT {} FROM jobs {} ORDER BY jobs.id DESC LIMIT %(limit)s").format(
         _COLUMNS, SQL("WHERE ") + SQL(" AND ").join(conditions) if conditions else SQL("")
     )
     values = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, LiteralString
 
-from keepsake.database import AsyncConnection
+from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput, KeepsakeError
 
 Status = Literal[
@@ -32,10 +32,14 @@ ENDED: LiteralString = (
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it is now. The columns are explained in `keepsake/migrations/`."""
+    """A job as it is now. The columns are explained in `keepsake/migrations/`.
+
+    `owner` is the owner's short name.
+    """
 
     id: int
     owner_id: int | None
+    owner: str | None
     user_id: int | None
     parent_id: int | None
     schedule_id: int | None
@@ -109,12 +113,18 @@ async def hold(connection: AsyncConnection, fence: Fence) -> None:
     Raises:
         JobLost: it has been.
     """
-    cursor = await connection.execute(
-        "SELECT FROM jobs WHERE id = %s AND attempt = %s AND status = 'running' FOR SHARE",
-        (fence.job_id, fence.attempt),
-    )
+    cursor = await connection.execute(_HOLD, (fence.job_id, fence.attempt))
     if cursor.rowcount == 0:
         raise fence.lost()
+
+
+def hold_blocking(connection: Connection, fence: Fence) -> None:
+    """`hold` for code that is not asynchronous."""
+    if connection.execute(_HOLD, (fence.job_id, fence.attempt)).rowcount == 0:
+        raise fence.lost()
+
+
+_HOLD = "SELECT FROM jobs WHERE id = %s AND attempt = %s AND status = 'running' FOR SHARE"
 
 
 async def wake_workers(connection: AsyncConnection) -> None:

@@ -58,10 +58,14 @@ class NewSchedule:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule as it is now. The columns are explained in `keepsake/migrations/`."""
+    """A schedule as it is now. The columns are explained in `keepsake/migrations/`.
+
+    `owner` is the owner's short name.
+    """
 
     id: int
     owner_id: int | None
+    owner: str | None
     user_id: int | None
     tag: str
     type: str
@@ -152,10 +156,12 @@ async def schedules(connection: AsyncConnection, schedule_id: int | None = None)
     async with connection.cursor(row_factory=class_row(Schedule)) as cursor:
         await cursor.execute(
             """
-            SELECT id, owner_id, user_id, tag, type, data, expression, time_zone, missed, overlap,
-                   paused, next_at, last_at, skipped, problem, created_at
-            FROM job_schedules WHERE %(id)s::bigint IS NULL OR id = %(id)s
-            ORDER BY paused, next_at, id
+            SELECT s.id, owner_id, o.slug AS owner, user_id, tag, type, data, expression,
+                   s.time_zone, missed, overlap, paused, next_at, last_at, skipped, problem,
+                   s.created_at
+            FROM job_schedules s LEFT JOIN owners o ON o.id = owner_id
+            WHERE %(id)s::bigint IS NULL OR s.id = %(id)s
+            ORDER BY paused, next_at, s.id
             """,
             {"id": schedule_id},
         )

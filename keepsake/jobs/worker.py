@@ -36,6 +36,7 @@ from keepsake.settings import Settings
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+PAUSE_SECONDS = 0.01  # at least, between two looks: a flood of submissions wakes us all the time
 RECONCILE_SECONDS = 30.0
 REMOVE_SECONDS = 3600.0
 GRACE_SECONDS = 20.0  # for running jobs to end when the worker is told to; then they are given back
@@ -107,6 +108,7 @@ class Worker:
                 self._look.clear()
                 await self._compare(connection, self._id)
                 await self._fill(connection, self._id)
+                await asyncio.sleep(PAUSE_SECONDS)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
             await self._wind_up()

@@ -76,6 +76,8 @@ CREATE TABLE jobs (
 -- overlap policy decides.
 CREATE UNIQUE INDEX jobs_one_pending ON jobs (owner_id, tag) NULLS NOT DISTINCT
     WHERE status = 'pending' AND attempt = 0 AND nominal_time IS NULL AND tag IS NOT NULL;
+-- The pending job of a tag, also one that waits for another attempt.
+CREATE INDEX jobs_pending_tag ON jobs (tag) WHERE status = 'pending' AND tag IS NOT NULL;
 -- Once a nominal time, whatever fires it.
 CREATE UNIQUE INDEX jobs_nominal ON jobs (schedule_id, nominal_time) WHERE schedule_id IS NOT NULL;
 CREATE INDEX jobs_scheduled ON jobs (schedule_id)

@@ -13,8 +13,12 @@ from keepsake.database import Connection, Pool, connect, open_pool
 from keepsake.errors import InvalidInput
 from keepsake.family.response import add_family, add_member
 from keepsake.job_types import REGISTRY
+from keepsake.job_types.records import RecordOf, delete_a_record
+from keepsake.jobs.attempts import claim
+from keepsake.jobs.context import JobContext
+from keepsake.jobs.control import cancel
 from keepsake.jobs.listing import find_job
-from keepsake.jobs.rows import Job
+from keepsake.jobs.rows import Job, JobLost
 from keepsake.jobs.submission import NewJob, submit
 from keepsake.jobs.worker import Worker
 from keepsake.pipeline.ledger.claims import RECORD_LOCKS
@@ -215,6 +219,24 @@ async def test_a_record_that_a_run_works_on_is_deleted_later(
     db.execute("SELECT pg_advisory_unlock_all()")
     db.execute("UPDATE jobs SET due_at = now()")
     assert (await deleting).status == "succeeded"
+
+
+async def test_a_deletion_that_was_cancelled_deletes_nothing(
+    pool: Pool, db: Connection, settings: Settings, database_url: str
+) -> None:
+    owner = new_runner(database_url).owner.id
+    record = await asyncio.to_thread(
+        given_record, db, line="bookmarks", owner_id=owner, external_id="stays"
+    )
+    data = RecordOf(record_id=record.record_id)
+    async with pool.connection() as connection:
+        await submit(connection, NewJob(delete_a_record, data, owner_id=owner))
+        (job,) = await claim(connection, 7, ["delete_record"])
+        await cancel(connection, job.id)
+    context = JobContext(job.fence, owner, None, None, pool, settings)
+    with pytest.raises(JobLost):
+        await delete_a_record.run(context, data)
+    assert db.execute("SELECT count(*) FROM records").fetchone() == (1,)
 
 
 # -- upkeep ---------------------------------------------------------------------------------------

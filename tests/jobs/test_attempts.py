@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from keepsake.database import AsyncConnection, Pool
+from keepsake.database import AsyncConnection, Pool, open_connection
 from keepsake.jobs.attempts import Claimed, End, become_worker, claim, end
 from keepsake.jobs.registry import Retry
 from keepsake.jobs.rows import expire
@@ -184,12 +184,10 @@ async def test_jobs_of_a_worker_that_died_are_tried_again_or_orphaned(
 ) -> None:
     first = await given(db)
     last = await given(db, retry=Retry(attempts=1))
-    connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
-    await connection.execute("SET search_path = keepsake")
-    worker = await become_worker(connection)
-    assert len(await claimed(connection, worker, limit=2)) == 2
-    assert not any(vars(await reconcile(pool)).values()), "its worker lives"
-    await connection.close()
+    async with open_connection(database_url) as connection:
+        worker = await become_worker(connection)
+        assert len(await claimed(connection, worker, limit=2)) == 2
+        assert not any(vars(await reconcile(pool)).values()), "its worker lives"
     await until(
         pool,
         "SELECT NOT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
@@ -201,6 +199,17 @@ async def test_jobs_of_a_worker_that_died_are_tried_again_or_orphaned(
     assert (orphan["status"], orphan["error_type"]) == ("orphaned", "WorkerDied")
     assert (await row(db, first))["status"] == "pending"
     assert not any(vars(await reconcile(pool)).values()), "there is nothing more to find"
+
+
+async def test_a_worker_takes_its_lock_from_a_connection_that_it_lost(
+    pool: Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keepsake.jobs.attempts.LOCK_TIMEOUT_MS", 50)
+    async with open_connection(database_url) as lost, open_connection(database_url) as new:
+        worker = await become_worker(lost)
+        assert await become_worker(new, worker) == worker
+        with pytest.raises(psycopg.OperationalError):
+            await lost.execute("SELECT 1")
 
 
 async def test_a_job_that_its_worker_does_not_end_is_timed_out(
