@@ -4,12 +4,12 @@ import asyncio
 from datetime import timedelta
 
 from keepsake.clients.objects import open_objects
-from keepsake.database import connect, database_url
+from keepsake.database import Connection, connect, database_url
 from keepsake.errors import InvalidInput, RetryableError
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import JobData, Retry, job
 from keepsake.jobs.rows import Fence, hold_blocking
-from keepsake.records.deletion import RecordBusy, delete_record, sweep
+from keepsake.records.deletion import RecordBusy, delete_owner, delete_record, sweep
 from keepsake.settings import Settings
 from keepsake.show.page import page_path
 
@@ -46,17 +46,71 @@ def _delete(settings: Settings, fence: Fence, owner_id: int, record_id: int) -> 
     """Delete a record and sweep; how many objects are gone."""
     with connect(database_url(settings)) as connection:
         try:
-            with connection.transaction():
-                hold_blocking(connection, fence)
-                delete_record(connection, owner_id, record_id)
-        except RecordBusy as error:
-            raise RetryableError(str(error)) from None
+            _delete_one(connection, settings, fence, owner_id, record_id)
         except InvalidInput:
             # A former attempt may have deleted it, and died before it could say so.
             if fence.attempt == 1:
                 raise
-        page_path(settings, record_id).unlink(missing_ok=True)
-        swept = asyncio.run(sweep(connection, open_objects(settings)))
+        return _sweep(connection, settings)
+
+
+def _delete_one(
+    connection: Connection, settings: Settings, fence: Fence, owner_id: int, record_id: int
+) -> None:
+    """Delete a record while the attempt counts, and its page if there is one."""
+    try:
+        with connection.transaction():
+            hold_blocking(connection, fence)
+            delete_record(connection, owner_id, record_id)
+    except RecordBusy as error:
+        raise RetryableError(str(error)) from None
+    page_path(settings, record_id).unlink(missing_ok=True)
+
+
+def _sweep(connection: Connection, settings: Settings) -> int:
+    swept = asyncio.run(sweep(connection, open_objects(settings)))
     if swept.reason:
         raise RetryableError(f"{swept.left} objects could not be deleted: {swept.reason}")
     return swept.deleted
+
+
+class OwnerOf(JobData):
+    """Which owner, by its short name."""
+
+    owner: str
+
+
+@job(
+    "delete_owner",
+    OwnerOf,
+    description="Deletes an owner with all its records, files and accounts. There is no way back.",
+    retry=Retry(attempts=30, min_seconds=2, max_seconds=60),
+    timeout=timedelta(hours=6),
+    whose="system",  # an owner's own jobs go with it
+)
+async def delete_an_owner(context: JobContext, data: OwnerOf) -> dict[str, int]:
+    """Delete an owner's records one by one, then the owner. A cancel leaves the rest.
+
+    Raises:
+        InvalidInput: there is no such owner.
+        RetryableError: a run works on a record, or the store does not delete objects.
+    """
+    return await asyncio.to_thread(_delete_owner, context.settings, context.fence, data.owner)
+
+
+def _delete_owner(settings: Settings, fence: Fence, slug: str) -> dict[str, int]:
+    records, gone = 0, False
+    with connect(database_url(settings)) as connection:
+        row = connection.execute("SELECT id FROM owners WHERE slug = %s", (slug,)).fetchone()
+        if row is None and fence.attempt == 1:
+            raise InvalidInput(f"there is no owner {slug!r}: `keepsake owners` lists all")
+        while row is not None and not gone:
+            for (record_id,) in connection.execute(
+                "SELECT id FROM records WHERE owner_id = %s ORDER BY id LIMIT 500", row
+            ).fetchall():
+                _delete_one(connection, settings, fence, row[0], record_id)
+                records += 1
+            with connection.transaction():
+                hold_blocking(connection, fence)
+                gone = delete_owner(connection, row[0])
+        return {"records": records, "objects": _sweep(connection, settings)}

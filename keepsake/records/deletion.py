@@ -125,6 +125,26 @@ def delete_record(
         )
 
 
+def delete_owner(connection: Connection, owner_id: int) -> bool:
+    """Delete an owner with all that is left of it once its records are deleted.
+
+    Its pages are noted for `sweep`. False: it has records still, or again; nothing is deleted.
+    """
+    with connection.transaction():
+        # From here on no record is added: that would refer to the owner.
+        connection.execute("SELECT FROM owners WHERE id = %s FOR UPDATE", (owner_id,))
+        left = connection.execute("SELECT FROM records WHERE owner_id = %s LIMIT 1", (owner_id,))
+        if left.rowcount:
+            return False
+        connection.execute(
+            "INSERT INTO loose_objects (key, owner_id) SELECT DISTINCT page_key, owner_id"
+            " FROM weekly_digests WHERE owner_id = %s ON CONFLICT DO NOTHING",
+            (owner_id,),
+        )
+        connection.execute("DELETE FROM owners WHERE id = %s", (owner_id,))
+    return True
+
+
 def _lock(connection: Connection, record_id: int, *, wait: bool) -> None:
     """Take the lock by which runs have a record in their hands, until the transaction ends."""
     lock = (RECORD_LOCKS + record_id,)

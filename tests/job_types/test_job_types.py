@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keepsake.accounts.tokens import create_token
 from keepsake.clients.objects import open_objects
 from keepsake.database import Connection, Pool, connect, open_pool
 from keepsake.errors import InvalidInput
@@ -81,6 +82,7 @@ async def done(
 def test_every_type_says_what_it_does() -> None:
     assert [each.name for each in REGISTRY.all()] == [
         "clean_up",
+        "delete_owner",
         "delete_record",
         "deliver_daily_quote",
         "make_digest",
@@ -237,6 +239,34 @@ async def test_a_deletion_that_was_cancelled_deletes_nothing(
     with pytest.raises(JobLost):
         await delete_a_record.run(context, data)
     assert db.execute("SELECT count(*) FROM records").fetchone() == (1,)
+
+
+async def test_an_owner_is_deleted_with_all_that_it_has_and_others_stay(
+    pool: Pool, db: Connection, settings: Settings, given: Callable[[int], int], database_url: str
+) -> None:
+    ada, ben = (new_runner(database_url, name) for name in ("Ada", "Ben"))
+    for runner in (ada, ben):
+        runner.ran("2026-05-04T07:00")
+        await done(pool, settings, "make_digest", {"week": "2026-05-04"}, owner=runner.owner.id)
+    await asyncio.to_thread(given, ada.owner.id)
+    create_token(db, "phone", owner_id=ada.owner.id, scopes=["read"])
+    job = await done(pool, settings, "delete_owner", {"owner": "ada"})
+    assert (job.status, job.result) == ("succeeded", {"records": 2, "objects": 2})
+    for (table,) in db.execute(
+        "SELECT table_name FROM information_schema.columns JOIN information_schema.tables"
+        " USING (table_schema, table_name)"
+        " WHERE table_schema = 'keepsake' AND column_name = 'owner_id' AND table_type LIKE 'BASE%'"
+    ).fetchall():
+        found = db.execute(f"SELECT DISTINCT owner_id FROM {table}".encode()).fetchall()
+        assert {owner for (owner,) in found} <= {ben.owner.id, None}, table
+    kept = [path for path in settings.objects_folder.rglob("*") if path.is_file()]
+    assert [(f"{ben.owner.id}", "2026-05-04.html")] == [(p.parts[-3], p.name) for p in kept]
+
+
+async def test_an_owner_that_is_not_there_is_not_deleted(pool: Pool, settings: Settings) -> None:
+    job = await done(pool, settings, "delete_owner", {"owner": "zoe"})
+    assert (job.status, job.attempt) == ("failed", 1)
+    assert "there is no owner 'zoe'" in (job.error or "")
 
 
 # -- upkeep ---------------------------------------------------------------------------------------
