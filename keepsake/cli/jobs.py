@@ -198,13 +198,16 @@ def cancel_jobs(job: JobIds, json: Json = False) -> None:
 
 
 @jobs.command("retry")
-def retry_jobs(job: JobIds) -> None:
+def retry_jobs(job: JobIds, json: Json = False) -> None:
     """Have jobs tried again that did not succeed."""
     from keepsake.jobs.control import retry
 
     for each in job:
         _ask(partial(retry, job_id=each))
-        typer.echo(f"Job {each} is due again.")
+    if json:
+        print_json({"due": job})
+    else:
+        typer.echo(f"Due again: {', '.join(map(str, job))}.")
 
 
 # -- schedules ------------------------------------------------------------------------------------
@@ -287,12 +290,15 @@ def resume_schedule(schedule: ScheduleId, json: Json = False) -> None:
 
 
 @clock.command("remove")
-def remove_schedule(schedule: ScheduleId) -> None:
+def remove_schedule(schedule: ScheduleId, json: Json = False) -> None:
     """Remove a schedule. The jobs that it has made stay."""
     from keepsake.jobs import schedules
 
     _ask(lambda connection: schedules.remove_schedule(connection, schedule))
-    typer.echo(f"Schedule {schedule} is removed.")
+    if json:
+        print_json({"removed": schedule})
+    else:
+        typer.echo(f"Schedule {schedule} is removed.")
 
 
 def _change(schedule: int, *, json: bool, **changes: Any) -> None:
