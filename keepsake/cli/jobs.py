@@ -193,7 +193,7 @@ def cancel_jobs(job: JobIds, json: Json = False) -> None:
         typer.echo(
             f"Job {each.id} is cancelled{children}."
             if each.changed
-            else f"Job {each.id} was {each.status} before: nothing was changed."
+            else f"Job {each.id} had ended before ({each.status}): nothing was changed."
         )
 
 

@@ -32,6 +32,7 @@ from keepsake.jobs.rows import CHANNEL, Fence, check_json, expire
 from keepsake.jobs.schedules import fire_due
 from keepsake.jobs.upkeep import reconcile, remove_old
 from keepsake.settings import Settings
+from keepsake.text.names import printable
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ REMOVE_SECONDS = 3600.0
 GRACE_SECONDS = 20.0  # for running jobs to end when the worker is told to; then they are given back
 GIVE_BACK = End("given_back", again_in=timedelta())
 LARGEST_RESULT = 64_000  # characters of JSON
+LONGEST_ERROR = 2_000  # characters
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -274,4 +276,5 @@ def _failed(job: Claimed, error: Exception) -> End:
         message = "an unexpected error: the worker's log says where it was raised"
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("%s: %s\n%s", _said(job), name, where)
-    return End("failed", error_type=name, error=message, again_in=pause)
+    stored = printable(message, instead=" ")[:LONGEST_ERROR]
+    return End("failed", error_type=name, error=stored, again_in=pause)

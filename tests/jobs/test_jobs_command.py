@@ -62,7 +62,7 @@ def test_a_job_is_submitted_listed_and_shown() -> None:
 def test_jobs_are_cancelled_and_tried_again() -> None:
     job_id = submitted()
     assert f"Job {job_id} is cancelled." in keepsake("cancel", job_id).output
-    assert f"Job {job_id} was cancelled before: nothing" in keepsake("cancel", job_id).output
+    assert f"Job {job_id} had ended before (cancelled)" in keepsake("cancel", job_id).output
     assert f"Due again: {job_id}." in keepsake("retry", job_id).output
     assert answer("show", job_id)["job"]["status"] == "pending"
 

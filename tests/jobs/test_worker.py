@@ -95,6 +95,20 @@ async def test_what_would_fail_again_is_not_tried_again(
         assert (await finished(pool, await given(db, type=kind)))["attempt"] == 1
 
 
+async def test_an_error_is_stored_without_what_cannot_be_and_not_at_any_length(
+    pool: Pool, db: AsyncConnection, working: Working
+) -> None:
+    async def fail(context: JobContext, data: Greeting) -> None:
+        raise PermanentError("a\0b" + "c" * 9_999)
+
+    kind = doing(fail)
+    async with working(kind):
+        found = await finished(pool, await given(db, type=kind))
+    assert found["status"] == "failed"
+    assert found["error"].startswith("a bccc")
+    assert len(found["error"]) == 2_000
+
+
 async def test_what_an_unexpected_error_says_is_neither_stored_nor_logged(
     pool: Pool, db: AsyncConnection, working: Working, caplog: pytest.LogCaptureFixture
 ) -> None:
