@@ -75,6 +75,7 @@ class Worker:
         self._id: int | None = None
         self._tasks: dict[Fence, asyncio.Task[None]] = {}
         self._aside: list[asyncio.Task[None]] = []
+        self._under_way: set[Fence] = set()  # attempts that have not ended and may be stopped
         self._lost: set[Fence] = set()
         self._look = asyncio.Event()
         self._stopping = False
@@ -125,10 +126,10 @@ class Worker:
             "SELECT id, attempt FROM jobs WHERE worker_id = %s AND status = 'running'", (worker_id,)
         )
         ours = {Fence(*row) for row in await cursor.fetchall()}
-        for fence in held - ours:
-            if task := self._tasks.get(fence):
-                self._lost.add(fence)
-                task.cancel()
+        for fence in (held & self._under_way) - ours:
+            self._under_way.remove(fence)  # it is told once, and may clean up
+            self._lost.add(fence)
+            self._tasks[fence].cancel()
         for fence in ours - held:
             await end(connection, fence, GIVE_BACK)
 
@@ -139,10 +140,12 @@ class Worker:
         for job in await claim(connection, worker_id, self._types, limit=free):
             task = asyncio.create_task(self._carry(job))
             self._tasks[job.fence] = task
+            self._under_way.add(job.fence)
             task.add_done_callback(partial(self._forget, job.fence))
 
     def _forget(self, fence: Fence, _: "asyncio.Task[None]") -> None:
         self._tasks.pop(fence, None)
+        self._under_way.discard(fence)
         self._lost.discard(fence)
         self._look.set()
 
@@ -162,6 +165,7 @@ class Worker:
     async def _carry(self, job: Claimed) -> None:
         log.info("%s begins", _said(job))
         how = await self._attempt(job)
+        self._under_way.discard(job.fence)
         if how is None or not await self._end(job, how):
             log.info("%s was cancelled or given up", _said(job))
         else:

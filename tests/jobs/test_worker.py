@@ -194,6 +194,31 @@ async def test_a_cancelled_job_stops_in_the_middle(
     assert await column(db, "SELECT outcome FROM job_attempts") == ["cancelled"]
 
 
+async def test_a_cancelled_job_may_clean_up(
+    pool: Pool, db: AsyncConnection, working: Working
+) -> None:
+    begun, cleaned = asyncio.Event(), asyncio.Event()
+
+    async def wait(context: JobContext, data: Greeting) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):  # other submissions let the worker look meanwhile
+                async with context.pool.connection() as connection:
+                    await given(connection, type=greet)
+                await asyncio.sleep(0.02)
+            cleaned.set()
+
+    kind = doing(wait)
+    async with working(kind), asyncio.timeout(20):
+        job_id = await given(db, type=kind)
+        await begun.wait()
+        await cancel(db, job_id)
+        await cleaned.wait()
+    assert (await row(db, job_id))["status"] == "cancelled"
+
+
 async def test_after_a_cancel_no_call_begins_and_nothing_is_written(
     pool: Pool, db: AsyncConnection, working: Working
 ) -> None:
