@@ -8,6 +8,7 @@ come to is written once it is back, unless they were given up meanwhile.
 import asyncio
 import logging
 import signal
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -111,10 +112,14 @@ class Worker:
                 self._look.clear()
                 await self._compare(connection, self._id)
                 await self._fill(connection, self._id)
-                await asyncio.sleep(PAUSE_SECONDS)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
-            await self._wind_up()
+                await self._wait(LOOK_SECONDS)
+            await self._wind_up(connection, self._id)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until there is reason to look again."""
+        await asyncio.sleep(PAUSE_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._look.wait(), seconds)
 
     async def _compare(self, connection: AsyncConnection, worker_id: int) -> None:
         """Stop jobs that the table does not have as ours; give back what it has and we do not.
@@ -149,16 +154,19 @@ class Worker:
         self._lost.discard(fence)
         self._look.set()
 
-    async def _wind_up(self) -> None:
-        """Let jobs end, and give back the others."""
-        if not self._tasks:
-            return
-        log.info("waiting for %d jobs to end", len(self._tasks))
-        await asyncio.wait(self._tasks.values(), timeout=self._grace_seconds)
-        left = list(self._tasks.values())
-        for task in left:
+    async def _wind_up(self, connection: AsyncConnection, worker_id: int) -> None:
+        """Let jobs end, stop those that are cancelled meanwhile, and give back the others."""
+        if self._tasks:
+            log.info("waiting for %d jobs to end", len(self._tasks))
+        deadline = time.monotonic() + self._grace_seconds
+        while self._tasks and (left := deadline - time.monotonic()) > 0:
+            self._look.clear()
+            await self._compare(connection, worker_id)
+            await self._wait(min(left, LOOK_SECONDS))
+        remaining = list(self._tasks.values())
+        for task in remaining:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*remaining, return_exceptions=True)
 
     # -- one job ----------------------------------------------------------------------------------
 

@@ -252,7 +252,7 @@ async def test_after_a_cancel_no_call_begins_and_nothing_is_written(
 async def test_a_cancel_waits_for_what_a_job_is_writing(
     pool: Pool, db: AsyncConnection, working: Working
 ) -> None:
-    writing, written = asyncio.Event(), asyncio.Event()
+    writing = asyncio.Event()
 
     async def write(context: JobContext, data: Greeting) -> None:
         async with context.transaction() as connection:
@@ -263,7 +263,7 @@ async def test_a_cancel_waits_for_what_a_job_is_writing(
                 "SELECT EXISTS (SELECT FROM pg_stat_activity"
                 " WHERE datname = current_database() AND wait_event_type = 'Lock')",
             )
-        written.set()
+        await asyncio.Event().wait()  # else the end of the job might be written first
 
     kind = doing(write)
     async with working(kind), asyncio.timeout(20):
