@@ -49,6 +49,7 @@ _PRIVILEGES: dict[str, LiteralString] = {
     "memberships": "SELECT",  # who adds a user to its members sees the user's name and address
     "users": "SELECT",
     "audit_log": "SELECT, INSERT",  # what was written stays
+    "job_log": "SELECT",  # written by the processes that run jobs
     "tokens": "SELECT",  # made where it is known who asks (`keepsake/accounts/`)
 }
 _TRIES = 5

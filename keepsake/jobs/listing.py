@@ -1,4 +1,4 @@
-"""Which jobs there are: found by what is known of them, the newest first; one with its attempts."""
+"""Which jobs there are, the newest first, by what is known of them; one's attempts and its log."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput
-from keepsake.jobs.rows import STATUSES, Attempt, Job, no_job
+from keepsake.jobs.rows import STATUSES, Attempt, Job, LogLine, no_job
 
 MOST = 500
 _COLUMNS = SQL(", ").join(
@@ -119,5 +119,22 @@ async def attempts(connection: AsyncConnection, job_id: int) -> list[Attempt]:
             "SELECT attempt, worker_id, run_id, started_at, finished_at, outcome, error_type, error"
             " FROM job_attempts WHERE job_id = %s ORDER BY attempt",
             (job_id,),
+        )
+        return await cursor.fetchall()
+
+
+async def log(connection: AsyncConnection, job_id: int, *, after: int = 0) -> list[LogLine]:
+    """What was logged of a job, in order: the newest thousand lines or so are kept.
+
+    Args:
+        connection: to the database.
+        job_id: of the job. There is no line of one that is not there.
+        after: the id of a line; only those after it. To follow a job, ask with the last one's.
+    """
+    async with connection.cursor(row_factory=class_row(LogLine)) as cursor:
+        await cursor.execute(
+            "SELECT id, attempt, at, level, message FROM job_log"
+            " WHERE job_id = %s AND id > %s ORDER BY id",
+            (job_id, after),
         )
         return await cursor.fetchall()

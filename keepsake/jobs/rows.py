@@ -86,6 +86,17 @@ class Attempt:
     error: str | None
 
 
+@dataclass(frozen=True)
+class LogLine:
+    """A line of a job's log. Its message may have several lines itself."""
+
+    id: int
+    attempt: int
+    at: datetime
+    level: str
+    message: str
+
+
 class JobLost(KeepsakeError):
     """An attempt at a job is no longer the one that counts: it was cancelled or given up."""
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import signal
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -28,10 +27,12 @@ from keepsake.errors import (
 )
 from keepsake.jobs.attempts import Claimed, End, become_worker, claim, end
 from keepsake.jobs.context import JobContext
+from keepsake.jobs.log import JobLog
 from keepsake.jobs.registry import Registry
 from keepsake.jobs.rows import CHANNEL, Fence, check_json, expire
 from keepsake.jobs.schedules import fire_due
 from keepsake.jobs.upkeep import reconcile, remove_old
+from keepsake.logs import about, where
 from keepsake.settings import Settings
 from keepsake.text.names import printable
 
@@ -53,7 +54,8 @@ async def run_worker(url: str, registry: Registry, settings: Settings, *, places
     worker = Worker(url, registry, settings, places=places)
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, worker.stop)
-    await worker.run()
+    with JobLog(url):
+        await worker.run()
 
 
 class Worker:
@@ -171,13 +173,14 @@ class Worker:
     # -- one job ----------------------------------------------------------------------------------
 
     async def _carry(self, job: Claimed) -> None:
-        log.info("%s begins", _said(job))
-        how = await self._attempt(job)
-        self._under_way.discard(job.fence)
-        if how is None or not await self._end(job, how):
-            log.info("%s was cancelled or given up", _said(job))
-        else:
-            log.info("%s: %s%s", _said(job), how.outcome, "" if how.again_in is None else ", again")
+        with about(job=job.id, attempt=job.attempt, owner=job.owner_id):
+            log.info("%s begins, worker %s", job.type, self._id)
+            how = await self._attempt(job)
+            self._under_way.discard(job.fence)
+            if how is None or not await self._end(job, how):
+                log.info("cancelled or given up")
+            else:
+                log.info("%s", _said(how))
 
     async def _attempt(self, job: Claimed) -> End | None:
         """Make an attempt; how it ended. None: it does not count any more."""
@@ -241,8 +244,9 @@ class Worker:
 
     async def _reconcile(self) -> None:
         for what, ids in vars(await reconcile(self._pool, but=self._id)).items():
-            if ids:
-                log.warning("jobs found without a worker, %s: %s", what, ids)
+            for job_id in ids:
+                with about(job=job_id):
+                    log.warning("found without a worker that ends it: %s", what.replace("_", " "))
 
     async def _remove_old(self) -> None:
         if count := await remove_old(self._pool):
@@ -260,9 +264,10 @@ async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(seconds)
 
 
-def _said(job: Claimed) -> str:
-    owner = f", owner {job.owner_id}" if job.owner_id is not None else ""
-    return f"job {job.id} ({job.type}{owner}), attempt {job.attempt}"
+def _said(how: End) -> str:
+    error = f" ({how.error_type})" if how.error_type else ""
+    again = f", again in {how.again_in.total_seconds():.0f} s" if how.again_in is not None else ""
+    return f"{how.outcome.replace('_', ' ')}{error}{again}"
 
 
 def _timed_out(job: Claimed) -> End:
@@ -285,8 +290,7 @@ def _failed(job: Claimed, error: Exception) -> End:
         pause = max(pause, timedelta(seconds=error.retry_after))
     message = str(error)
     if not isinstance(error, KeepsakeError):
-        message = "an unexpected error: the worker's log says where it was raised"
-        where = "".join(traceback.format_tb(error.__traceback__))
-        log.error("%s: %s\n%s", _said(job), name, where)
+        message = "an unexpected error: the job's log says where it was raised"
+        log.error("an unexpected error: %s", where(error))
     stored = printable(message, instead=" ")[:LONGEST_ERROR]
     return End("failed", error_type=name, error=stored, again_in=pause)
