@@ -186,4 +186,5 @@ def test_every_command_that_ends_by_itself_has_json() -> None:
         "keepsake up",
         "keepsake serve",
         "keepsake demo",
+        "keepsake jobs work",
     ]

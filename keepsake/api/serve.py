@@ -1,6 +1,5 @@
 """Serving the application, until it is told to end."""
 
-import logging
 import socket
 from typing import Any
 
@@ -9,6 +8,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from keepsake.api.app import create_app
+from keepsake.logs import set_up
 from keepsake.settings import Settings
 
 GRACE = 10  # seconds for requests under way when the process is told to end
@@ -65,14 +65,13 @@ def serve(settings: Settings) -> None:
     Raises:
         OSError: the address or the port cannot be used.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for client in ("httpx", "httpx2"):  # whose lines hold whole addresses, with queries
-        logging.getLogger(client).setLevel(logging.WARNING)
+    set_up(settings.log_format)
     server = Server(
         create_app(settings),
         host=settings.api_host,
         port=settings.api_port,
         access_log=False,  # its lines would hold addresses with tokens
+        log_config=None,  # all lines are written in the one way that `set_up` chose
         log_level="warning",
         server_header=False,
         proxy_headers=False,  # from which proxies they are believed is a setting of ours

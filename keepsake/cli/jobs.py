@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 jobs = typer.Typer(
     no_args_is_help=True,
-    help="Tracked jobs: submit, watch, cancel, schedule. `python -m keepsake.jobs` runs them.",
+    help="Tracked jobs: submit, watch, cancel, schedule. `keepsake up` runs them.",
 )
 clock = typer.Typer(help="Jobs that come round by the clock.")
 jobs.add_typer(clock, name="schedules")
@@ -208,6 +208,18 @@ def retry_jobs(job: JobIds, json: Json = False) -> None:
         print_json({"due": job})
     else:
         typer.echo(f"Due again: {', '.join(map(str, job))}.")
+
+
+@jobs.command("work")
+def work() -> None:
+    """Run jobs until Ctrl-C: a worker beside that of `keepsake up`, or on another machine."""
+    from keepsake.job_types.work import work
+    from keepsake.settings import load_settings
+
+    settings = load_settings()
+    with open_database(settings):
+        pass  # else the first thing people see is how a pool of connections failed
+    work(settings)
 
 
 # -- schedules ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from socket import gethostname
 from typing import Any, LiteralString
 
 from psycopg.errors import LockNotAvailable, UniqueViolation
@@ -18,7 +19,15 @@ from psycopg.types.json import Jsonb
 
 from keepsake.database import AsyncConnection
 from keepsake.jobs.registry import Executor, Retry
-from keepsake.jobs.rows import ENDED, PRIORITIES, WORKER_LOCKS, Fence, Outcome, wake_workers
+from keepsake.jobs.rows import (
+    ENDED,
+    PRIORITIES,
+    WORKER_LOCKS,
+    WORKER_NAMES,
+    Fence,
+    Outcome,
+    wake_workers,
+)
 
 LOCK_TIMEOUT_MS = 5_000  # for the server to notice by itself that a connection is gone
 
@@ -68,10 +77,17 @@ class End:
     again_in: timedelta | None = None
 
 
-async def become_worker(connection: AsyncConnection, worker_id: int | None = None) -> int:
+async def become_worker(
+    connection: AsyncConnection, worker_id: int | None = None, *, executor: Executor = "internal"
+) -> int:
     """Take a new worker's lock, or one that was lost with a connection. Returns the worker's id.
 
     The server may not have noticed yet that the former connection is gone: then it is ended.
+
+    Args:
+        connection: which holds the lock, and has the worker's name from now on.
+        worker_id: of the lock that was lost.
+        executor: whose jobs it runs.
     """
     if worker_id is None:
         cursor = await connection.execute("SELECT nextval('job_workers')")
@@ -89,6 +105,9 @@ async def become_worker(connection: AsyncConnection, worker_id: int | None = Non
         )
         await connection.execute("SELECT pg_advisory_lock(%s)", lock)
     await connection.execute("RESET lock_timeout")
+    # By it `living.py`, and whoever looks at the server's connections, know what this is.
+    name = f"{WORKER_NAMES[executor]} {worker_id} on {gethostname()}"
+    await connection.execute("SELECT set_config('application_name', %s, false)", (name,))
     return worker_id
 
 

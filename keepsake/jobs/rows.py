@@ -21,6 +21,10 @@ PRIORITIES = {"low": -10, "normal": 0, "urgent": 10}  # as records have them
 CHANNEL = "keepsake_jobs"  # notified when there may be something to claim, or to stop
 # Advisory locks of workers are above this number, those of records above the next power of two.
 WORKER_LOCKS = 1 << 61
+WORKER_NAMES = {
+    "internal": "keepsake worker",
+    "dagster": "keepsake run",
+}  # of connections, by executor
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # and not a backslash before a `u0000`
 

@@ -49,9 +49,9 @@ LONGEST_ERROR = 2_000  # characters
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
-async def run_worker(url: str, registry: Registry, settings: Settings, *, places: int = 4) -> None:
-    """Run jobs until SIGTERM or Ctrl-C, so many at the same time."""
-    worker = Worker(url, registry, settings, places=places)
+async def run_worker(url: str, registry: Registry, settings: Settings) -> None:
+    """Run jobs until SIGTERM or Ctrl-C, JOBS_AT_ONCE of them at the same time."""
+    worker = Worker(url, registry, settings, places=settings.jobs_at_once)
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, worker.stop)
     with JobLog(url):

@@ -1,6 +1,6 @@
 """Run a module as `python -m` does, in a process whose log has every line once.
 
-    python -m keepsake.local.logged dagster._daemon run --workspace workspace.yaml
+    python -m keepsake.local.logged text dagster._daemon run --workspace workspace.yaml
 
 Dagster's loggers have a handler of their own and still pass on what they log. While the root logger
 has none, that does no harm. But Dagster's storage says that it tries a connection again by
@@ -12,6 +12,8 @@ import logging
 import runpy
 import sys
 
+from keepsake.logs import formatter
+
 _HAVE_THEIR_OWN = {"dagster", "dagster-webserver", "dagit"}
 
 
@@ -21,12 +23,12 @@ def is_for_root(record: logging.LogRecord) -> bool:
 
 
 def main() -> None:
-    """Run the module that the first argument names with the other arguments."""
+    """Log in the format of the first argument; run the module of the second with the others."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
+    handler.setFormatter(formatter("json" if sys.argv[1] == "json" else "text"))
     handler.addFilter(is_for_root)
     logging.getLogger().addHandler(handler)
-    sys.argv = sys.argv[1:]
+    sys.argv = sys.argv[2:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 

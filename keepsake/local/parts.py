@@ -138,6 +138,19 @@ class Parts:
             if running.part.name == name:
                 self._start_again(running)
 
+    def lives(self, name: str) -> bool:
+        """Whether the part of this name runs."""
+        return any(
+            running.part.name == name and running.process.poll() is None
+            for running in self._running
+        )
+
+    def ask_to_end(self, name: str) -> None:
+        """Ask the part of this name to end, without waiting for it."""
+        for running in self._running:
+            if running.part.name == name and running.process.poll() is None:
+                running.process.terminate()
+
     def end_one(self, name: str, timeout: float) -> None:
         """End the part of this name, and what it started."""
         leaders = [running.process.pid for running in self._running if running.part.name == name]

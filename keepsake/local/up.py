@@ -1,4 +1,4 @@
-"""`keepsake up`: PostgreSQL, the models, the API and Dagster, started together and kept running.
+"""`keepsake up`: PostgreSQL, models, worker, API, Dagster, started together and kept running.
 
     with started(settings, prepare=migrate) as addresses:
         ...
@@ -31,6 +31,8 @@ import psycopg
 
 from keepsake.database import connect
 from keepsake.errors import KeepsakeError, SettingsError
+from keepsake.jobs.living import living_workers
+from keepsake.jobs.worker import GRACE_SECONDS
 from keepsake.local import postgres, runs
 from keepsake.local.dagster_home import (
     create_dagster_schema,
@@ -45,9 +47,9 @@ from keepsake.records.first_days import first_days
 from keepsake.settings import (
     DAGSTER_PREFIX,
     ROLES,
-    DagsterSettings,
     DatabaseSettings,
     HomeSettings,
+    LogSettings,
     ModelSettings,
     Settings,
 )
@@ -59,7 +61,9 @@ _START_TIMEOUT = 120.0  # seconds for a part to become ready: a slow disk, a col
 _CANCEL_TIMEOUT = 20.0
 # And for a part. They hold nothing; the code server would wait a minute for a sensor's tick.
 _END_TIMEOUT = 5.0
-_DAEMON, _CODE_SERVER = "Dagster daemon", "code server"
+# The worker gives jobs back that have not ended after `GRACE_SECONDS`, and needs a moment for that.
+_WORKER_TIMEOUT = GRACE_SECONDS + 5
+_DAEMON, _CODE_SERVER, _WORKER = "Dagster daemon", "code server", "worker"
 _CHECK_OLDER = 2.0  # seconds between checks for records that are older than all partitions
 _STOP_TIMEOUT = 90.0  # seconds for all of it, when another process asks for its end
 
@@ -265,17 +269,18 @@ class _Up:
             say=self._say,
         )
         if self._models_port:
-            parts.start(_model_server(self._models_port))
+            parts.start(_model_server(self._models_port, settings))
+        parts.start(_worker(database_url))
         parts.start(_api(self._api_url))
         self._first_days = self._oldest()
-        parts.start(_code_server(self._root, self._code_port))
+        parts.start(_code_server(self._root, self._code_port, settings))
         parts.wait_until_healthy(_START_TIMEOUT)
         parts.start(_webserver(settings, workspace))
         parts.wait_until_healthy(_START_TIMEOUT)
         if not settings.database_url:
             # Nothing else uses this Dagster: runs that are under way there lost their process.
             runs.give_up(self._dagster_url)
-        parts.start(_daemon(self._dagster_url, workspace))
+        parts.start(_daemon(self._dagster_url, workspace, settings))
         parts.wait_until_healthy(_START_TIMEOUT)
         parts.watch(self._check)
         self._note(dagster_url=self._dagster_url, api_url=self._api_url)
@@ -305,10 +310,14 @@ class _Up:
         if self._parts is not None:
             self._say("Stopping; Ctrl-C again ends everything at once.")
             self._parts.stop_watching()
+            self._parts.ask_to_end(_WORKER)  # its jobs end beside the runs
             if "dagster_url" in self._state:
                 # First the one that starts runs, then the runs.
                 self._parts.end_one(_DAEMON, _END_TIMEOUT)
                 runs.cancel(self._dagster_url, timeout=_CANCEL_TIMEOUT, say=self._say)
+            if self._parts.lives(_WORKER):
+                self._say(f"Waiting for jobs to end, {GRACE_SECONDS:.0f} s at most.")
+                self._parts.end_one(_WORKER, _WORKER_TIMEOUT)
             self._say("Waiting for Dagster and the models to end.")
             self._parts.end(_END_TIMEOUT)
         if not self._settings.database_url and postgres.running_url(self._settings.home):
@@ -374,12 +383,28 @@ def _compile(root: Path) -> None:
         compileall.compile_dir(root / folder, quiet=2)
 
 
-def _model_server(port: int) -> Part:
+def _model_server(port: int, settings: LogSettings) -> Part:
+    command = [sys.executable, "-m", "keepsake.local.models", "--port", str(port)]
     return Part(
         "model server",
-        [sys.executable, "-m", "keepsake.local.models", "--port", str(port)],
+        [*command, "--log-format", settings.log_format],
         lambda: _answers(f"http://127.0.0.1:{port}/health"),
     )
+
+
+def _worker(database_url: str) -> Part:
+    before = _workers(database_url)  # on other machines
+    command = [sys.executable, "-m", "keepsake.jobs"]
+    return Part(_WORKER, command, lambda: bool(_workers(database_url) - before))
+
+
+def _workers(database_url: str) -> set[int]:
+    """The workers that live; none while the database does not answer."""
+    try:
+        with connect(database_url) as connection:
+            return set(living_workers(connection))
+    except psycopg.Error:
+        return set()
 
 
 def _api(url: str) -> Part:
@@ -387,20 +412,20 @@ def _api(url: str) -> Part:
     return Part("API", command, lambda: _answers(f"{url}/health/ready"))
 
 
-def _code_server(root: Path, port: int) -> Part:
+def _code_server(root: Path, port: int, settings: LogSettings) -> Part:
     # `api grpc` rather than `code-server start`: one process, which ends when its code does not
     # load and is started again when it dies. The other keeps a second process behind a first.
     command = [
-        *_dagster("dagster", "api", "grpc", "--location-name", "keepsake"),
+        *_dagster(settings, "dagster", "api", "grpc", "--location-name", "keepsake"),
         *("--module-name", "definitions", "--working-directory", str(root)),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
     return Part(_CODE_SERVER, command, lambda: _serves_grpc(port))
 
 
-def _webserver(settings: DagsterSettings, workspace: Path) -> Part:
+def _webserver(settings: Settings, workspace: Path) -> Part:
     command = [
-        *_dagster("dagster_webserver", "--workspace", str(workspace)),
+        *_dagster(settings, "dagster_webserver", "--workspace", str(workspace)),
         *("--host", "127.0.0.1", "--port", str(settings.dagster_port)),
         *("--path-prefix", DAGSTER_PREFIX),
     ]
@@ -408,14 +433,17 @@ def _webserver(settings: DagsterSettings, workspace: Path) -> Part:
     return Part("Dagster webserver", command, lambda: _answers(url))
 
 
-def _daemon(url: str, workspace: Path) -> Part:
-    command = _dagster("dagster._daemon", "run", "--workspace", str(workspace))
+def _daemon(url: str, workspace: Path, settings: LogSettings) -> Part:
+    command = _dagster(settings, "dagster._daemon", "run", "--workspace", str(workspace))
     now = time.time()
     return Part(_DAEMON, command, lambda: runs.sensors_are_evaluated(url, since=now))
 
 
-def _dagster(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "keepsake.local.logged", module, *arguments]
+def _dagster(settings: LogSettings, module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of Dagster's, whose own lines are JSON too if ours are."""
+    logged = [sys.executable, "-m", "keepsake.local.logged", settings.log_format]
+    own = ["--log-format", "json"] if settings.log_format == "json" else []
+    return [*logged, module, *arguments, *own]
 
 
 def _answers(url: str) -> bool:

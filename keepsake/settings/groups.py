@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from keepsake.logs import Format
 from keepsake.settings.embedding_models import EMBEDDED, embedding_model
 from keepsake.settings.endpoint import LOCAL_MODELS, ROLES, Endpoint, Provider, Role, is_openai
 from keepsake.settings.files import default_home
@@ -506,6 +507,22 @@ class WorkerSettings(Group):
     )
     apart_memory_mb: int = Field(
         768, ge=128, description="Memory each of them may take, in MB; more ends it."
+    )
+
+
+class JobSettings(Group):
+    """The worker, which runs jobs."""
+
+    jobs_at_once: int = Field(
+        4, ge=1, le=100, description="Jobs that one worker runs at the same time."
+    )
+
+
+class LogSettings(Group):
+    """How processes write their logs."""
+
+    log_format: Format = Field(
+        "text", description="`text` for people, `json` for programs: one object a line."
     )
 
 

@@ -41,6 +41,8 @@ class Settings(
     BaseSettings,
     # In this order the fields of the last group come first, as pydantic puts them together.
     groups.DeliverySettings,
+    groups.LogSettings,
+    groups.JobSettings,
     groups.WorkerSettings,
     groups.WebSettings,
     groups.StepSettings,

@@ -179,7 +179,7 @@ def test_new_responses_are_carried_through_all_steps_by_themselves(
 # -- when a part is killed -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["model server", "code server", "Dagster daemon"])
+@pytest.mark.parametrize("name", ["model server", "worker", "code server", "Dagster daemon"])
 def test_a_part_that_is_killed_starts_again(up: Addresses, settings: Settings, name: str) -> None:
     killed = state(settings)["parts"][name]
     os.kill(killed, signal.SIGKILL)

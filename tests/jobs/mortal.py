@@ -51,6 +51,4 @@ TYPES = (note, pair, alone)
 if __name__ == "__main__":
     worker.RECONCILE_SECONDS = 0.5
     worker.GRACE_SECONDS = 0.2
-    asyncio.run(
-        worker.run_worker(sys.argv[1], Registry(TYPES), Settings.model_validate({}), places=4)
-    )
+    asyncio.run(worker.run_worker(sys.argv[1], Registry(TYPES), Settings.model_validate({})))

@@ -5,14 +5,24 @@ import argparse
 import uvicorn
 
 from keepsake.local.models.server import build_app
+from keepsake.logs import set_up
 
 
 def main() -> None:
     """Read the port from the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m keepsake.local.models", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
-    port = parser.parse_args().port
-    uvicorn.run(build_app(), host="127.0.0.1", port=port, access_log=False, log_level="warning")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    given = parser.parse_args()
+    set_up(given.log_format)
+    uvicorn.run(
+        build_app(),
+        host="127.0.0.1",
+        port=given.port,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+    )
 
 
 main()
