@@ -81,6 +81,28 @@ class TagTable:
         )
 
 
+@dataclass(frozen=True)
+class ExportedTable:
+    """A table whose rows of an owner belong into the owner's export.
+
+    Attributes:
+        kind: what its rows are called: the name of their file.
+        about: what a row is, for who reads the export.
+        columns: which of them, and what they hold where their names do not say it.
+        table: where they are: a table, or several joined, with an `owner_id`. Empty: the one of
+            that kind.
+        order: of the rows.
+        files: those of the columns that name objects.
+    """
+
+    kind: str
+    about: str
+    columns: Mapping[str, str]
+    table: str = ""
+    order: str = "record_id"
+    files: tuple[str, ...] = ()
+
+
 class RecordView(Protocol):
     """What a line reads of a record to show it in full: a dataclass of its own."""
 
@@ -156,6 +178,7 @@ class LineModule:
         add_commands: adds its commands to the groups `keepsake add`, `keepsake import` and to
             `keepsake` itself. It is called by every command, so what it imports is light too.
         load_import: imports what takes in its files of many records; None: it has no such files.
+        load_exported: imports which of its tables an owner's export has.
         load_routers: imports its routes: what the API and the pages have of this line alone.
         section: the name of its pages in the navigation; None: it has none. They begin at
             `/o/OWNER/LINE`, and a record's is `/o/OWNER/LINE/ID`.
@@ -178,6 +201,7 @@ class LineModule:
     load_results: Callable[[], Results] | None = None
     add_commands: Callable[["Typer", "Typer", "Typer"], None] | None = None
     load_import: Callable[[], "Import"] | None = None
+    load_exported: Callable[[], Sequence[ExportedTable]] | None = None
     load_routers: Callable[[], Sequence["APIRouter"]] | None = None
     section: str | None = None
     needs: str | None = None

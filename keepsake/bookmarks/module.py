@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import GivenField, LineModule, Results, TagTable, View
+from keepsake.line_module import ExportedTable, GivenField, LineModule, Results, TagTable, View
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -49,6 +49,12 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
 
     add.command()(commands.bookmark)
     importing.command()(commands.bookmarks)
+
+
+def _exported() -> Sequence[ExportedTable]:
+    from keepsake.bookmarks.exported import TABLES
+
+    return TABLES
 
 
 def _routers() -> "Sequence[APIRouter]":
@@ -100,6 +106,7 @@ MODULE = LineModule(
     load_results=_results,
     add_commands=_add_commands,
     load_import=_import,
+    load_exported=_exported,
     load_routers=_routers,
     section="Bookmarks",
 )

@@ -9,6 +9,7 @@ from keepsake.cli import (
     costs,
     delete,
     edit,
+    export,
     feed,
     find,
     groups,
@@ -76,6 +77,7 @@ app.command("owner", rich_help_panel="Owners")(owners.owner)
 app.add_typer(users.users, name="user", rich_help_panel="Owners")
 app.add_typer(tokens.tokens, name="token", rich_help_panel="Owners")
 app.add_typer(feed.feed, name="feed", rich_help_panel="Owners")
+app.command("export", rich_help_panel="Owners")(export.export)
 app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel="Running it")
 app.command("up", rich_help_panel="Running it")(run.up)

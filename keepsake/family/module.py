@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import LineModule, MadeField, Results, TagTable, View
+from keepsake.line_module import ExportedTable, LineModule, MadeField, Results, TagTable, View
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -50,6 +50,12 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
         add.command()(command)
     main.command("prompts", rich_help_panel="Records")(prompts_command.prompts)
     main.command("vocabulary", rich_help_panel="Owners")(commands.vocabulary)
+
+
+def _exported() -> Sequence[ExportedTable]:
+    from keepsake.family.exported import TABLES
+
+    return TABLES
 
 
 def _routers() -> Sequence["APIRouter"]:
@@ -100,6 +106,7 @@ MODULE = LineModule(
     load_view=_view,
     load_results=_results,
     add_commands=_add_commands,
+    load_exported=_exported,
     load_routers=_routers,
     section="Stories",
     needs="EXISTS (SELECT FROM families WHERE owner_id = %(owner)s)",

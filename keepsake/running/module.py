@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from keepsake.line_module import GivenField, LineModule, Results, View
+from keepsake.line_module import ExportedTable, GivenField, LineModule, Results, View
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -46,6 +46,12 @@ def _add_commands(add: "Typer", importing: "Typer", main: "Typer") -> None:
     main.command("digest", rich_help_panel="Records")(digest_command.digest)
 
 
+def _exported() -> Sequence[ExportedTable]:
+    from keepsake.running.exported import TABLES
+
+    return TABLES
+
+
 def _routers() -> Sequence["APIRouter"]:
     from keepsake.running import import_pages, pages, routes
 
@@ -76,6 +82,7 @@ MODULE = LineModule(
     load_results=_results,
     add_commands=_add_commands,
     load_import=_import,
+    load_exported=_exported,
     load_routers=_routers,
     section="Running",
 )

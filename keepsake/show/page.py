@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from keepsake.clients.objects import MissingObject, ObjectStore
 from keepsake.lines import module_of
@@ -46,8 +47,16 @@ class Played:
     missing: bool = False
 
 
-async def render_page(document: Document, objects: ObjectStore) -> str:
+async def render_page(
+    document: Document, objects: ObjectStore, *, beside: str | None = None
+) -> str:
     """The page as one HTML file.
+
+    Args:
+        document: the record.
+        objects: the store.
+        beside: an address below which all files are, by their keys: then the page links to all,
+            and holds none.
 
     Raises:
         RetryableError: the object store fails.
@@ -55,13 +64,15 @@ async def render_page(document: Document, objects: ObjectStore) -> str:
     """
     load_view = module_of(document.record.line).load_view
     language = _language(document)
+    played = _linked(document, beside) if beside else _played(document, objects)
     return _template(load_view().template if load_view else _BASE).render(
         document=document,
         made=document.made,
         title=_title(document),
         language=language,
         direction="rtl" if language in RIGHT_TO_LEFT else "ltr",
-        files={file.key: played async for file, played in _played(document, objects)},
+        files={file.key: each async for file, each in played},
+        others=[file for file in document.files if file.kind not in PLAYED] if beside else [],
     )
 
 
@@ -81,8 +92,8 @@ async def _played(document: Document, objects: ObjectStore) -> AsyncIterator[tup
     """Each file that a browser may show, with its content for as long as there is room."""
     room = MOST_EMBEDDED
     for file in sorted(document.files, key=lambda f: (*PLAYED, f.kind).index(f.kind)):
-        kind = TYPES.get(PurePosixPath(file.key).suffix.lower(), "")
-        element = kind.split("/")[0].replace("image", "img") if file.kind in PLAYED else ""
+        kind = _media_type(file)
+        element = _element(kind) if file.kind in PLAYED else ""
         played = Played(element, file.link, file.link)
         try:
             size = (await objects.stat(file.key)).size
@@ -95,6 +106,22 @@ async def _played(document: Document, objects: ObjectStore) -> AsyncIterator[tup
         except MissingObject:
             played = Played("", "", "", missing=True)
         yield file, played
+
+
+async def _linked(document: Document, beside: str) -> AsyncIterator[tuple[File, Played]]:
+    """Each file, where a browser finds it beside the page."""
+    for file in document.files:
+        address = beside + quote(file.key)
+        yield file, Played(_element(_media_type(file)), address, address)
+
+
+def _media_type(file: File) -> str:
+    return TYPES.get(PurePosixPath(file.key).suffix.lower(), "")
+
+
+def _element(media_type: str) -> str:
+    """What shows it in a browser; empty: nothing does."""
+    return media_type.split("/")[0].replace("image", "img")
 
 
 def _paragraphs(text: str) -> Iterator[str]:
