@@ -20,7 +20,7 @@ from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 from keepsake.pipeline.line import Made
 from keepsake.records.lookup import line_of, owner_of
 
-# Every column that names an object: of a record, and of an owner's week.
+# Every column that names an object of a record. Weeks and jobs of an owner name objects as well.
 _OF_RECORDS = (
     ("responses", "audio_key"), ("quotes", "clip_key"), ("podcasts", "audio_key"),
     ("podcasts", "vtt_key"), ("podcasts", "chapters_key"), ("pages", "body_key"),
@@ -49,6 +49,7 @@ _NAMED = " OR ".join(
         "EXISTS (SELECT FROM podcasts t WHERE t.speech_keys @> ARRAY[k.key]"
         " AND t.record_id <> ALL(%(ids)s))",
         "EXISTS (SELECT FROM weekly_digests t WHERE t.page_key = k.key)",
+        "EXISTS (SELECT FROM job_files t WHERE t.object_key = k.key)",
     ]
 )
 

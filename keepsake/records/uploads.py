@@ -2,7 +2,8 @@
 
 An upload takes longer than a transaction may. So the key is noted in `loose_objects` first, then
 the object is stored, then one transaction writes the rows that name it and takes the note away. If
-that breaks off, the note is left, and `sweep` (`deletion.py`) deletes the object an hour later.
+that breaks off, the note is left, and `sweep` (`deletion.py`) deletes the object an hour later, or
+as much later as the upload may take.
 """
 
 from collections.abc import Collection
@@ -18,6 +19,8 @@ async def to_upload(
     owner_id: int,
     keys: Collection[str],
     uploaded: Collection[str],
+    *,
+    longest: timedelta = LONGEST_UPLOAD,
 ) -> list[str]:
     """The objects to store before rows may name `keys`, noted; call it inside a transaction.
 
@@ -29,6 +32,7 @@ async def to_upload(
         owner_id: whose objects they are.
         keys: the objects that rows are to name.
         uploaded: those of them that the caller has stored since it began to ask.
+        longest: how long a sweep leaves them for the rows to come.
     """
     # A sweep locks the owner first, too: the two never wait for each other.
     await connection.execute("SELECT FROM owners WHERE id = %s FOR KEY SHARE", (owner_id,))
@@ -43,7 +47,7 @@ async def to_upload(
         "INSERT INTO loose_objects (key, owner_id, not_before)"
         " SELECT key, %s, now() + %s FROM unnest(%s::text[]) AS key"
         " ON CONFLICT (owner_id, key) DO UPDATE SET not_before = excluded.not_before",
-        (owner_id, LONGEST_UPLOAD, missing),
+        (owner_id, longest, missing),
     )
     return missing
 

@@ -138,6 +138,7 @@ def theirs(_copies: Copies, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 "token": "unknown",
                 "version": "1",
                 "week": "2026-W45",
+                "export_id": keep_an_export(door),
                 **keep_accounts(door),
             },
             add_listener(door.db, door.others.id, "Otto")[0],
@@ -152,6 +153,19 @@ def keep_an_upload(door: Door) -> str:
         headers={**EXPECTED, "Upload-Metadata": f"member {member},recorded_at {day}"},
     )
     return begun.raise_for_status().headers["Location"].rsplit("/", 1)[-1]
+
+
+def keep_an_export(door: Door) -> int:
+    """A job's archive, which is FILE."""
+    row = door.db.execute(
+        "WITH job AS (INSERT INTO jobs (owner_id, type, executor)"
+        " VALUES (%s, 'export_owner', 'internal') RETURNING id)"
+        " INSERT INTO job_files (job_id, owner_id, object_key, name, size_bytes)"
+        " SELECT id, %s, %s, %s, 1 FROM job RETURNING job_id",
+        (door.marlows.id, door.marlows.id, FILE, SECRET),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def keep_accounts(door: Door) -> dict[str, Any]:

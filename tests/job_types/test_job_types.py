@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,15 +17,14 @@ from keepsake.job_types.records import RecordOf, delete_a_record
 from keepsake.jobs.attempts import claim
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.control import cancel
-from keepsake.jobs.listing import find_job
-from keepsake.jobs.rows import Job, JobLost
+from keepsake.jobs.rows import JobLost
 from keepsake.jobs.submission import NewJob, submit
-from keepsake.jobs.worker import Worker
 from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 from keepsake.settings import Settings
 from tests.doubles.server import serving
 from tests.doubles.webhook import Webhook
 from tests.given import given_record
+from tests.job_types.running import done
 from tests.jobs.greetings import until
 from tests.running.runner import new_runner
 
@@ -62,29 +60,13 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
         yield pool
 
 
-async def done(
-    pool: Pool, settings: Settings, name: str, data: Any = None, *, owner: int | None = None
-) -> Job:
-    """A job of that type, once a worker has finished it."""
-    new = NewJob(REGISTRY.find(name), data or {}, owner_id=owner)
-    async with pool.connection() as connection:
-        job_id = (await submit(connection, new)).id
-        worker = Worker(settings.database_url, REGISTRY, settings)
-        running = asyncio.create_task(worker.run())
-        async with asyncio.timeout(30):
-            while (job := await find_job(connection, job_id)).finished_at is None:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        worker.stop()
-        await running
-    return job
-
-
 def test_every_type_says_what_it_does() -> None:
     assert [each.name for each in REGISTRY.all()] == [
         "clean_up",
         "delete_owner",
         "delete_record",
         "deliver_daily_quote",
+        "export_owner",
         "make_digest",
     ]
     assert all(each.description.endswith(".") for each in REGISTRY.all())
