@@ -36,8 +36,9 @@ format: $(VENV)/dev.done ## Format, and fix what the linter can
 bench: $(VENV)/dev.done  ## Benchmarks: tables with ratios
 	@$(RUN)/python -m benchmarks
 
-openapi: $(VENV)/dev.done ## Write docs/openapi.json again, after a change of routes
+openapi: $(VENV)/dev.done ## Write docs/openapi.json and schema.graphql again, after a change of routes
 	@$(RUN)/python -m keepsake.api.document > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	@$(RUN)/python -m keepsake.api.graphql.document > docs/schema.new && mv docs/schema.new docs/schema.graphql
 
 # A lock lists every package with its hashes, so nothing is resolved here (--no-deps).
 $(VENV)/%.done: requirements/%.lock pyproject.toml

@@ -40,6 +40,7 @@ from keepsake.api import (
     tokens,
 )
 from keepsake.api.faults import FaultMiddleware
+from keepsake.api.graphql import routes as graphql
 from keepsake.errors import KeepsakeError
 from keepsake.http.access_log import AccessLogMiddleware
 from keepsake.http.body_limit import BodyLimitMiddleware
@@ -76,6 +77,7 @@ _ROUTERS = (
     access.router,
     tokens.router,
     dagster.router,
+    graphql.router,
     feeds.router,
     listeners.router,
 )

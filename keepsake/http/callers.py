@@ -44,8 +44,17 @@ async def principal_if_any(request: HTTPConnection) -> Principal | None:
     Raises:
         Problem: they, or those of their address who have not signed in, ask too often.
     """
+    return await principal_with(request, bearer_token(request))
+
+
+async def principal_with(request: HTTPConnection, token: str) -> Principal | None:
+    """The same with a token that did not come in a header; '': without one.
+
+    Raises:
+        Problem: as above.
+    """
     state = state_of(request)
-    request.state.principal = found = await _look_up(request, state)
+    request.state.principal = found = await _look_up(request, state, token)
     request.state.caller = key = address_key(request) if found is None else _key(found)
     settings = state.settings
     await state.limits.count(key, settings.rate_limit if found else settings.rate_limit_address)
@@ -58,8 +67,8 @@ def who_asked(request: HTTPConnection) -> Principal | None:
     return found
 
 
-async def _look_up(request: HTTPConnection, state: State) -> Principal | None:
-    if token := bearer_token(request):
+async def _look_up(request: HTTPConnection, state: State, token: str) -> Principal | None:
+    if token:
         return await by_token(state.pool, token)
     if email := forwarded_email(request):
         return await by_email(state.pool, email)
@@ -77,7 +86,12 @@ def _key(caller: Principal) -> str:
 
 def bearer_token(request: HTTPConnection) -> str:
     """The token that a program sends; '' if it sends none."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token_in(request.headers.get("authorization", ""))
+
+
+def token_in(authorization: str) -> str:
+    """The token in `Bearer ...`; '' if it says something else."""
+    scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 
@@ -14,6 +14,7 @@ from keepsake.errors import InvalidInput
 from keepsake.jobs.rows import STATUSES, Attempt, Job, LogLine, no_job
 
 MOST = 500
+MOST_CHILDREN = 20
 _COLUMNS = SQL(", ").join(
     SQL("(SELECT slug FROM owners WHERE owners.id = owner_id) AS owner")
     if each.name == "owner"
@@ -114,13 +115,40 @@ async def find_job(connection: AsyncConnection, job_id: int) -> Job:
 
 async def attempts(connection: AsyncConnection, job_id: int) -> list[Attempt]:
     """The attempts at a job that have ended, in order."""
-    async with connection.cursor(row_factory=class_row(Attempt)) as cursor:
+    return (await attempts_of(connection, [job_id])).get(job_id, [])
+
+
+async def attempts_of(
+    connection: AsyncConnection, job_ids: Sequence[int]
+) -> dict[int, list[Attempt]]:
+    """The same of several jobs, by job; one without any is not there."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            "SELECT attempt, worker_id, run_id, started_at, finished_at, outcome, error_type, error"
-            " FROM job_attempts WHERE job_id = %s ORDER BY attempt",
-            (job_id,),
+            "SELECT job_id, attempt, worker_id, run_id, started_at, finished_at, outcome,"
+            " error_type, error"
+            " FROM job_attempts WHERE job_id = ANY(%s) ORDER BY job_id, attempt",
+            (list(job_ids),),
         )
-        return await cursor.fetchall()
+        found: dict[int, list[Attempt]] = {}
+        async for row in cursor:
+            found.setdefault(row.pop("job_id"), []).append(Attempt(**row))
+    return found
+
+
+async def children_of(connection: AsyncConnection, job_ids: Sequence[int]) -> dict[int, list[Job]]:
+    """The newest jobs that each of these has submitted, at most `MOST_CHILDREN`, by job."""
+    query = SQL(
+        "SELECT {} FROM unnest(%(ids)s::bigint[]) AS parent(job_id) CROSS JOIN LATERAL ("
+        " SELECT * FROM jobs WHERE parent_id = parent.job_id ORDER BY id DESC LIMIT %(most)s)"
+        " AS jobs ORDER BY jobs.id DESC"
+    ).format(_COLUMNS)
+    found: dict[int, list[Job]] = {}
+    async with connection.cursor(row_factory=class_row(Job)) as cursor:
+        await cursor.execute(query, {"ids": list(job_ids), "most": MOST_CHILDREN})
+        async for job in cursor:
+            if job.parent_id is not None:
+                found.setdefault(job.parent_id, []).append(job)
+    return found
 
 
 async def log(connection: AsyncConnection, job_id: int, *, after: int = 0) -> list[LogLine]:

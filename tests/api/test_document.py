@@ -1,15 +1,21 @@
-"""docs/openapi.json is the document of the application as it is."""
+"""docs/openapi.json and docs/schema.graphql describe the application as it is."""
 
 import json
 from typing import Any
 
 from keepsake.api.document import document
+from keepsake.api.graphql.document import document as schema
 from tests.pages import ROOT
 
 
 def test_the_document_in_docs_is_that_of_the_application() -> None:
     written = json.loads((ROOT / "docs/openapi.json").read_text())
     assert written == json.loads(document()), "routes have changed: `make openapi` writes it again"
+
+
+def test_the_schema_in_docs_is_that_of_the_application() -> None:
+    written = (ROOT / "docs/schema.graphql").read_text()
+    assert written == schema(), "the schema has changed: `make openapi` writes it again"
 
 
 def test_every_operation_has_an_example_or_needs_none() -> None:
