@@ -14,6 +14,7 @@ from keepsake.cli import (
     find,
     groups,
     jobs,
+    logs,
     messages,
     owners,
     run,
@@ -82,6 +83,7 @@ app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel="Running it")
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("serve", rich_help_panel="Running it")(run.serve)
+app.command("logs", rich_help_panel="Running it")(logs.logs)
 app.command("demo", rich_help_panel="Running it")(run.demo)
 app.command("doctor", rich_help_panel="Running it")(run.doctor)
 app.add_typer(run.db, name="db", rich_help_panel="Running it")

@@ -190,7 +190,7 @@ def running(settings: DatabaseSettings) -> Addresses | None:
         dagster_url=state["dagster_url"],
         models_url=state["models_url"],
         database_url=settings.database_url or state["database_url"],
-        logs=_logs(settings),
+        logs=settings.logs_folder,
     )
 
 
@@ -259,12 +259,12 @@ class _Up:
             # One of the user's may hold a password, and is in the settings anyway.
             database_url=None if settings.database_url else database_url,
         )
-        _logs(settings).mkdir(exist_ok=True)
+        settings.logs_folder.mkdir(exist_ok=True)
         _compile(self._root)
         self._parts = parts = Parts(
             folder=self._root,
             environment=_environment(settings, database_url),
-            logs=_logs(settings),
+            logs=settings.logs_folder,
             on_change=self._note_parts,
             say=self._say,
         )
@@ -290,7 +290,7 @@ class _Up:
             dagster_url=self._dagster_url,
             models_url=self._state["models_url"],
             database_url=database_url,
-            logs=_logs(settings),
+            logs=settings.logs_folder,
         )
 
     def end(self) -> None:
@@ -483,10 +483,6 @@ def _as_text(value: Any) -> str:
 
 def _has_embedded_models(settings: ModelSettings) -> bool:
     return any(settings.endpoint(role).embedded for role in ROLES)
-
-
-def _logs(settings: HomeSettings) -> Path:
-    return settings.home / "logs"
 
 
 def _make_home(settings: HomeSettings, root: Path) -> None:

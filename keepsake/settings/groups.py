@@ -130,6 +130,11 @@ class HomeSettings(Group):
         return self.home / "imports"
 
     @property
+    def logs_folder(self) -> Path:
+        """Where the parts of `keepsake up` write their logs."""
+        return self.home / "logs"
+
+    @property
     def state_file(self) -> Path:
         """What `keepsake up` wrote about the parts it runs: addresses and process ids."""
         return self.home / "up.json"
