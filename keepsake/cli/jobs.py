@@ -1,75 +1,87 @@
-"""`keepsake jobs`: what is asked for, watched, cancelled and tried again, now and by the clock."""
+"""`keepsake jobs`: what is asked for, watched, cancelled and tried again."""
 
-import json as json_text
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keepsake.errors import InvalidInput
-from keepsake.terminal.shell import (
-    Json,
-    console,
-    filled,
-    in_pool,
-    open_database,
-    print_json,
-    print_table,
+from keepsake.cli import schedules
+from keepsake.cli.asking import (
+    Data,
+    Owner,
+    TypeName,
+    as_moment,
+    as_object,
+    ask,
+    owner_id,
+    shown,
+    shown_time,
 )
+from keepsake.errors import InvalidInput
+from keepsake.terminal.shell import Json, console, filled, open_database, print_json, print_table
+from keepsake.text.counted import counted
+from keepsake.text.durations import duration
 
 if TYPE_CHECKING:
-    from keepsake.database import AsyncConnection, Pool
-    from keepsake.jobs.rows import Attempt, Job
-    from keepsake.jobs.schedules import Schedule
+    from keepsake.database import AsyncConnection
+    from keepsake.jobs.bulk import Changed
+    from keepsake.jobs.listing import JobFilter
+    from keepsake.jobs.rows import Attempt, Job, LogLine
+    from keepsake.jobs.submission import Debounce
 
-T = TypeVar("T")
+LAST_LINES = 10  # of a job's log, where it is shown with all else
 
 jobs = typer.Typer(
     no_args_is_help=True,
     help="Tracked jobs: submit, watch, cancel, schedule. `keepsake up` runs them.",
 )
-clock = typer.Typer(help="Jobs that come round by the clock.")
-jobs.add_typer(clock, name="schedules")
+jobs.add_typer(schedules.clock, name="schedules")
 
 JobId = Annotated[
     int, typer.Argument(metavar="ID", help="Id of the job: see `keepsake jobs list`.")
 ]
-JobIds = Annotated[list[int], typer.Argument(metavar="ID...", help="Ids of jobs.")]
-ScheduleId = Annotated[
-    int, typer.Argument(metavar="ID", help="Id of the schedule: see `keepsake jobs schedules`.")
+JobIds = Annotated[
+    list[int] | None,
+    typer.Argument(metavar="[ID]...", help="Ids of jobs. Without any: those that options find."),
 ]
-TypeName = Annotated[
-    str, typer.Argument(metavar="TYPE", help="Type of the job: see `keepsake jobs types`.")
+Statuses = Annotated[
+    list[str] | None,
+    typer.Option("--status", help="Only with this status; several times for several."),
 ]
-Data = Annotated[str, typer.Option(metavar="JSON", help="Its data, an object.")]
-Owner = Annotated[
-    str | None, typer.Option(help="Whose: name, short name or id. Without it: the system's own.")
+OfType = Annotated[str | None, typer.Option("--type", help="Only of this type.")]
+OfTag = Annotated[str | None, typer.Option("--tag", help="Only with this tag.")]
+OfTags = Annotated[
+    str, typer.Option("--tags", help="Only with all of these words, comma-separated.")
 ]
-Cron = Annotated[str, typer.Option(help="Five fields: `0 9 * * 1-5`; or a name such as @daily.")]
-Zone = Annotated[str, typer.Option(help="IANA time zone, whose clock the expression means.")]
-Missed = Annotated[
-    str, typer.Option(help="Times missed while no worker ran: skip, once, catch_up.")
+OfMetadata = Annotated[
+    str,
+    typer.Option("--metadata", metavar="JSON", help="Only if theirs contains this object."),
 ]
-Overlap = Annotated[
-    str, typer.Option(help="While an earlier job is under way: skip, queue, cancel_running.")
+OfOwner = Annotated[
+    str | None, typer.Option("--owner", help="Only this owner's: name, short name or id.")
 ]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Submitted since then: 2026-12-01T09:00+01:00, or 2d ago."),
+]
+Until = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Submitted before then, written like --since.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @jobs.command("list")
 def list_jobs(
-    status: Annotated[
-        list[str] | None, typer.Option(help="Only with this status; several times for several.")
-    ] = None,
-    type_name: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
-    metadata: Annotated[
-        str, typer.Option(metavar="JSON", help="Only if the metadata contains this object.")
-    ] = "{}",
-    owner: Annotated[
-        str | None, typer.Option(help="Only this owner's: name, short name or id.")
-    ] = None,
+    status: Statuses = None,
+    type_name: OfType = None,
+    tag: OfTag = None,
+    tags: OfTags = "",
+    metadata: OfMetadata = "{}",
+    owner: OfOwner = None,
+    since: Since = None,
+    until: Until = None,
     before: Annotated[
         int | None, typer.Option(metavar="ID", help="Only jobs before this one: the next page.")
     ] = None,
@@ -77,17 +89,14 @@ def list_jobs(
     json: Json = False,
 ) -> None:
     """List jobs, the newest first."""
-    from keepsake.jobs.listing import JobFilter, find_jobs
+    from dataclasses import replace
 
-    wanted = JobFilter(
-        statuses=status or (),
-        type=type_name,
-        tag=tag,
-        metadata=_object(metadata, "--metadata"),
-        owner_id=_owner_id(owner),
-        before=before,
+    from keepsake.jobs.listing import find_jobs
+
+    wanted = replace(
+        _filter(status, type_name, tag, tags, metadata, owner, since, until), before=before
     )
-    found = _ask(lambda connection: find_jobs(connection, wanted, limit=limit))
+    found = ask(lambda connection: find_jobs(connection, wanted, limit=limit))
     if json:
         print_json(found)
     elif not found:
@@ -99,23 +108,31 @@ def list_jobs(
 
 @jobs.command("show")
 def show_job(job: JobId, json: Json = False) -> None:
-    """Show all that is known of a job, with its attempts."""
-    from keepsake.jobs.listing import attempts, find_job
+    """Show all that is known of a job, with its attempts and the end of its log."""
+    from keepsake.cli.logs import say_lines
+    from keepsake.jobs.listing import attempts, find_job, log
 
-    async def read(connection: "AsyncConnection") -> "tuple[Job, list[Attempt]]":
-        return await find_job(connection, job), await attempts(connection, job)
+    async def read(connection: "AsyncConnection") -> "tuple[Job, list[Attempt], list[LogLine]]":
+        return (
+            await find_job(connection, job),
+            await attempts(connection, job),
+            (await log(connection, job))[-LAST_LINES:],
+        )
 
-    found, tried = _ask(read)
+    found, tried, lines = ask(read)
     if json:
-        print_json({"job": found, "attempts": tried})
+        print_json({"job": found, "attempts": tried, "log": lines})
         return
     out = console()
     for name, value in vars(found).items():
         if value not in (None, [], {}, False):
-            out.print(f"{name.replace('_', ' '):17}{_text(value)}")
-    rows = [{name: _text(value) for name, value in vars(each).items()} for each in tried]
+            out.print(f"{name.replace('_', ' '):17}{shown(value)}")
+    rows = [{name: shown(value) for name, value in vars(each).items()} for each in tried]
     if rows:
         print_table("Attempts", rows, filled(rows))
+    if lines:
+        out.print(f"Log: `keepsake logs --job {job}` shows all", style="italic")
+        say_lines(lines)
 
 
 @jobs.command("types")
@@ -127,13 +144,17 @@ def list_types(json: Json = False) -> None:
         {
             "type": each.name,
             "whose": each.whose,
+            "executor": each.executor,
+            "attempts": each.retry.attempts,
+            "timeout": str(each.timeout),
             "data": ", ".join(each.data.model_fields),
             "description": each.description,
         }
         for each in REGISTRY.all()
     ]
     if json:
-        print_json(rows)
+        schemas = (each.data.model_json_schema() for each in REGISTRY.all())
+        print_json([{**row, "schema": schema} for row, schema in zip(rows, schemas, strict=True)])
     else:
         print_table("Types of jobs", rows, rows[0])
 
@@ -146,14 +167,27 @@ def submit_job(
     tag: Annotated[
         str | None, typer.Option(help="While one with this tag is pending, no other is made.")
     ] = None,
-    at: Annotated[
+    run_after: Annotated[
         str | None, typer.Option(metavar="TIME", help="Not before: 2026-12-01T09:00+01:00.")
     ] = None,
     priority: Annotated[str, typer.Option(help="low, normal or urgent.")] = "normal",
+    ttl: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Not worth starting later: 30s, 5m, 1h30m.")
+    ] = None,
+    debounce: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Start once nothing came under the tag for so long."),
+    ] = None,
+    debounce_longest: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="But so long after the first at most.")
+    ] = None,
     metadata: Annotated[
         str, typer.Option(metavar="JSON", help="An object, to find the job by.")
     ] = "{}",
-    persistent: Annotated[bool, typer.Option(help="Keep its row for good.")] = False,
+    tags: Annotated[str, typer.Option(help="Words to find it by, comma-separated.")] = "",
+    persistent: Annotated[
+        bool, typer.Option("--persistent", help="Keep its row for good.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Submit a job."""
@@ -162,29 +196,59 @@ def submit_job(
 
     new = NewJob(
         REGISTRY.find(type_name),
-        _object(data, "--data"),
-        owner_id=_owner_id(owner),
+        as_object(data, "--data"),
+        owner_id=owner_id(owner),
         tag=tag,
-        run_after=_moment(at),
+        run_after=as_moment(run_after, "--run-after"),
         priority=priority,
-        metadata=_object(metadata, "--metadata"),
+        ttl=None if ttl is None else duration(ttl, "--ttl"),
+        debounce=_debounce(debounce, debounce_longest),
+        metadata=as_object(metadata, "--metadata"),
+        tags=_words(tags),
         persistent=persistent,
     )
-    submission = _ask(lambda connection: submit(connection, new))
+    submission = ask(lambda connection: submit(connection, new))
     if json:
         print_json(submission)
     elif submission.created:
-        typer.echo(f"Submitted job {submission.id}: follow it with `keepsake jobs show`.")
+        typer.echo(
+            f"Submitted job {submission.id}: follow it with `keepsake logs --job {submission.id} "
+            f"--follow`, see it with `keepsake jobs show {submission.id}`."
+        )
+    elif debounce is not None:
+        typer.echo(f"Job {submission.id} with this tag is put off, and has this data.")
     else:
         typer.echo(f"Job {submission.id} with this tag is pending: nothing was submitted.")
 
 
 @jobs.command("cancel")
-def cancel_jobs(job: JobIds, json: Json = False) -> None:
+def cancel_jobs(
+    job: JobIds = None,
+    status: Statuses = None,
+    type_name: OfType = None,
+    tag: OfTag = None,
+    tags: OfTags = "",
+    metadata: OfMetadata = "{}",
+    owner: OfOwner = None,
+    since: Since = None,
+    until: Until = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
     """Cancel jobs, and those that they have submitted. What is finished does not change."""
-    from keepsake.jobs.control import cancel
+    from keepsake.jobs.bulk import cancel_found, to_cancel
+    from keepsake.jobs.control import Cancelled, cancel
 
-    done = [_ask(partial(cancel, job_id=each)) for each in job]
+    wanted = _filter(status, type_name, tag, tags, metadata, owner, since, until)
+    if not _by_id(job, wanted):
+        _change_found("cancel", to_cancel(wanted), cancel_found, yes=yes, json=json)
+        return
+
+    async def cancel_each(connection: "AsyncConnection") -> "list[Cancelled]":
+        async with connection.transaction():  # all of those that were named, or none
+            return [await cancel(connection, each) for each in job or ()]
+
+    done = ask(cancel_each)
     if json:
         print_json(done)
         return
@@ -198,16 +262,38 @@ def cancel_jobs(job: JobIds, json: Json = False) -> None:
 
 
 @jobs.command("retry")
-def retry_jobs(job: JobIds, json: Json = False) -> None:
-    """Have jobs tried again that did not succeed."""
+def retry_jobs(
+    job: JobIds = None,
+    status: Statuses = None,
+    type_name: OfType = None,
+    tag: OfTag = None,
+    tags: OfTags = "",
+    metadata: OfMetadata = "{}",
+    owner: OfOwner = None,
+    since: Since = None,
+    until: Until = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Have jobs tried again that did not succeed. Options find those that failed."""
+    from keepsake.jobs.bulk import retry_found, to_retry
     from keepsake.jobs.control import retry
 
-    for each in job:
-        _ask(partial(retry, job_id=each))
+    wanted = _filter(status, type_name, tag, tags, metadata, owner, since, until)
+    if not _by_id(job, wanted):
+        _change_found("retry", to_retry(wanted), retry_found, yes=yes, json=json)
+        return
+
+    async def retry_each(connection: "AsyncConnection") -> None:
+        async with connection.transaction():  # all of those that were named, or none
+            for each in job or ():
+                await retry(connection, each)
+
+    ask(retry_each)
     if json:
         print_json({"due": job})
     else:
-        typer.echo(f"Due again: {', '.join(map(str, job))}.")
+        typer.echo(f"Due again: {', '.join(map(str, job or ()))}.")
 
 
 @jobs.command("work")
@@ -222,157 +308,111 @@ def work() -> None:
     work(settings)
 
 
-# -- schedules ------------------------------------------------------------------------------------
+# -- many at once ---------------------------------------------------------------------------------
 
 
-@clock.callback(invoke_without_command=True)
-def list_schedules(context: typer.Context, json: Json = False) -> None:
-    """Jobs that come round by the clock; without a command: list their schedules."""
-    if context.invoked_subcommand is not None:
-        return
-    from keepsake.jobs.schedules import schedules
+def _by_id(job: Sequence[int] | None, wanted: "JobFilter") -> bool:
+    """Whether jobs were named by their ids.
 
-    found = _ask(schedules)
-    if json:
-        print_json(found)
-    elif not found:
-        typer.echo("No schedule yet: `keepsake jobs schedules add` makes one.")
-    else:
-        rows = [_schedule_row(each) for each in found]
-        print_table("Schedules", rows, filled(rows))
+    Raises:
+        InvalidInput: they were named in both ways, or not at all.
+    """
+    from keepsake.jobs.listing import JobFilter
+
+    if job and wanted != JobFilter():
+        raise InvalidInput("name jobs by their ids or find them by options, not both")
+    if not job and wanted == JobFilter():
+        raise InvalidInput(
+            "name jobs by their ids, or find them by options such as --type and --status"
+        )
+    return bool(job)
 
 
-@clock.command("add")
-def add_schedule(
-    type_name: TypeName,
-    tag: Annotated[str, typer.Option(help="Its name, and the tag of its jobs.")],
-    cron: Cron,
-    zone: Zone = "UTC",
-    data: Data = "{}",
-    owner: Owner = None,
-    missed: Missed = "once",
-    overlap: Overlap = "skip",
-    json: Json = False,
+def _change_found(
+    verb: str,
+    wanted: "JobFilter",
+    change: "Callable[[AsyncConnection, JobFilter], Awaitable[Changed]]",
+    *,
+    yes: bool,
+    json: bool,
 ) -> None:
-    """Have jobs made by the clock."""
-    from keepsake.job_types import REGISTRY
-    from keepsake.jobs import schedules
+    """Say how many jobs are found, and change them once that is wanted."""
+    from keepsake.jobs.listing import count_jobs
 
-    new = schedules.NewSchedule(
-        REGISTRY.find(type_name),
-        tag,
-        cron,
-        zone,
-        _object(data, "--data"),
-        owner_id=_owner_id(owner),
-        missed=missed,  # type: ignore[arg-type]  # the library says which there are
-        overlap=overlap,  # type: ignore[arg-type]
+    counts = ask(lambda connection: count_jobs(connection, wanted))
+    said = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in counts.items())
+    if not counts:
+        done: Changed | None = None
+    elif not (yes or _wanted(f"{verb.capitalize()} {said}?", json=json)):
+        if json:
+            print_json({"found": counts})
+        else:
+            typer.echo(f"Found {said}. Nothing was changed: --yes does it.")
+        return
+    else:
+        done = ask(lambda connection: change(connection, wanted))
+    ids, refused = (done.ids, done.refused) if done else ([], {})
+    if json:
+        print_json({"found": counts, "changed": ids, "refused": refused})
+        return
+    past = {"cancel": "cancelled", "retry": "due again"}[verb]
+    typer.echo(f"{counted(len(ids), 'job')} {past}." if done else "No such job.")
+    for reason in refused.values():
+        typer.echo(f"Not changed: {reason}.")
+
+
+def _wanted(question: str, *, json: bool) -> bool:
+    """Whether a person says yes; without one, no."""
+    return not json and sys.stdin.isatty() and typer.confirm(question)
+
+
+def _filter(
+    status: list[str] | None,
+    type_name: str | None,
+    tag: str | None,
+    tags: str,
+    metadata: str,
+    owner: str | None,
+    since: str | None,
+    until: str | None,
+) -> "JobFilter":
+    from keepsake.jobs.listing import JobFilter
+
+    return JobFilter(
+        statuses=tuple(status or ()),
+        type=type_name,
+        tag=tag,
+        tags=_words(tags),
+        metadata=as_object(metadata, "--metadata"),
+        owner_id=owner_id(owner),
+        since=_then(since, "--since"),
+        until=_then(until, "--until"),
     )
 
-    async def add(connection: "AsyncConnection") -> "Schedule":
-        added = await schedules.add_schedule(connection, new)
-        return await schedules.find_schedule(connection, added)
 
-    _say_when(_ask(add), json=json)
+# -- what was given, and what is shown ------------------------------------------------------------
 
 
-@clock.command("change")
-def change_schedule(
-    schedule: ScheduleId,
-    cron: Annotated[str | None, typer.Option(help="Another expression.")] = None,
-    zone: Annotated[str | None, typer.Option(help="Another time zone.")] = None,
-    missed: Annotated[str | None, typer.Option(help="skip, once or catch_up.")] = None,
-    overlap: Annotated[str | None, typer.Option(help="skip, queue or cancel_running.")] = None,
-    json: Json = False,
-) -> None:
-    """Change a schedule. Its next time is counted from now."""
-    _change(schedule, json=json, expression=cron, time_zone=zone, missed=missed, overlap=overlap)
+def _words(tags: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in tags.split(",") if word.strip())
 
 
-@clock.command("pause")
-def pause_schedule(schedule: ScheduleId, json: Json = False) -> None:
-    """Let a schedule make no jobs until it is resumed. Times that pass are not missed."""
-    _change(schedule, json=json, paused=True)
+def _then(text: str | None, option: str) -> datetime | None:
+    """A moment, or how long ago it was."""
+    if text is not None and text[:1].isdigit() and text.rstrip().lower().endswith("ago"):
+        span: timedelta = duration(text.rstrip()[:-3], option)
+        return datetime.now(UTC) - span
+    return as_moment(text, option)
 
 
-@clock.command("resume")
-def resume_schedule(schedule: ScheduleId, json: Json = False) -> None:
-    """Let a schedule make jobs again."""
-    _change(schedule, json=json, paused=False)
+def _debounce(delay: str | None, longest: str | None) -> "Debounce | None":
+    from keepsake.jobs.submission import Debounce
 
-
-@clock.command("remove")
-def remove_schedule(schedule: ScheduleId, json: Json = False) -> None:
-    """Remove a schedule. The jobs that it has made stay."""
-    from keepsake.jobs import schedules
-
-    _ask(lambda connection: schedules.remove_schedule(connection, schedule))
-    if json:
-        print_json({"removed": schedule})
-    else:
-        typer.echo(f"Schedule {schedule} is removed.")
-
-
-def _change(schedule: int, *, json: bool, **changes: Any) -> None:
-    from keepsake.jobs import schedules
-
-    changed = _ask(lambda connection: schedules.change_schedule(connection, schedule, **changes))
-    _say_when(changed, json=json)
-
-
-def _say_when(schedule: "Schedule", *, json: bool) -> None:
-    if json:
-        print_json(schedule)
-    elif schedule.paused:
-        typer.echo(f"Schedule {schedule.id} is paused.")
-    else:
-        typer.echo(f"Schedule {schedule.id}: {schedule.cron}, next {_time(schedule.next_at)} UTC.")
-
-
-# -- what they share ------------------------------------------------------------------------------
-
-
-def _ask(work: "Callable[[AsyncConnection], Awaitable[T]]") -> "T":
-    """What `work` finds on a connection to a database whose schema is current."""
-    from keepsake.settings import load_settings
-
-    settings = load_settings()
-
-    async def run(pool: "Pool") -> T:
-        async with pool.connection() as connection:
-            return await work(connection)
-
-    with open_database(settings):
-        return in_pool(settings, run)
-
-
-def _owner_id(name: str | None) -> int | None:
-    from keepsake.owners.owners import find_owner
-    from keepsake.settings import load_settings
-
-    if name is None:
+    if delay is None and longest is None:
         return None
-    with open_database(load_settings()) as connection:
-        return find_owner(connection, name).id
-
-
-def _object(text: str, option: str) -> Mapping[str, Any]:
-    try:
-        document = json_text.loads(text)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise InvalidInput(f'{option} is no JSON object: write it like \'{{"week": "last"}}\'')
-    return document
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(
-            f"--at {text!r} is no time: write it like 2026-12-01T09:00+01:00"
-        ) from None
+    if delay is None or longest is None:
+        raise InvalidInput("--debounce and --debounce-longest belong together: give both")
+    return Debounce(duration(delay, "--debounce"), duration(longest, "--debounce-longest"))
 
 
 def _row(job: "Job") -> Mapping[str, Any]:
@@ -383,37 +423,8 @@ def _row(job: "Job") -> Mapping[str, Any]:
         "owner": job.owner,
         "status": job.status,
         "attempt": job.attempt,
-        "due": _time(job.due_at) if job.status == "pending" else None,
-        "started": _time(job.started_at),
-        "finished": _time(job.finished_at),
+        "due": shown_time(job.due_at) if job.status == "pending" else None,
+        "started": shown_time(job.started_at),
+        "finished": shown_time(job.finished_at),
         "error": job.error,
     }
-
-
-def _schedule_row(schedule: "Schedule") -> Mapping[str, Any]:
-    return {
-        "id": schedule.id,
-        "tag": schedule.tag,
-        "type": schedule.type,
-        "owner": schedule.owner,
-        "cron": schedule.expression,
-        "zone": schedule.time_zone,
-        "missed": schedule.missed,
-        "overlap": schedule.overlap,
-        "next": "paused" if schedule.paused else _time(schedule.next_at),
-        "last": _time(schedule.last_at),
-        "skipped": schedule.skipped or None,
-        "problem": schedule.problem,
-    }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else None
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, datetime):
-        return _time(value)
-    if isinstance(value, dict | list):
-        return json_text.dumps(value, ensure_ascii=False)
-    return str(value)

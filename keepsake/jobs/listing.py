@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from psycopg.rows import class_row, dict_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import Jsonb
 
 from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput
-from keepsake.jobs.rows import STATUSES, Attempt, Job, LogLine, no_job
+from keepsake.jobs.rows import STATUSES, Attempt, Job, LogLine, Status, no_job
 
 MOST = 500
 MOST_CHILDREN = 20
@@ -63,22 +63,54 @@ async def find_jobs(
     Raises:
         InvalidInput: there is no such status.
     """
+    where, values = _matching(wanted)
+    query = SQL("SELECT {} FROM jobs {} ORDER BY jobs.id DESC LIMIT %(limit)s").format(
+        _COLUMNS, where
+    )
+    async with connection.cursor(row_factory=class_row(Job)) as cursor:
+        await cursor.execute(query, {**values, "limit": min(limit, MOST)})
+        return await cursor.fetchall()
+
+
+async def find_ids(connection: AsyncConnection, wanted: JobFilter) -> list[int]:
+    """The ids of all jobs that are found, the oldest first.
+
+    Raises:
+        InvalidInput: there is no such status.
+    """
+    where, values = _matching(wanted)
+    cursor = await connection.execute(
+        SQL("SELECT id FROM jobs {} ORDER BY id").format(where), values
+    )
+    return [job_id for (job_id,) in await cursor.fetchall()]
+
+
+async def count_jobs(connection: AsyncConnection, wanted: JobFilter) -> dict[Status, int]:
+    """How many jobs are found, by status; a status that none has is not there.
+
+    Raises:
+        InvalidInput: there is no such status.
+    """
+    where, values = _matching(wanted)
+    cursor = await connection.execute(
+        SQL("SELECT status, count(*) FROM jobs {} GROUP BY status").format(where), values
+    )
+    counts: dict[Status, int] = dict(await cursor.fetchall())
+    return {status: counts[status] for status in STATUSES if status in counts}
+
+
+def _matching(wanted: JobFilter) -> tuple[Composed, dict[str, Any]]:
+    """The condition of a query, and its values."""
     if unknown := sorted(set(wanted.statuses) - set(STATUSES)):
         raise InvalidInput(f"there is no status {unknown[0]!r} (known: {', '.join(STATUSES)})")
     conditions = [condition for condition, value in _conditions(wanted) if value]
-    query = SQL("SELECT {} FROM jobs {} ORDER BY jobs.id DESC LIMIT %(limit)s").format(
-        _COLUMNS, SQL("WHERE ") + SQL(" AND ").join(conditions) if conditions else SQL("")
-    )
-    values = {
+    where = SQL("WHERE {}").format(SQL(" AND ").join(conditions)) if conditions else Composed([])
+    return where, {
         **{each.name: getattr(wanted, each.name) for each in fields(wanted)},
         "statuses": list(wanted.statuses),
         "tags": list(wanted.tags),
         "metadata": Jsonb(wanted.metadata),
-        "limit": min(limit, MOST),
     }
-    async with connection.cursor(row_factory=class_row(Job)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
 
 
 def _conditions(wanted: JobFilter) -> list[tuple[SQL, Any]]:

@@ -17,7 +17,7 @@ from keepsake.database import AsyncConnection, Pool
 from keepsake.errors import InvalidInput
 from keepsake.jobs.control import cancel
 from keepsake.jobs.cron import Cron, check_cron
-from keepsake.jobs.registry import JobType, Registry
+from keepsake.jobs.registry import JobData, JobType, Registry
 from keepsake.jobs.submission import NewJob, Nominal, check_tag, submit
 
 Missed = Literal["skip", "once", "catch_up"]
@@ -146,7 +146,8 @@ async def find_schedule(connection: AsyncConnection, schedule_id: int) -> Schedu
     found = await schedules(connection, schedule_id)
     if not found:
         raise InvalidInput(
-            f"there is no schedule {schedule_id}: `keepsake jobs schedules` shows those there are"
+            f"there is no schedule {schedule_id}: `keepsake jobs schedules list` shows those that "
+            "there are"
         )
     return found[0]
 
@@ -172,6 +173,7 @@ async def change_schedule(
     connection: AsyncConnection,
     schedule_id: int,
     *,
+    data: JobData | None = None,
     expression: str | None = None,
     time_zone: str | None = None,
     missed: Missed | None = None,
@@ -180,7 +182,8 @@ async def change_schedule(
 ) -> Schedule:
     """Change what is given of a schedule. Its next time is then counted from now.
 
-    Times that pass while it is paused are not missed.
+    Times that pass while it is paused are not missed. Jobs that it has made keep their data.
+    `data` is what its type has made of it (`JobType.check`).
 
     Raises:
         InvalidInput: there is no such schedule, or what it would be is not accepted.
@@ -195,11 +198,12 @@ async def change_schedule(
         _check_policies(missed or now.missed, overlap or now.overlap)
         await connection.execute(
             """
-            UPDATE job_schedules SET expression = %s, time_zone = %s, missed = %s, overlap = %s,
-                paused = %s, next_at = %s, problem = NULL
+            UPDATE job_schedules SET data = coalesce(%s, data), expression = %s, time_zone = %s,
+                missed = %s, overlap = %s, paused = %s, next_at = %s, problem = NULL
             WHERE id = %s
             """,
             (
+                None if data is None else Jsonb(data.model_dump(mode="json")),
                 cron.expression, zone, missed or now.missed, overlap or now.overlap,
                 now.paused if paused is None else paused, cron.next(datetime.now(UTC)),
                 schedule_id,
