@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typer import Typer
 
     from keepsake.database import Connection
-    from keepsake.http.imports import Import
     from keepsake.pipeline.line import Line
+    from keepsake.records.batches import Import
     from keepsake.records.progress import RecordHead
     from keepsake.terminal.paper import Paper
 

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from psycopg import DataError, OperationalError
 from psycopg_pool import PoolTimeout
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from keepsake import lines
@@ -43,15 +44,16 @@ from keepsake.api.faults import FaultMiddleware
 from keepsake.api.graphql import routes as graphql
 from keepsake.errors import KeepsakeError
 from keepsake.http.access_log import AccessLogMiddleware
+from keepsake.http.bodies import delete_left
 from keepsake.http.body_limit import BodyLimitMiddleware
 from keepsake.http.cross_site import CrossSiteMiddleware
 from keepsake.http.idempotency import AnsweredBefore, answer_again
-from keepsake.http.imports import imports_in_background
 from keepsake.http.pages import Revalidated, Section
 from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
 from keepsake.http.proxies import ProxyMiddleware
 from keepsake.http.security_headers import SecurityHeadersMiddleware
 from keepsake.http.state import open_state
+from keepsake.job_types import REGISTRY
 from keepsake.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
@@ -95,10 +97,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        importers = {
-            module.name: module.load_import() for module in lines.LINES if module.load_import
-        }
-        async with open_state(settings) as state, imports_in_background(state, importers):
+        await run_in_threadpool(delete_left, settings.incoming_folder)
+        async with open_state(settings, REGISTRY) as state:
             app.state.keepsake = state
             yield
 

@@ -58,7 +58,8 @@ class Batch(BaseModel):
     duplicates: int = Field(description="Recognised as there already.")
     rejected: int = Field(description="No record could be made of them.")
     started_at: datetime
-    taken_in_at: datetime | None = Field(description="Null: more may come, or it broke off.")
+    job_id: int | None = Field(description="Of the job that takes it in; null: there is none.")
+    taken_in_at: datetime | None = Field(description="When the import was over; null: it is not.")
     completed_at: datetime | None = Field(description="When all its records were found done.")
 
 

@@ -20,11 +20,12 @@ from typing import BinaryIO
 
 from keepsake.bookmarks.bookmark import LINE, NewBookmark, clean_tag, clean_title, store
 from keepsake.bookmarks.exports import Entry, Export, read_export
+from keepsake.clients.objects import ObjectStore
 from keepsake.database import Pool, owner_transaction
 from keepsake.errors import InvalidInput
 from keepsake.owners.owners import Owner
 from keepsake.records import adding as records
-from keepsake.records.batches import finish_batch, start_batch
+from keepsake.records.batches import Hold, finish_batch, hold_nothing, start_batch
 from keepsake.settings import Settings
 from keepsake.text.names import printable
 
@@ -71,6 +72,7 @@ async def import_bookmarks(
     path: Path,
     *,
     batch_id: int | None = None,
+    hold: Hold = hold_nothing,
     on_progress: Callable[[int, float], None] = lambda read, share: None,
 ) -> Intake:
     """Take in every bookmark of a file; `on_progress` hears how many, and the share of the file.
@@ -90,10 +92,11 @@ async def import_bookmarks(
                 batch_id = await start_batch(connection, owner.id, LINE, path.name)
         intake = Intake(batch_id, export.kind, export.taken)
         while some := await asyncio.to_thread(_next_entries, export):
-            intake = await _take_in(pool, settings, owner, some, intake)
+            intake = await _take_in(pool, settings, owner, some, intake, hold)
             read = intake.created + intake.duplicates + intake.rejected
             on_progress(read, 1.0 if file.closed else file.tell() / size)
     async with owner_transaction(pool, owner.id) as connection:
+        await hold(connection)
         await finish_batch(
             connection,
             owner.id,
@@ -104,6 +107,20 @@ async def import_bookmarks(
             reasons=[(problem.where, problem.why) for problem in intake.problems],
         )
     return intake
+
+
+async def import_file(
+    pool: Pool,
+    objects: ObjectStore,
+    settings: Settings,
+    owner: Owner,
+    path: Path,
+    *,
+    batch_id: int,
+    hold: Hold,
+) -> None:
+    """Take in a file that was handed in. Nothing goes to the store: pages are fetched later."""
+    await import_bookmarks(pool, settings, owner, path, batch_id=batch_id, hold=hold)
 
 
 def check_file(path: Path, name: str) -> None:
@@ -135,7 +152,7 @@ def _next_entries(export: Export) -> list[Entry]:
 
 
 async def _take_in(
-    pool: Pool, settings: Settings, owner: Owner, some: list[Entry], intake: Intake
+    pool: Pool, settings: Settings, owner: Owner, some: list[Entry], intake: Intake, hold: Hold
 ) -> Intake:
     good: list[NewBookmark] = []
     problems: list[Problem] = []
@@ -151,6 +168,7 @@ async def _take_in(
         undated += moment is None and not _has_date(entry)
         unread += moment is None and _has_date(entry)
     async with owner_transaction(pool, owner.id) as connection:
+        await hold(connection)
         added = await store(connection, settings, owner.id, good, batch_id=intake.batch_id)
     created = sum(record.created for record in added)
     return replace(

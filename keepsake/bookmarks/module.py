@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from typer import Typer
 
     from keepsake.database import Connection
-    from keepsake.http.imports import Import
     from keepsake.pipeline.line import Line
+    from keepsake.records.batches import Import
 
 
 def _line() -> "Line":
@@ -64,9 +64,9 @@ def _routers() -> "Sequence[APIRouter]":
 
 
 def _import() -> "Import":
-    from keepsake.bookmarks import routes
+    from keepsake.bookmarks.imports import import_file
 
-    return routes.import_file
+    return import_file
 
 
 MODULE = LineModule(

@@ -2,21 +2,18 @@
 
 import asyncio
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from keepsake.bookmarks.bookmark import LINE, NewBookmark, add_bookmark
-from keepsake.bookmarks.imports import check_file, import_bookmarks
+from keepsake.bookmarks.imports import check_file
 from keepsake.http.added import ADDED, StartedBatch
 from keepsake.http.bodies import AboutFile, received, upload_body
 from keepsake.http.callers import OwnerCaller, for_owner
 from keepsake.http.idempotency import IdempotencyKey, once
 from keepsake.http.imports import accept_import
-from keepsake.http.state import State
-from keepsake.owners.owners import Owner
 
 router = APIRouter(prefix="/api/bookmarks", tags=["bookmarks"])
 
@@ -82,8 +79,3 @@ async def import_bookmarks_file(
         await asked.check(upload.fingerprint)
         await asyncio.to_thread(check_file, upload.file.path, upload.file.name)
         return await accept_import(caller, asked, LINE, upload.file)
-
-
-async def import_file(state: State, owner: Owner, path: Path, batch_id: int) -> None:
-    """Take in a file that was accepted."""
-    await import_bookmarks(state.pool, state.settings, owner, path, batch_id=batch_id)

@@ -109,7 +109,6 @@ LEFT_OUT = {
     "feeds": "addresses that hold here alone",
     "feed_changes": "when a player should look again",
     "audit_log": "who did what, by ids that mean nothing elsewhere",
-    "accepted_imports": "files that are just being taken in",
 }
 
 

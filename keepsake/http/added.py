@@ -39,6 +39,7 @@ class StartedBatch(BaseModel):
 
     id: int = Field(description="Of the batch.", examples=[3])
     status: str = Field("TAKING_IN", examples=["TAKING_IN"])
+    job_id: int = Field(description="Of the job that takes it in.", examples=[17])
 
 
 ADDED: dict[int | str, dict[str, Any]] = {
@@ -56,6 +57,7 @@ def answer_added(added: Added, status: str) -> Answer:
     )
 
 
-def answer_batch(batch_id: int) -> Answer:
+def answer_batch(batch_id: int, job_id: int) -> Answer:
     """202: the batch says how far it is."""
-    return Answer(202, {"id": batch_id, "status": "TAKING_IN"}, f"/api/batches/{batch_id}")
+    body = {"id": batch_id, "status": "TAKING_IN", "job_id": job_id}
+    return Answer(202, body, f"/api/batches/{batch_id}")

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import mimetypes
 import shutil
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -33,6 +34,7 @@ from keepsake.text.names import printable
 
 PIECE = 1 << 20  # bytes that are hashed and written at once
 LONGEST_NAME = 200  # characters of a file's name
+LEFT_SECONDS = 86_400  # after which a file on its way in is given up
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What browsers record, which Python's own table does not know.
 _SUFFIXES = {"audio/webm": ".webm", "audio/mp4": ".m4a", "audio/ogg": ".ogg"}
@@ -277,6 +279,13 @@ def room() -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise _full() from None
         raise
+
+
+def delete_left(folder: Path) -> None:
+    """Delete files that were on their way in when a process ended, and are a day old."""
+    for path in folder.glob("*"):
+        if path.stat().st_mtime < time.time() - LEFT_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 @asynccontextmanager

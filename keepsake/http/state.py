@@ -1,6 +1,5 @@
 """What the process of the API holds for its life: settings, pools, the object store, the models."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from keepsake.database import (
 )
 from keepsake.http.live import Live, open_live
 from keepsake.http.rate_limits import RateLimits
+from keepsake.jobs.registry import Registry
 from keepsake.settings import Settings
 from keepsake.worker_pool import WorkerPool, open_worker_pool
 
@@ -46,8 +46,8 @@ class State:
         live: tells streams what changes.
         workers: processes in which other people's files are read.
         limits: how much was asked, and by whom.
+        registry: the types of jobs that may be submitted.
         under_way: requests that this process is working on, by owner and Idempotency-Key.
-        import_due: set when an import was accepted.
     """
 
     settings: Settings
@@ -59,8 +59,8 @@ class State:
     live: Live
     workers: WorkerPool
     limits: RateLimits
+    registry: Registry
     under_way: set[tuple[int | None, str]] = field(default_factory=set)
-    import_due: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def call_as(
         self,
@@ -100,8 +100,8 @@ class State:
 
 
 @asynccontextmanager
-async def open_state(settings: Settings) -> AsyncIterator[State]:
-    """The state, closed at the end of the block.
+async def open_state(settings: Settings, registry: Registry) -> AsyncIterator[State]:
+    """The state, closed at the end of the block. `registry` has the types of jobs.
 
     Raises:
         DatabaseError: there is no database.
@@ -116,7 +116,9 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
     ):
         with open_blocking_pool(url, size=POOL_SIZE, wait=POOL_WAIT) as blocking:
             objects, limits = open_objects(settings), RateLimits(pool)
-            yield State(settings, url, pool, blocking, objects, embeddings, live, workers, limits)
+            yield State(
+                settings, url, pool, blocking, objects, embeddings, live, workers, limits, registry
+            )
 
 
 def state_of(asked: HTTPConnection) -> State:

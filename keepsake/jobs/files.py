@@ -57,6 +57,13 @@ async def drop_file(connection: AsyncConnection, job_id: int) -> None:
     await connection.execute("DELETE FROM job_files WHERE job_id = %s", (job_id,))
 
 
+async def find_file(connection: AsyncConnection, owner_id: int, job_id: int) -> JobFile | None:
+    """The file of an owner's job; None: it has none."""
+    async with connection.cursor(row_factory=class_row(JobFile)) as cursor:
+        await cursor.execute(f"{_FILES} AND job_id = %(job)s", {"owner": owner_id, "job": job_id})
+        return await cursor.fetchone()
+
+
 async def files_of(connection: AsyncConnection, owner_id: int, job_type: str) -> list[JobFile]:
     """The files that an owner's jobs of a type have, the newest first."""
     async with connection.cursor(row_factory=class_row(JobFile)) as cursor:

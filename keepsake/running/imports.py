@@ -22,7 +22,7 @@ from keepsake.owners.owners import Owner
 from keepsake.records import adding as records
 from keepsake.records import uploads
 from keepsake.records.adding import PRIORITIES, Added, Also
-from keepsake.records.batches import finish_batch, start_batch
+from keepsake.records.batches import Hold, finish_batch, hold_nothing, start_batch
 from keepsake.running import activity as activities
 from keepsake.running.activity import LINE, ActivityFile
 from keepsake.running.archives import Entry, entries, file_entry
@@ -88,6 +88,7 @@ async def import_activities(
     path: Path,
     *,
     batch_id: int | None = None,
+    hold: Hold = hold_nothing,
     on_progress: Callable[[Imported], None] | None = None,
 ) -> Imported:
     """Take in every activity of a folder, an archive or a file, as records of low priority.
@@ -105,7 +106,7 @@ async def import_activities(
     imported = Imported()
     analyze_at = ANALYZE_FROM
     low = PRIORITIES["low"]
-    intake = _Intake(pool, objects, settings, owner, low, imported, batch_id)
+    intake = _Intake(pool, objects, settings, owner, low, imported, batch_id, hold)
     try:
         async with (
             open_worker_pool(settings) as workers,
@@ -127,6 +128,7 @@ async def import_activities(
             await intake.store(batch)
     finally:
         async with owner_transaction(pool, owner.id) as connection:
+            await hold(connection)
             await finish_batch(
                 connection,
                 owner.id,
@@ -210,6 +212,7 @@ class _Intake:
     priority: int
     imported: Imported
     batch_id: int | None = None
+    hold: Hold = hold_nothing
 
     async def checked(
         self, found: Iterable[Entry], workers: WorkerPool
@@ -309,6 +312,7 @@ class _Intake:
         uploaded: set[str] = set()
         while True:
             async with owner_transaction(self.pool, self.owner.id) as connection:
+                await self.hold(connection)
                 await activities.lock_owner(connection, self.owner.id)
                 known = await activities.recognise(connection, self.owner.id, files)
                 found = list(zip(files, known, strict=True))

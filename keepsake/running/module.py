@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from typer import Typer
 
     from keepsake.database import Connection
-    from keepsake.http.imports import Import
     from keepsake.pipeline.line import Line
+    from keepsake.records.batches import Import
 
 
 def _line() -> "Line":
@@ -59,9 +59,9 @@ def _routers() -> Sequence["APIRouter"]:
 
 
 def _import() -> "Import":
-    from keepsake.running import routes
+    from keepsake.running.imports import import_activities
 
-    return routes.import_file
+    return import_activities
 
 
 MODULE = LineModule(

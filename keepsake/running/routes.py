@@ -2,7 +2,6 @@
 
 import asyncio
 import zipfile
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -14,12 +13,10 @@ from keepsake.http.bodies import AboutFile, received, upload_body
 from keepsake.http.callers import OwnerCaller, for_owner
 from keepsake.http.idempotency import AskedOnce, IdempotencyKey, once
 from keepsake.http.imports import accept_import
-from keepsake.http.state import State
-from keepsake.owners.owners import Owner
 from keepsake.records.adding import Added
 from keepsake.records.received import ReceivedFile
 from keepsake.running.activity import LINE
-from keepsake.running.imports import AddedActivity, add_activity, import_activities
+from keepsake.running.imports import AddedActivity, add_activity
 
 router = APIRouter(prefix="/api/activities", tags=["running"])
 
@@ -98,10 +95,3 @@ async def _add(
         also=answer,
     )
     return asked.response()
-
-
-async def import_file(state: State, owner: Owner, path: Path, batch_id: int) -> None:
-    """Take in an archive that was accepted."""
-    await import_activities(
-        state.pool, state.objects, state.settings, owner, path, batch_id=batch_id
-    )

@@ -125,11 +125,6 @@ class HomeSettings(Group):
         return self.home / "incoming"
 
     @property
-    def imports_folder(self) -> Path:
-        """Where files of many records are until they were taken in."""
-        return self.home / "imports"
-
-    @property
     def logs_folder(self) -> Path:
         """Where the parts of `keepsake up` write their logs."""
         return self.home / "logs"

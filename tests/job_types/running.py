@@ -1,6 +1,9 @@
-"""What tests of types of jobs share: a job, run by a real worker."""
+"""What tests of types of jobs share: real workers that run them."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from keepsake.database import Pool
@@ -27,3 +30,18 @@ async def done(
         worker.stop()
         await running
     return job
+
+
+@contextmanager
+def working(settings: Settings) -> Iterator[None]:
+    """Have a worker beside the test, in a thread of its own, for the length of the block."""
+    worker = Worker(settings.database_url, REGISTRY, settings)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(worker.run(),))
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(worker.stop)
+        thread.join()
+        loop.close()

@@ -67,6 +67,7 @@ def test_every_type_says_what_it_does() -> None:
         "delete_record",
         "deliver_daily_quote",
         "export_owner",
+        "ingest_history",
         "make_digest",
     ]
     assert all(each.description.endswith(".") for each in REGISTRY.all())

@@ -17,6 +17,7 @@ from keepsake.settings import Settings
 from tests.api.conftest import Door
 from tests.api.serving import serving
 from tests.browser import Opened, chromium, window
+from tests.job_types.running import working
 
 Visit = Callable[..., Opened]
 
@@ -41,6 +42,13 @@ def site(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         set_role(db, owner_id=marlows.id, user_id=rose.id, role="owner")
         with serving(create_app(settings)) as url:
             yield Door(url, db, settings, marlows, others)
+
+
+@pytest.fixture
+def worker(site: Door) -> Iterator[None]:
+    """A worker that runs the jobs of the server."""
+    with working(site.settings):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -249,6 +249,7 @@ EXPORT = """<!DOCTYPE NETSCAPE-Bookmark-file-1><DL>
 </DL>"""
 
 
+@pytest.mark.usefixtures("worker")
 def test_an_export_of_a_browser_is_taken_in(visit: Visit, tmp_path: Path) -> None:
     file = tmp_path / "bookmarks.html"
     file.write_text(EXPORT)

@@ -98,6 +98,7 @@ def test_what_is_not_there_is_said_so(site: Door, path: str) -> None:
 # -- imports --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("worker")
 def test_dropped_files_are_taken_in_while_a_page_shows_how_far(
     visit: Visit, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_dropped_files_are_taken_in_while_a_page_shows_how_far(
     assert barriers(page) == []
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_form_without_scripts_takes_an_archive_in(site: Door, tmp_path: Path) -> None:
     export = archive(tmp_path / "export.zip", {"a.gpx": gpx(MORNING - timedelta(days=30))})
     client = site.client()
