@@ -40,6 +40,8 @@ class Retry(JobData):
         max_seconds: between two attempts, unless a provider asks for more.
         factor: by which the pause grows.
         jitter: whether pauses are lengthened by chance, so that jobs do not return in step.
+        pauses: seconds before the second attempt, the third and so on, where they follow no rule;
+            the last one holds for all that come after. Chance lengthens them by a tenth at most.
     """
 
     attempts: int = Field(default=3, ge=1, le=100)
@@ -47,9 +49,13 @@ class Retry(JobData):
     max_seconds: float = Field(default=10.0, ge=0)
     factor: float = Field(default=2.0, ge=1, le=100)
     jitter: bool = True
+    pauses: tuple[float, ...] = ()
 
     def pause(self, attempt: int) -> timedelta:
         """Between that attempt, counted from 1, and the next."""
+        if self.pauses:
+            chance = random.uniform(1.0, 1.1) if self.jitter else 1.0  # noqa: S311
+            return timedelta(seconds=self.pauses[min(attempt, len(self.pauses)) - 1] * chance)
         chance = random.uniform(1.0, 2.0) if self.jitter else 1.0  # noqa: S311
         growth = self.factor ** min(attempt - 1, 50)
         return timedelta(seconds=min(self.max_seconds, self.min_seconds * growth * chance))
@@ -76,6 +82,8 @@ class JobType(Generic[Data]):
         ttl: how long after its submission it is worth starting. None: always.
         removal_delay: how long after its end its row stays.
         whose: of an owner always, of none (the system's own, which reach all owners), or either.
+        waits: whether it does little but wait for servers of other people. Such jobs have places of
+            their own in a worker: however long they hang, they keep no other job waiting.
     """
 
     name: str
@@ -89,6 +97,7 @@ class JobType(Generic[Data]):
     ttl: timedelta | None = None
     removal_delay: timedelta = timedelta(days=30)
     whose: Whose = "anyone"
+    waits: bool = False
 
     def check(self, data: Data | Mapping[str, Any]) -> Data:
         """The data as its model.
@@ -153,6 +162,6 @@ class Registry:
         """All of them, by name."""
         return [self._types[name] for name in sorted(self._types)]
 
-    def names(self, executor: Executor) -> list[str]:
-        """The names of those that an executor runs."""
-        return [each.name for each in self.all() if each.executor == executor]
+    def names(self, executor: Executor, *, waits: bool = False) -> list[str]:
+        """The names of those that an executor runs: of those that wait for others, or the rest."""
+        return [e.name for e in self.all() if e.executor == executor and e.waits == waits]

@@ -43,6 +43,7 @@ PAUSE_SECONDS = 0.01  # at least, between two looks: a flood of submissions wake
 RECONCILE_SECONDS = 30.0
 REMOVE_SECONDS = 3600.0
 GRACE_SECONDS = 20.0  # for running jobs to end when the worker is told to; then they are given back
+WAITING_PLACES = 16  # of jobs that wait for other people's servers, beside those of the others
 GIVE_BACK = End("given_back", again_in=timedelta())
 LARGEST_RESULT = 64_000  # characters of JSON
 LONGEST_ERROR = 2_000  # characters
@@ -74,9 +75,13 @@ class Worker:
     ) -> None:
         self._url, self._registry, self._settings = url, registry, settings
         self._places, self._grace_seconds = places, grace_seconds
-        self._types = registry.names("internal")
+        self._kinds = (
+            (places, registry.names("internal")),
+            (WAITING_PLACES, registry.names("internal", waits=True)),
+        )
         self._id: int | None = None
         self._tasks: dict[Fence, asyncio.Task[None]] = {}
+        self._type_of: dict[Fence, str] = {}  # of the same
         self._aside: list[asyncio.Task[None]] = []
         self._under_way: set[Fence] = set()  # attempts that have not ended and may be stopped
         self._lost: set[Fence] = set()
@@ -90,7 +95,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`."""
-        async with open_pool(self._url, size=self._places + 2) as self._pool:
+        async with open_pool(self._url, size=self._places + 4) as self._pool:
             try:
                 while not self._stopping:
                     try:
@@ -141,17 +146,19 @@ class Worker:
             await end(connection, fence, GIVE_BACK)
 
     async def _fill(self, connection: AsyncConnection, worker_id: int) -> None:
-        free = self._places - len(self._tasks)
-        if free <= 0:
-            return
-        for job in await claim(connection, worker_id, self._types, limit=free):
-            task = asyncio.create_task(self._carry(job))
-            self._tasks[job.fence] = task
-            self._under_way.add(job.fence)
-            task.add_done_callback(partial(self._forget, job.fence))
+        for places, types in self._kinds:
+            free = places - sum(each in types for each in self._type_of.values())
+            if free <= 0 or not types:
+                continue
+            for job in await claim(connection, worker_id, types, limit=free):
+                task = asyncio.create_task(self._carry(job))
+                self._tasks[job.fence], self._type_of[job.fence] = task, job.type
+                self._under_way.add(job.fence)
+                task.add_done_callback(partial(self._forget, job.fence))
 
     def _forget(self, fence: Fence, _: "asyncio.Task[None]") -> None:
         self._tasks.pop(fence, None)
+        self._type_of.pop(fence, None)
         self._under_way.discard(fence)
         self._lost.discard(fence)
         self._look.set()

@@ -40,3 +40,8 @@ def test_jitter_lengthens_a_pause_up_to_twice() -> None:
     pauses = {Retry(max_seconds=60).pause(2) for _ in range(50)}
     assert len(pauses) > 1
     assert all(timedelta(seconds=2) <= pause <= timedelta(seconds=4) for pause in pauses)
+
+
+def test_pauses_may_be_given_one_by_one_and_the_last_one_stays() -> None:
+    retry = Retry(attempts=5, pauses=(5, 300), jitter=False)
+    assert [retry.pause(n).total_seconds() for n in (1, 2, 3, 4)] == [5, 300, 300, 300]
