@@ -26,7 +26,7 @@ from keepsake.settings import WebSettings
 from keepsake.web.answer import PIECE, Answer, Downloaded, Fetched, TooLarge
 from keepsake.web.guard import Guard, checked_url
 from keepsake.web.hosts import Turns
-from keepsake.web.network import GuardedBackend, Resolve, resolve
+from keepsake.web.network import GuardedBackend, Resolve, resolve, ssl_context
 from keepsake.web.robots import MAX_BYTES as ROBOTS_BYTES
 from keepsake.web.robots import Robots
 from keepsake.worker_pool import WorkerPool
@@ -120,7 +120,7 @@ class Web:
     @cached_property
     def _connections(self) -> httpcore2.AsyncConnectionPool:
         return httpcore2.AsyncConnectionPool(
-            ssl_context=httpcore2.default_ssl_context(),
+            ssl_context=ssl_context(),
             max_connections=None,
             max_keepalive_connections=self._settings.web_concurrency,
             keepalive_expiry=IDLE_SECONDS,
@@ -165,7 +165,7 @@ class Web:
                 raise PermanentError(f"{target.host} redirects in a circle")
             seen.add(visit)
             async with admit(target):
-                with _failures(target.host, seconds):
+                with said_plainly(target.host, seconds):
                     async with clock.running(), self._asked(request) as answer:
                         location = answer.response.headers.get("location")
                         if answer.response.status_code not in _REDIRECTS or not location:
@@ -223,7 +223,7 @@ class _Clock:
 
 
 @contextmanager
-def _failures(host: str, seconds: float) -> Iterator[None]:
+def said_plainly(host: str, seconds: float) -> Iterator[None]:
     """Say in our words what goes wrong between us and `host`."""
     try:
         yield

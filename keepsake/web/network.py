@@ -6,9 +6,10 @@ stays what TLS and the Host header speak of.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 
 import httpcore2
 
@@ -43,6 +44,12 @@ async def resolve(host: str) -> list[Address]:
     except UnicodeError:  # a part of it is empty or too long
         raise PermanentError(f"there is no host {host}") from None
     return [parse_address(str(entry[4][0])) for entry in found]
+
+
+@cache
+def ssl_context() -> ssl.SSLContext:
+    """Which certificates are good. To read them takes 20 ms."""
+    return httpcore2.default_ssl_context()
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
