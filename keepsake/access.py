@@ -29,6 +29,7 @@ SHARED = {
 
 # Tables that the role does not even read: they would tell one owner what another one keeps.
 CLOSED = {
+    "received_webhooks": "of the installation, not of an owner",
     "hosts": "which sites were asked when: the pace of fetching holds over all owners",
     "rate_limits": "who asks how much, over all owners",
     "sessions": "a person's, who may belong to several owners",
@@ -50,6 +51,9 @@ _PRIVILEGES: dict[str, LiteralString] = {
     "users": "SELECT",
     "audit_log": "SELECT, INSERT",  # what was written stays
     "job_log": "SELECT",  # written by the processes that run jobs
+    # Written, and never read back: whoever shows it to somebody has just made it.
+    "webhook_secrets": "SELECT (id, owner_id, endpoint_id, created_at, signs_until), INSERT,"
+    " UPDATE, DELETE",
     "tokens": "SELECT",  # made where it is known who asks (`keepsake/accounts/`)
 }
 _TRIES = 5

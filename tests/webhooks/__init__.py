@@ -1,0 +1,1 @@
+"""Webhooks: told, signed, sent, given up, sent again, and taken in."""
