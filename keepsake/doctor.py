@@ -132,6 +132,7 @@ async def check_all(settings: Settings) -> list[Check]:
             *_messages(settings),
             *_sign_in_mail(settings),
             _checked("dagster", _dagster(settings), fix=START),
+            _checked("jobs", asyncio.to_thread(_jobs, settings), fix=START),
         )
         spoken.cancel()
     sent = await asyncio.to_thread(_outbox, settings)
@@ -236,6 +237,28 @@ def _database(settings: DatabaseSettings) -> str:
                 fix="connect as the user that owns the tables: DATABASE_URL names it",
             )
     return f"PostgreSQL {version // 10_000}.{version % 10_000}, pgvector {pgvector}, schema current"
+
+
+def _jobs(settings: DatabaseSettings) -> str:
+    """Whether somebody runs them. Runs in a thread."""
+    from keepsake.database import connect
+    from keepsake.job_types import REGISTRY
+    from keepsake.jobs.living import living_workers, unserved
+    from keepsake.local.postgres import running_url
+
+    url = settings.database_url or running_url(settings.home)
+    if url is None:
+        raise Trouble("nobody runs them: the embedded PostgreSQL is not running", fix=START)
+    with connect(url) as connection:
+        if problems := unserved(connection, REGISTRY):
+            raise Trouble(
+                "; ".join(problem.what for problem in problems),
+                fix="; ".join(problem.remedy for problem in problems),
+            )
+        workers = len(living_workers(connection))
+    if not workers:
+        raise Trouble("no worker lives", fix=f"{START}, or run `keepsake jobs work`")
+    return f"{counted(workers, 'worker')} {'runs' if workers == 1 else 'run'} them"
 
 
 def _pgvector(connection: "Connection") -> str:

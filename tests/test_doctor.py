@@ -1,5 +1,6 @@
 """`keepsake doctor` on real parts, well and unwell."""
 
+import asyncio
 import json
 import socket
 from pathlib import Path
@@ -11,8 +12,9 @@ from typer.testing import CliRunner
 
 from keepsake.access import API_ROLE
 from keepsake.cli import app
-from keepsake.database import connect
+from keepsake.database import connect, open_connection
 from keepsake.doctor import Check, examine
+from keepsake.jobs.attempts import become_worker
 from keepsake.local.ports import free_port
 from keepsake.owners.owners import add_owner
 from tests.doubles.cobalt import KEY, Cobalt
@@ -105,6 +107,17 @@ def test_a_database_without_the_schema(postgres_url: str, monkeypatch: pytest.Mo
 def test_a_database_that_is_well(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     assert checks()["database"].ok
+
+
+async def test_jobs_that_nobody_runs(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    jobs = (await asyncio.to_thread(checks))["jobs"]
+    assert (jobs.ok, jobs.detail) == (False, "no worker lives")
+    assert "keepsake jobs work" in (jobs.fix or "")
+    async with open_connection(database_url) as worker:
+        await become_worker(worker)
+        jobs = (await asyncio.to_thread(checks))["jobs"]
+    assert (jobs.ok, jobs.detail) == (True, "1 worker runs them")
 
 
 def test_a_database_user_from_whom_records_are_hidden(

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keepsake.errors import InvalidInput
-from keepsake.terminal.shell import Json, console, filled, open_database, print_json, print_table
+from keepsake.terminal.shell import (
+    Json,
+    complain,
+    console,
+    filled,
+    open_database,
+    print_json,
+    print_table,
+)
 from keepsake.text.counted import counted
 
 if TYPE_CHECKING:
@@ -42,6 +50,8 @@ def status(
 
 def _status_of_all(line: str | None, owner: str | None, *, watch: bool, json: bool) -> None:
     from keepsake.cli.watch import watch as follow
+    from keepsake.job_types import REGISTRY
+    from keepsake.jobs.living import unserved
     from keepsake.owners.owners import find_owner
     from keepsake.records.progress import progress, records_by_status
     from keepsake.settings import load_settings
@@ -52,9 +62,13 @@ def _status_of_all(line: str | None, owner: str | None, *, watch: bool, json: bo
             follow(lambda: progress(connection, line=line, owner_id=owner_id), console())
         records = records_by_status(connection, line=line, owner_id=owner_id)
         steps = progress(connection, line=line, owner_id=owner_id)
+        problems = unserved(connection, REGISTRY)
     if json:
-        print_json({"records": records, "steps": steps})
-    elif not records:
+        print_json({"records": records, "steps": steps, "unserved_jobs": problems})
+        return
+    for problem in problems:
+        complain(f"{problem.what}: {problem.remedy}")
+    if not records:
         typer.echo(
             "No records yet: add one with `keepsake add`, many with `keepsake import`, or see "
             "`keepsake demo`."

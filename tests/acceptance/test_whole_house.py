@@ -39,7 +39,7 @@ query ($step: String!) { assetNodeOrError(assetKey: {path: [$step]}) { ... on As
 """
 CHECKS = [
     "settings", "home", "database", "objects", "chat", "embeddings", "speech", "transcription",
-    "dagster",
+    "dagster", "jobs",
 ]  # fmt: skip
 
 

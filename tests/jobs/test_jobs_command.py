@@ -148,6 +148,14 @@ def test_the_end_of_its_log_is_shown_with_a_job(db: Connection) -> None:
     assert "INFO    line 12" in keepsake("show", job_id).output
 
 
+def test_status_says_that_nobody_runs_what_is_due() -> None:
+    submitted()
+    result = CliRunner().invoke(app, ["status"])
+    assert "keepsake: no worker lives, and 1 job is due since" in result.output
+    document = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
+    assert len(document["unserved_jobs"]) == 1
+
+
 def test_types_are_listed_with_their_data() -> None:
     (digest,) = [each for each in answer("types") if each["type"] == "make_digest"]
     assert (digest["whose"], digest["data"], digest["executor"]) == ("owner", "week", "internal")
