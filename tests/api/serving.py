@@ -15,7 +15,7 @@ from keepsake.api.serve import Server
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application for the length of the block; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with _listening() as listening:
         server = _Server(
             app,
             access_log=False,
@@ -33,6 +33,15 @@ def serving(app: FastAPI) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _listening() -> socket.socket:
+    """A socket that says it is TCP: of others asyncio does not turn off Nagle's algorithm, which
+    holds what is sent over a kept connection for 40 ms.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    return listening
 
 
 class _Server(Server):
