@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from definitions import build_defs
+from keepsake.clients.objects import open_objects
 from keepsake.settings import load_settings
 from schedules.daily_quote import daily_quote
 from schedules.family import close_the_day, daily_podcasts
@@ -99,3 +100,16 @@ def test_a_quote_is_sent_only_when_a_family_waits_for_it(house_with: OpensHouse)
         record_id,
     )
     assert [type(asked) for asked in tick(daily_quote)] == [dg.RunRequest]
+
+
+def test_the_nightly_clean_up_takes_away_what_nothing_names(house: House) -> None:
+    key = "made/before"
+    asyncio.run(open_objects(house.settings).put_bytes(key, b"x"))
+    house.change("INSERT INTO loose_objects (key, owner_id) VALUES (%s, 1)", key)
+    house.change(
+        "INSERT INTO audit_log (at, action, detail) VALUES (now() - interval '9 years', 'a.b', '')"
+    )
+    job = build_defs(house.settings).resolve_job_def("clean_up")
+    assert job.execute_in_process().success
+    assert not (house.settings.objects_folder / key).exists()
+    assert house.rows("SELECT * FROM audit_log") == house.rows("SELECT * FROM loose_objects") == []
