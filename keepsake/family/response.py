@@ -191,6 +191,45 @@ def members(connection: Connection, owner_id: int) -> list[Member]:
         ).fetchall()
 
 
+def find_member(connection: Connection, owner_id: int, member_id: int) -> Member | None:
+    """The member of that id; None: the family has none."""
+    found = [each for each in members(connection, owner_id) if each.id == member_id]
+    return found[0] if found else None
+
+
+def delete_member(connection: Connection, owner_id: int, member_id: int) -> bool:
+    """Delete a member whose responses are deleted. False: there are some still, or again."""
+    with connection.transaction():
+        # From here on no response is added: that would refer to the member.
+        connection.execute(
+            "SELECT FROM members WHERE id = %s AND owner_id = %s FOR UPDATE", (member_id, owner_id)
+        )
+        left = connection.execute(
+            "SELECT FROM responses WHERE member_id = %s AND owner_id = %s LIMIT 1",
+            (member_id, owner_id),
+        )
+        if left.rowcount:
+            return False
+        connection.execute(
+            "DELETE FROM members WHERE id = %s AND owner_id = %s", (member_id, owner_id)
+        )
+    return True
+
+
+def count_mentions(connection: Connection, owner_id: int, name: str) -> int:
+    """How many of a family's records say a name, in the words of who told them."""
+    row = connection.execute(
+        """
+        SELECT count(*) FROM responses LEFT JOIN transcripts USING (record_id)
+        WHERE responses.owner_id = %s
+          AND to_tsvector('simple', concat_ws(' ', responses.text, transcripts.text))
+              @@ phraseto_tsquery('simple', %s)
+        """,
+        (owner_id, name),
+    ).fetchone()
+    return row[0] if row else 0
+
+
 def tag(connection: Connection, owner_id: int, record_id: int, value: str) -> None:
     """Tag a response by hand. Adds the value to the vocabulary; no model ever takes the tag away.
 

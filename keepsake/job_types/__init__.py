@@ -4,12 +4,30 @@ How jobs are kept and run is not here (`keepsake/jobs/`); nor is what the functi
 does not know of jobs.
 """
 
-from keepsake.job_types import export, imports, messages, records, running, upkeep, webhooks
+from keepsake.job_types import (
+    export,
+    family,
+    imports,
+    messages,
+    records,
+    running,
+    upkeep,
+    webhooks,
+)
 from keepsake.jobs.registry import JobType, Registry
 
 REGISTRY = Registry(
     each
-    for module in (export, imports, messages, records, running, upkeep, webhooks)
+    for module in (
+        export,
+        family,
+        imports,
+        messages,
+        records,
+        running,
+        upkeep,
+        webhooks,
+    )
     for each in vars(module).values()
     if isinstance(each, JobType)
 )

@@ -1,7 +1,9 @@
 """Jobs on records."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import LiteralString
 
 from keepsake.clients.objects import open_objects
 from keepsake.database import Connection, connect, database_url
@@ -12,6 +14,8 @@ from keepsake.jobs.rows import Fence, hold_blocking
 from keepsake.records.deletion import RecordBusy, delete_owner, delete_record, sweep
 from keepsake.settings import Settings
 from keepsake.show.page import page_path
+
+AT_ONCE = 500  # ids of records that are read together
 
 
 class RecordOf(JobData):
@@ -51,7 +55,7 @@ def _delete(settings: Settings, fence: Fence, owner_id: int, record_id: int) -> 
             # A former attempt may have deleted it, and died before it could say so.
             if fence.attempt == 1:
                 raise
-        return _sweep(connection, settings)
+        return sweep_objects(connection, settings)
 
 
 def _delete_one(
@@ -67,7 +71,32 @@ def _delete_one(
     page_path(settings, record_id).unlink(missing_ok=True)
 
 
-def _sweep(connection: Connection, settings: Settings) -> int:
+def delete_records(
+    connection: Connection,
+    settings: Settings,
+    fence: Fence,
+    owner_id: int,
+    which: LiteralString,
+    values: Sequence[object],
+) -> int:
+    """Delete the records of an owner that a query finds, one by one; how many.
+
+    `which` is a SELECT of their ids, `values` what it is given.
+    """
+    count = 0
+    while page := connection.execute(f"{which} LIMIT {AT_ONCE}".encode(), values).fetchall():
+        for (record_id,) in page:
+            _delete_one(connection, settings, fence, owner_id, record_id)
+        count += len(page)
+    return count
+
+
+def sweep_objects(connection: Connection, settings: Settings) -> int:
+    """Delete the objects that no row names any more; how many.
+
+    Raises:
+        RetryableError: the store does not delete them.
+    """
     swept = asyncio.run(sweep(connection, open_objects(settings)))
     if swept.reason:
         raise RetryableError(f"{swept.left} objects could not be deleted: {swept.reason}")
@@ -105,12 +134,15 @@ def _delete_owner(settings: Settings, fence: Fence, slug: str) -> dict[str, int]
         if row is None and fence.attempt == 1:
             raise InvalidInput(f"there is no owner {slug!r}: `keepsake owners` lists all")
         while row is not None and not gone:
-            for (record_id,) in connection.execute(
-                "SELECT id FROM records WHERE owner_id = %s ORDER BY id LIMIT 500", row
-            ).fetchall():
-                _delete_one(connection, settings, fence, row[0], record_id)
-                records += 1
+            records += delete_records(
+                connection,
+                settings,
+                fence,
+                row[0],
+                "SELECT id FROM records WHERE owner_id = %s ORDER BY id",
+                row,
+            )
             with connection.transaction():
                 hold_blocking(connection, fence)
                 gone = delete_owner(connection, row[0])
-        return {"records": records, "objects": _sweep(connection, settings)}
+        return {"records": records, "objects": sweep_objects(connection, settings)}

@@ -64,6 +64,7 @@ def test_every_type_says_what_it_does() -> None:
     assert [each.name for each in REGISTRY.all()] == [
         "clean_up",
         "delete_owner",
+        "delete_person",
         "delete_record",
         "deliver_daily_quote",
         "export_owner",
@@ -266,4 +267,6 @@ async def test_cleaning_up_removes_what_is_old_or_loose(
         (record, owner, datetime(2020, 1, 1, tzinfo=UTC)),
     )
     job = await done(pool, settings, "clean_up")
-    assert job.result == {"jobs": 0, "attempts": 1, "objects": 1}
+    assert job.result == {
+        "attempts": 1, "sign_ins": 0, "writes": 0, "requests": 0, "objects": 1
+    }  # fmt: skip
