@@ -14,6 +14,7 @@ import psycopg
 
 from keepsake.database import Pool
 from keepsake.errors import EndpointDown, RetryableError, StepError
+from keepsake.jobs.rows import JobLost
 from keepsake.owners.usage import Billing, Usage, metered
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.pipeline.ledger.rows import Attempt, AttemptOutcome, Outcome
@@ -121,6 +122,8 @@ class Maker:
         """What the attempt made, or the error that it raised."""
         try:
             return await self._made(step, item), None
+        except JobLost:  # it stops the whole run, and is no fault of the record
+            raise
         except Exception as error:
             return {}, _blamed(error)
 

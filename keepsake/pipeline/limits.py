@@ -4,11 +4,13 @@ Every call to a model role's endpoint passes through its `EndpointLimiter`: a se
 circuit breaker that notices when the endpoint itself is down, so that a thousand records do not
 each spend their attempts on it. It does not retry: that is the engine's business.
 
-Calls that wait for a place are served by owner in turn, not all calls of one owner first.
+Calls that wait for a place are served by owner in turn, not all calls of one owner first. Where
+somebody may stop the work, it is asked once more before each call (`before_call`).
 """
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -39,6 +41,11 @@ class InFlight:
 
 # The step that a call belongs to. The engine sets it for each step, limiters count the call there.
 current_in_flight: ContextVar[InFlight | None] = ContextVar("current_in_flight", default=None)
+
+# Called before each call to an endpoint; raises where nothing more is to be paid for.
+before_call: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar(
+    "before_call", default=None
+)
 
 
 class FairSemaphore:
@@ -113,7 +120,9 @@ class EndpointLimiter:
             in_flight.queued[self.role] -= 1
         try:
             self._refuse_if_down()
-        except EndpointDown:
+            if check := before_call.get():
+                await check()
+        except BaseException:
             self._semaphore.release()
             raise
         in_flight.calling[self.role] += 1

@@ -12,7 +12,7 @@ What a line is made of is in `line.py`, what is to be made in `staleness.py`, re
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -23,7 +23,7 @@ from keepsake.owners.usage import UNPRICED, Billing
 from keepsake.pipeline.attempts import Maker
 from keepsake.pipeline.ledger import claims
 from keepsake.pipeline.ledger.rows import Outcome
-from keepsake.pipeline.limits import current_owner
+from keepsake.pipeline.limits import before_call, current_owner
 from keepsake.pipeline.line import Line, Step
 from keepsake.pipeline.loading import Loader
 from keepsake.pipeline.reports import OnPartition, Report, Tally
@@ -44,6 +44,7 @@ async def run_line(
     billing: Billing = UNPRICED,
     on_progress: Callable[[Report], None] | None = None,
     on_partition: OnPartition | None = None,
+    check: Callable[[], Awaitable[None]] | None = None,
     config: EngineConfig = DEFAULT_CONFIG,
 ) -> Report:
     """Carry the records of `spec` through its steps.
@@ -63,17 +64,22 @@ async def run_line(
         on_progress: called every few seconds, if anything has moved, with the report so far.
         on_partition: called once for each partition in which records were checked, with what
             became of its steps: in mode `all` as soon as its records are written, else at the end.
+        check: called before each call to a model; it raises `JobLost` to stop the run.
         config: bounds and times of the engine.
 
     Raises:
+        JobLost: `check` did. What is finished is kept, what is not is put back.
         psycopg.Error: the database failed for longer than a few retries bridge. Nothing that was
             written is lost; the rest is still due.
     """
     run = _Run(line, spec, tools, pool, models, billing, on_partition, config)
+    before = before_call.set(check)
     try:
         return await run.run(on_progress or (lambda report: None))
     except BaseExceptionGroup as group:
         raise _first(group) from None
+    finally:
+        before_call.reset(before)
 
 
 def _first(error: BaseException) -> BaseException:

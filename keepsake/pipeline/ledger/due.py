@@ -42,6 +42,7 @@ async def due_records(
                   WHERE owner_id = o.owner_id AND line = %(line)s
                     AND recorded_at >= %(start)s AND recorded_at < %(end)s
                     AND id <> ALL(%(without)s::bigint[])
+                    AND (%(record_ids)s::bigint[] IS NULL OR id = ANY(%(record_ids)s))
                   ORDER BY priority DESC, id DESC) AS r
             CROSS JOIN LATERAL (SELECT FROM ledger l WHERE l.record_id = r.id
                                 AND l.due_at <= now() AND l.step = ANY(%(steps)s) LIMIT 1) AS work
@@ -49,7 +50,7 @@ async def due_records(
         ORDER BY due.priority DESC, due.turn, due.id DESC
         LIMIT %(limit)s
         """,
-        {**vars(window), "steps": list(steps), "without": list(without), "limit": limit,
+        {**window.values, "steps": list(steps), "without": list(without), "limit": limit,
          "starts": list(starts)},
     )  # fmt: skip
     return await cursor.fetchall()
@@ -73,10 +74,11 @@ async def all_records(
         SELECT priority, id, width_bucket(recorded_at, %(starts)s::timestamptz[]) - 1 FROM records
         WHERE line = %(line)s AND recorded_at >= %(start)s AND recorded_at < %(end)s
           AND (priority, id) < (%(priority)s, %(id)s)
+          AND (%(record_ids)s::bigint[] IS NULL OR id = ANY(%(record_ids)s))
         ORDER BY priority DESC, id DESC LIMIT %(limit)s
         """,
         {
-            **vars(window),
+            **window.values,
             "priority": priority,
             "id": record_id,
             "limit": limit,
@@ -92,8 +94,9 @@ async def count_all(
     """How many records the window has, by the place of their partition in `starts`."""
     cursor = await connection.execute(
         "SELECT width_bucket(recorded_at, %(starts)s::timestamptz[]) - 1, count(*) FROM records"
-        " WHERE line = %(line)s AND recorded_at >= %(start)s AND recorded_at < %(end)s GROUP BY 1",
-        {**vars(window), "starts": list(starts)},
+        " WHERE line = %(line)s AND recorded_at >= %(start)s AND recorded_at < %(end)s"
+        " AND (%(record_ids)s::bigint[] IS NULL OR id = ANY(%(record_ids)s)) GROUP BY 1",
+        {**window.values, "starts": list(starts)},
     )
     return dict(await cursor.fetchall())
 
@@ -107,11 +110,12 @@ async def count_due(
         SELECT count(*) FROM (
             SELECT FROM records r
             WHERE r.line = %(line)s AND r.recorded_at >= %(start)s AND r.recorded_at < %(end)s
+              AND (%(record_ids)s::bigint[] IS NULL OR r.id = ANY(%(record_ids)s))
               AND EXISTS (SELECT FROM ledger l WHERE l.record_id = r.id
                           AND l.due_at <= now() AND l.step = ANY(%(steps)s))
             LIMIT %(at_most)s) AS due
         """,
-        {**vars(window), "steps": list(steps), "at_most": at_most},
+        {**window.values, "steps": list(steps), "at_most": at_most},
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0

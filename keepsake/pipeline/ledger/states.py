@@ -82,7 +82,7 @@ def step_states(
           AND l.step = ANY(%(steps)s)
         GROUP BY l.step
         """,
-        {**vars(window), "steps": list(steps), "sample": sample},
+        {**window.values, "steps": list(steps), "sample": sample},
     ).fetchall()
     return {
         step: StepState(succeeded, nothing, failed, unfinished, held, ids or (), output)
