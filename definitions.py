@@ -40,6 +40,7 @@ from schedules.weekly_prompts import send_interview_prompts, send_interview_prom
 from sensors.batches import imports_done
 from sensors.bookmarks import new_bookmarks
 from sensors.family import new_responses
+from sensors.jobs import tracked_jobs
 from sensors.outbox import outbox
 from sensors.running import new_activities
 
@@ -87,6 +88,7 @@ def build_defs(
             new_responses(calendar),
             new_bookmarks(calendar),
             new_activities(calendar),
+            tracked_jobs(calendar),
             imports_done,
             outbox,
         ],

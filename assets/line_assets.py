@@ -14,8 +14,12 @@ import dagster as dg
 
 from assets.checks import ContentCheck, check_specs, checks_done
 from assets.events import Event, Reporter
+from assets.job_of_run import how_it_ended, job_of_run, stop
 from assets.partitions import RunPartition, run_partitions
 from assets.run_loop import events_as_they_complete, frozen_heap
+from keepsake.database import database_url
+from keepsake.jobs.rows import JobLost
+from keepsake.jobs.runs import NotToRun
 from keepsake.owners.prices import billing
 from keepsake.pipeline.line import Line, Step
 from keepsake.pipeline.reports import OnPartition, Report, StepReport
@@ -99,6 +103,7 @@ class LineConfig(dg.Config):
     mode: str = "all"  # `due`: only what is due, as sensors ask; `all`: failed and stale ones too
     max_records: int | None = None
     redo: bool = False
+    record_ids: list[int] = []  # only these; none: all  # noqa: RUF012  # as Dagster has it
 
 
 def line_multi_asset(
@@ -142,19 +147,25 @@ def line_multi_asset(
         report = Report({})
         with frozen_heap():
             if spec.steps:
-                report = yield from events_as_they_complete(
-                    lambda on_partition: _carry(
-                        context,
-                        line,
-                        spec,
-                        on_partition,
-                        database=database,
-                        objects=objects,
-                        models=models,
-                        settings=settings,
-                    ),
-                    lambda complete: reporter.report(database, days, complete),
-                )
+                try:
+                    report = yield from events_as_they_complete(
+                        lambda on_partition: _carry(
+                            context,
+                            line,
+                            spec,
+                            on_partition,
+                            database=database,
+                            objects=objects,
+                            models=models,
+                            settings=settings,
+                        ),
+                        lambda complete: reporter.report(database, days, complete),
+                    )
+                except NotToRun as error:
+                    context.log.warning(str(error))
+                    return (yield from checks_done(context))
+                except JobLost as error:
+                    stop(context, error)
                 context.log.info(report.line())
             rest = {start: _NOTHING for start in days if start not in reporter.reported}
             yield from reporter.report(database, days, rest)
@@ -196,10 +207,11 @@ async def _carry(
 ) -> Report:
     async with (
         database.open_pool() as pool,
+        job_of_run(context, database_url(settings), pool) as job,  # before anything is done
         models.open() as clients,
         open_tools(settings, pool, objects.store(), clients) as tools,
     ):
-        return await run_line(
+        report = await run_line(
             line,
             spec,
             tools,
@@ -208,7 +220,11 @@ async def _carry(
             billing=billing(settings),
             on_progress=lambda report: context.log.info(report.line()),
             on_partition=on_partition,
+            check=job.check if job else None,
         )
+        if job:
+            job.how = how_it_ended(job, report, of_records=bool(spec.window.record_ids))
+        return report
 
 
 def _run_spec(
@@ -225,7 +241,12 @@ def _run_spec(
     left_out = settings.scheduled_steps | settings.switched_off_steps
     windows = [partition.window for partition in partitions.values()]
     return RunSpec(
-        window=Window(line.name, windows[0].start, windows[-1].end),
+        window=Window(
+            line.name,
+            windows[0].start,
+            windows[-1].end,
+            tuple(config.record_ids) if config.record_ids else None,
+        ),
         steps=tuple(n for n in names if n in selected and n not in settings.switched_off_steps),
         run_id=context.run_id,
         mode="due" if config.mode == "due" else "all",

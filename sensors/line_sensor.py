@@ -20,6 +20,7 @@ import dagster as dg
 
 from assets.line_assets import LineConfig, op_name, partition_tag
 from assets.partitions import unit_of
+from keepsake.jobs.plans import RUN_TAG
 from keepsake.local.up import running
 from keepsake.pipeline.ledger.due import DueWindow, Unit, due_windows
 from keepsake.pipeline.line import Line
@@ -232,7 +233,8 @@ def _runs(due: Iterable[DueWindow], busy: _UnderWay, history: timedelta) -> list
 
 
 def _under_way(instance: dg.DagsterInstance, job: str) -> _UnderWay:
-    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=ACTIVE))
+    active = instance.get_runs(dg.RunsFilter(job_name=job, statuses=ACTIVE))
+    runs = [run for run in active if RUN_TAG not in run.tags]  # of a job: may be of one record only
     return _UnderWay(
         frozenset(run.tags["dagster/partition"] for run in runs if "dagster/partition" in run.tags),
         any(BULK in run.tags for run in runs),

@@ -6,7 +6,8 @@ of an attempt is its fencing token: no statement here writes for an attempt that
 than the row, or that does not run any more.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,13 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from keepsake.database import AsyncConnection
+from keepsake.errors import (
+    InvalidInput,
+    KeepsakeError,
+    PermanentError,
+    RetryableError,
+    SettingsError,
+)
 from keepsake.jobs.registry import Executor, Retry
 from keepsake.jobs.rows import (
     ENDED,
@@ -28,7 +36,12 @@ from keepsake.jobs.rows import (
     Outcome,
     wake_workers,
 )
+from keepsake.logs import where
+from keepsake.text.names import printable
 
+log = logging.getLogger(__name__)
+
+LONGEST_ERROR = 2_000  # characters
 LOCK_TIMEOUT_MS = 5_000  # for the server to notice by itself that a connection is gone
 
 
@@ -75,6 +88,46 @@ class End:
     error_type: str | None = None
     error: str | None = None
     again_in: timedelta | None = None
+
+    def said(self) -> str:
+        """The same for a log."""
+        error = f" ({self.error_type})" if self.error_type else ""
+        again = self.again_in
+        when = f", again in {again.total_seconds():.0f} s" if again is not None else ""
+        return f"{self.outcome.replace('_', ' ')}{error}{when}"
+
+
+GIVE_BACK = End("given_back", again_in=timedelta())
+
+
+def timed_out(job: Claimed) -> End:
+    """How an attempt ends that took too long."""
+    seconds = job.timeout.total_seconds()
+    return End(
+        "timed_out",
+        error_type="TimedOut",
+        error=f"an attempt may take {seconds:g} s, and this one was stopped then",
+        again_in=job.pause(),
+    )
+
+
+def failed(job: Claimed, error: Exception) -> End:
+    """How an attempt ends that raised.
+
+    What an unexpected error says may quote a person, and is left out.
+    """
+    name = type(error).__name__
+    pause = job.pause()
+    if isinstance(error, InvalidInput | SettingsError | PermanentError):
+        pause = None  # it would fail again
+    elif pause and isinstance(error, RetryableError) and error.retry_after:
+        pause = max(pause, timedelta(seconds=error.retry_after))
+    message = str(error)
+    if not isinstance(error, KeepsakeError):
+        message = "an unexpected error: the job's log says where it was raised"
+        log.error("an unexpected error: %s", where(error))
+    stored = printable(message, instead=" ")[:LONGEST_ERROR]
+    return End("failed", error_type=name, error=stored, again_in=pause)
 
 
 async def become_worker(
@@ -135,11 +188,37 @@ async def claim(
         "limit": limit,
         "priorities": sorted(PRIORITIES.values(), reverse=True),
     }
-    with suppress(UniqueViolation):  # another worker gives the same turn
-        await connection.execute(_GIVE_TURNS)
+    await give_turns(connection)
     async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
         await cursor.execute(_CLAIM, values)
         return await cursor.fetchall()
+
+
+async def claim_for_run(
+    connection: AsyncConnection, worker_id: int | None, fence: Fence, run_id: str
+) -> Claimed | None:
+    """Begin the attempt that a run of Dagster is. None: it is not to be made, or no longer."""
+    async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
+        await cursor.execute(
+            _CLAIM_FOR_RUN,
+            {"id": fence.job_id, "attempt": fence.attempt, "worker": worker_id, "run_id": run_id},
+        )
+        return await cursor.fetchone()
+
+
+async def end_unbegun(
+    connection: AsyncConnection, fence: Fence, run_id: str | None, how: Callable[[Claimed], End]
+) -> bool:
+    """Begin an attempt and end it at once: no run makes it. False: it is not to be made."""
+    async with connection.transaction():
+        job = await claim_for_run(connection, None, fence, run_id or "")
+        return job is not None and await end(connection, fence, how(job))
+
+
+async def give_turns(connection: AsyncConnection) -> None:
+    """Give the turn of each concurrency key that is free to the first job that waits for it."""
+    with suppress(UniqueViolation):  # another worker gives the same turn
+        await connection.execute(_GIVE_TURNS)
 
 
 # For each key that has nobody's turn, and jobs that are due, it is the first one's.
@@ -179,6 +258,18 @@ _CLAIM = """
     FROM mine WHERE jobs.id = mine.id
     RETURNING jobs.id, attempt, attempts_left, owner_id, user_id, nominal_time, type, data,
               retry, timeout
+"""
+
+
+_CLAIM_FOR_RUN = """
+    UPDATE jobs SET status = 'running', attempt = attempt + 1, attempts_left = attempts_left - 1,
+        started_at = now(), worker_id = %(worker)s, run_id = nullif(%(run_id)s, ''),
+        last_synced_at = now(), error_type = NULL, error = NULL
+    WHERE id = %(id)s AND attempt = %(attempt)s - 1 AND executor = 'dagster'
+      AND status = 'pending' AND has_turn AND due_at <= now()
+      AND (attempt > 0 OR expires_at IS NULL OR expires_at > now())
+    RETURNING id, attempt, attempts_left, owner_id, user_id, nominal_time, type, data, retry,
+              timeout
 """
 
 

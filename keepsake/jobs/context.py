@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keepsake.database import AsyncConnection, Pool
-from keepsake.jobs.rows import Fence, hold
+from keepsake.jobs.rows import Fence, check, hold
 from keepsake.jobs.submission import NewJob, Submission, submit
 from keepsake.settings import Settings
 
@@ -38,12 +38,7 @@ class JobContext:
             JobLost: the job was cancelled, or this attempt given up. Let it through.
         """
         async with self.pool.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT FROM jobs WHERE id = %s AND attempt = %s AND status = 'running'",
-                (self.fence.job_id, self.fence.attempt),
-            )
-        if cursor.rowcount == 0:
-            raise self.fence.lost()
+            await check(connection, self.fence)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -107,10 +107,12 @@ async def retry(connection: AsyncConnection, job_id: int) -> None:
         await wake_workers(connection)
 
 
-# It has begun before, or was cancelled or expired before it could: a ttl counts no more.
+# It has begun before, or was cancelled or expired before it could: a ttl counts no more. The number
+# of the next attempt is one that no run of Dagster has been asked for yet.
 _RETRY = """
     UPDATE jobs SET status = 'pending', due_at = now(), expires_at = NULL, finished_at = NULL,
         remove_at = NULL, cancel_requested = false, result = NULL, error_type = NULL, error = NULL,
+        attempt = attempt + (executor = 'dagster')::int,
         attempts_left = (retry ->> 'attempts')::int, has_turn = concurrency_key IS NULL
     WHERE id = %s
 """

@@ -122,6 +122,20 @@ def no_job(job_id: int) -> InvalidInput:
     return InvalidInput(f"there is no job {job_id}: `keepsake jobs list` shows those there are")
 
 
+async def check(connection: AsyncConnection, fence: Fence) -> None:
+    """Check that an attempt is the one that counts.
+
+    Raises:
+        JobLost: its job was cancelled, or it was given up.
+    """
+    cursor = await connection.execute(
+        "SELECT FROM jobs WHERE id = %s AND attempt = %s AND status = 'running'",
+        (fence.job_id, fence.attempt),
+    )
+    if cursor.rowcount == 0:
+        raise fence.lost()
+
+
 async def hold(connection: AsyncConnection, fence: Fence) -> None:
     """Keep a running attempt from being cancelled or given up until the transaction ends.
 

@@ -249,6 +249,11 @@ def _tags(tags: Sequence[str]) -> list[str]:
 
 def _due(new: NewJob) -> datetime | None:
     if new.debounce is not None:
+        if new.type.executor == "dagster":
+            raise InvalidInput(
+                f"a job of type {new.type.name} is a run of Dagster, which cannot be put off once "
+                "it is asked for: leave debouncing out"
+            )
         if new.tag is None or new.run_after is not None:
             raise InvalidInput("debouncing needs a tag, and says itself when the job is due")
         if new.debounce.longest < new.debounce.delay:

@@ -11,30 +11,30 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 
 import psycopg
 from pydantic_core import to_jsonable_python
 
 from keepsake.database import AsyncConnection, Pool, open_connection, open_pool
-from keepsake.errors import (
-    InvalidInput,
-    KeepsakeError,
-    PermanentError,
-    RetryableError,
-    SettingsError,
+from keepsake.jobs.attempts import (
+    GIVE_BACK,
+    Claimed,
+    End,
+    become_worker,
+    claim,
+    end,
+    failed,
+    timed_out,
 )
-from keepsake.jobs.attempts import Claimed, End, become_worker, claim, end
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.log import JobLog
 from keepsake.jobs.registry import Registry
 from keepsake.jobs.rows import CHANNEL, Fence, check_json, expire
 from keepsake.jobs.schedules import fire_due
 from keepsake.jobs.upkeep import reconcile, remove_old
-from keepsake.logs import about, where
+from keepsake.logs import about
 from keepsake.settings import Settings
-from keepsake.text.names import printable
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,7 @@ RECONCILE_SECONDS = 30.0
 REMOVE_SECONDS = 3600.0
 GRACE_SECONDS = 20.0  # for running jobs to end when the worker is told to; then they are given back
 WAITING_PLACES = 16  # of jobs that wait for other people's servers, beside those of the others
-GIVE_BACK = End("given_back", again_in=timedelta())
 LARGEST_RESULT = 64_000  # characters of JSON
-LONGEST_ERROR = 2_000  # characters
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -187,7 +185,7 @@ class Worker:
             if how is None or not await self._end(job, how):
                 log.info("cancelled or given up")
             else:
-                log.info("%s", _said(how))
+                log.info("%s", how.said())
 
     async def _attempt(self, job: Claimed) -> End | None:
         """Make an attempt; how it ended. None: it does not count any more."""
@@ -207,8 +205,8 @@ class Worker:
             return None if job.fence in self._lost else GIVE_BACK
         except Exception as error:  # of any type of job: the others go on
             if limit.expired():
-                return _timed_out(job)
-            return _failed(job, error)
+                return timed_out(job)
+            return failed(job, error)
 
     async def _end(self, job: Claimed, how: End) -> bool:
         while True:
@@ -269,35 +267,3 @@ async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         except Exception as error:  # the next time may go well, and the others go on
             log.warning("%s: %s", work.__name__.strip("_"), type(error).__name__)
         await asyncio.sleep(seconds)
-
-
-def _said(how: End) -> str:
-    error = f" ({how.error_type})" if how.error_type else ""
-    again = f", again in {how.again_in.total_seconds():.0f} s" if how.again_in is not None else ""
-    return f"{how.outcome.replace('_', ' ')}{error}{again}"
-
-
-def _timed_out(job: Claimed) -> End:
-    seconds = job.timeout.total_seconds()
-    return End(
-        "timed_out",
-        error_type="TimedOut",
-        error=f"an attempt may take {seconds:g} s, and this one was stopped then",
-        again_in=job.pause(),
-    )
-
-
-def _failed(job: Claimed, error: Exception) -> End:
-    """How a job ends that raised. What an unexpected error says may quote a person: left out."""
-    name = type(error).__name__
-    pause = job.pause()
-    if isinstance(error, InvalidInput | SettingsError | PermanentError):
-        pause = None  # it would fail again
-    elif pause and isinstance(error, RetryableError) and error.retry_after:
-        pause = max(pause, timedelta(seconds=error.retry_after))
-    message = str(error)
-    if not isinstance(error, KeepsakeError):
-        message = "an unexpected error: the job's log says where it was raised"
-        log.error("an unexpected error: %s", where(error))
-    stored = printable(message, instead=" ")[:LONGEST_ERROR]
-    return End("failed", error_type=name, error=stored, again_in=pause)

@@ -88,7 +88,7 @@ def test_a_new_response_asks_for_a_run_of_its_day(
     assert request.run_key is None
     assert [key.to_user_string() for key in request.asset_selection or ()] == list(STEPS)
     config = request.run_config["ops"]["family_steps"]["config"]
-    assert config == {"mode": "due", "max_records": 500, "redo": False}
+    assert config == {"mode": "due", "max_records": 500, "redo": False, "record_ids": []}
     assert request.tags["keepsake/line"] == "family"
 
 

@@ -187,7 +187,7 @@ def test_a_schedule_is_added_changed_paused_and_removed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["submit", "bow"], "there is no type of jobs 'bow' (known: clean_up"),
+        (["submit", "bow"], "there is no type of jobs 'bow' (known: backfill_line"),
         (["submit", "clean_up", "--data", "week"], "--data is no JSON object: write it like"),
         (["submit", "clean_up", "--data", '{"a": 1}'], "does not fit a job of type clean_up"),
         (["submit", "clean_up", "--run-after", "soon"], "--run-after 'soon' is no time"),
