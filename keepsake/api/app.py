@@ -39,6 +39,7 @@ from keepsake.api import (
     search,
     sign_in,
     tokens,
+    webhook_endpoints,
 )
 from keepsake.api.faults import FaultMiddleware
 from keepsake.api.graphql import routes as graphql
@@ -82,6 +83,7 @@ _ROUTERS = (
     graphql.router,
     feeds.router,
     listeners.router,
+    webhook_endpoints.router,
 )
 _PROBLEM: dict[int | str, dict[str, Any]] = {
     "default": {

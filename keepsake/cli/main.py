@@ -22,6 +22,7 @@ from keepsake.cli import (
     status,
     tokens,
     users,
+    webhooks,
 )
 from keepsake.terminal.shell import Commands
 
@@ -78,6 +79,7 @@ app.command("owner", rich_help_panel="Owners")(owners.owner)
 app.add_typer(users.users, name="user", rich_help_panel="Owners")
 app.add_typer(tokens.tokens, name="token", rich_help_panel="Owners")
 app.add_typer(feed.feed, name="feed", rich_help_panel="Owners")
+app.add_typer(webhooks.webhooks, name="webhooks", rich_help_panel="Owners")
 app.command("export", rich_help_panel="Owners")(export.export)
 app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel="Running it")

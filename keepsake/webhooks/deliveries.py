@@ -11,7 +11,7 @@ from keepsake.accounts.audit import record_write
 from keepsake.accounts.principal import Principal
 from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput
-from keepsake.jobs.rows import Outcome, Status, wake_workers
+from keepsake.jobs.rows import STATUSES, Outcome, Status, wake_workers
 from keepsake.webhooks.endpoints import find_endpoint
 from keepsake.webhooks.events import PING
 
@@ -74,15 +74,17 @@ async def deliveries(
     owner_id: int,
     endpoint_id: int,
     *,
-    status: Status | None = None,
+    status: str | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Delivery]:
     """The newest messages to an endpoint; with a lower job's id than `before`.
 
     Raises:
-        InvalidInput: the owner has no such endpoint.
+        InvalidInput: the owner has no such endpoint, or there is no such status.
     """
+    if status not in (None, *STATUSES):
+        raise InvalidInput(f"there is no status {status!r} (known: {', '.join(STATUSES)})")
     await find_endpoint(connection, owner_id, endpoint_id)
     async with connection.cursor(row_factory=class_row(Delivery)) as cursor:
         await cursor.execute(

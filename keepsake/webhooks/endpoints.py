@@ -155,11 +155,31 @@ async def find_endpoint(connection: AsyncConnection, owner_id: int, endpoint_id:
         )
         found = await cursor.fetchone()
     if found is None:
-        raise InvalidInput(
-            f"there is no webhook endpoint {endpoint_id} here: `keepsake webhooks list` shows "
-            "those there are"
-        )
+        raise no_endpoint(endpoint_id)
     return found
+
+
+async def owner_of_endpoint(connection: AsyncConnection, endpoint_id: int) -> int:
+    """The id of the owner of an endpoint, for who sees all owners.
+
+    Raises:
+        InvalidInput: there is no such endpoint.
+    """
+    cursor = await connection.execute(
+        "SELECT owner_id FROM webhook_endpoints WHERE id = %s", (endpoint_id,)
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise no_endpoint(endpoint_id)
+    return int(row[0])
+
+
+def no_endpoint(endpoint_id: int) -> InvalidInput:
+    """What to raise where there is no such endpoint, or it is another owner's."""
+    return InvalidInput(
+        f"there is no webhook endpoint {endpoint_id} here: `keepsake webhooks list OWNER` shows "
+        "those there are"
+    )
 
 
 async def change_endpoint(

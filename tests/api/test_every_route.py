@@ -140,6 +140,7 @@ def theirs(_copies: Copies, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 "week": "2026-W45",
                 "export_id": keep_an_export(door),
                 **keep_accounts(door),
+                **keep_a_webhook(door),
             },
             add_listener(door.db, door.others.id, "Otto")[0],
         )
@@ -187,6 +188,14 @@ def keep_accounts(door: Door) -> dict[str, Any]:
         )[1].id,
         "user_id": user,
     }
+
+
+def keep_a_webhook(door: Door) -> dict[str, int]:
+    """An endpoint, and a message that was sent to it."""
+    address = {"url": f"https://{SECRET}.example", "description": SECRET}
+    endpoint = door.client().post("/api/webhook-endpoints", json=address).json()["endpoint"]["id"]
+    ping = door.client().post(f"/api/webhook-endpoints/{endpoint}/ping").raise_for_status().json()
+    return {"endpoint_id": endpoint, "job_id": ping["job_id"]}
 
 
 def keep_records(door: Door) -> dict[str, int]:

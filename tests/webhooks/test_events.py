@@ -11,6 +11,7 @@ from keepsake.family.response import add_family
 from keepsake.import_messages import complete, complete_batches
 from keepsake.job_types.running import make_digest
 from keepsake.job_types.upkeep import clean_up
+from keepsake.job_types.webhooks import send_webhook
 from keepsake.jobs.attempts import End, become_worker, claim, end
 from keepsake.jobs.control import cancel
 from keepsake.jobs.submission import NewJob, submit
@@ -22,6 +23,7 @@ from keepsake.records.batches import finish_batch, start_batch
 from keepsake.settings import Settings
 from keepsake.webhooks.events import EVENTS
 from tests.given import NOON
+from tests.jobs.greetings import row
 from tests.webhooks.conftest import ADA, BEN, Hooks
 
 SETTINGS = Settings.model_validate({})
@@ -228,3 +230,19 @@ async def test_all_that_is_told_is_in_the_list_of_events_and_small(hooks: Hooks)
     for (body,) in await cursor.fetchall():
         assert len(body) < 20_000
         assert json.loads(body)["type"] in EVENTS
+
+
+async def test_messages_that_the_database_submits_are_those_of_the_type(hooks: Hooks) -> None:
+    _, endpoint = await hooks.add()
+    data = {"endpoint_id": endpoint.id, "message_id": "msg_x", "event": "record.added"}
+    new = NewJob(send_webhook, {**data, "body": "{}"}, owner_id=ADA)
+    [told] = await hooks.tell()
+    ours = await row(hooks.db, (await submit(hooks.db, new)).id)
+    theirs = await row(hooks.db, told)
+    for name in (
+        "type", "owner_id", "executor", "attempts_left", "timeout", "concurrency_key",
+        "removal_delay", "priority", "persistent", "expires_at",
+    ):  # fmt: skip
+        assert theirs[name] == ours[name], name
+    assert theirs["data"].keys() == ours["data"].keys()
+    assert type(send_webhook.retry).model_validate(theirs["retry"]) == send_webhook.retry

@@ -232,22 +232,6 @@ async def test_endpoints_that_hang_keep_no_other_job_waiting(hooks: Hooks, worke
         hooks.receiver.delay = 0.0
 
 
-async def test_messages_that_the_database_submits_are_those_of_the_type(hooks: Hooks) -> None:
-    _, endpoint = await hooks.add()
-    data = {"endpoint_id": endpoint.id, "message_id": "msg_x", "event": "record.added"}
-    new = NewJob(send_webhook, {**data, "body": "{}"}, owner_id=ADA)
-    [told] = await hooks.tell()
-    ours = await row(hooks.db, (await submit(hooks.db, new)).id)
-    theirs = await row(hooks.db, told)
-    for name in (
-        "type", "owner_id", "executor", "attempts_left", "timeout", "concurrency_key",
-        "removal_delay", "priority", "persistent", "expires_at",
-    ):  # fmt: skip
-        assert theirs[name] == ours[name], name
-    assert theirs["data"].keys() == ours["data"].keys()
-    assert type(send_webhook.retry).model_validate(theirs["retry"]) == send_webhook.retry
-
-
 def test_attempts_are_spread_over_75_hours() -> None:
     at = [0.0, *accumulate(send_webhook.retry.pause(n + 1).total_seconds() for n in range(9))]
     assert send_webhook.retry.attempts == len(at) == len(PAUSES) + 1
