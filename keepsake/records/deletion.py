@@ -53,6 +53,19 @@ _NAMED = " OR ".join(
     ]
 )
 
+# A SELECT of every object that a row names, each once.
+ALL_KEYS = " UNION ".join(
+    [
+        *(
+            f"SELECT {column} AS key FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608
+            for table, column in _OF_RECORDS
+        ),
+        "SELECT unnest(speech_keys) FROM podcasts",
+        "SELECT page_key FROM weekly_digests",
+        "SELECT object_key FROM job_files",
+    ]
+)
+
 _NOTES: LiteralString = (
     "SELECT owner_id, record_id, not_before <= now() FROM loose_objects"
     " WHERE key = %s ORDER BY owner_id"
@@ -94,7 +107,7 @@ def doomed(connection: Connection, owner_id: int | None, record_ids: Iterable[in
         line_of(connection, owner_id or owner_of(connection, record_id), record_id)
     rows = connection.execute(_KEYS_OF.encode(), {"ids": ids}).fetchall()
     keys = sorted({key for _, key in rows})
-    named = set(_named(connection, keys, but=ids))
+    named = set(named_of(connection, keys, but=ids))
     return Doomed(tuple(ids), tuple(key for key in keys if key not in named), tuple(sorted(named)))
 
 
@@ -260,14 +273,14 @@ async def _sweep_one(connection: Connection, objects: ObjectStore, key: str) -> 
         now = connection.execute(f"{_NOTES} FOR UPDATE", (key,)).fetchall()
         if not now or now != notes or not all(ours for _, _, ours in now):
             return False
-        unnamed = not _named(connection, [key])
+        unnamed = not named_of(connection, [key])
         if unnamed:
             await objects.delete(key)
         connection.execute("DELETE FROM loose_objects WHERE key = %s", (key,))
     return unnamed
 
 
-def _named(connection: Connection, keys: Sequence[str], *, but: Sequence[int] = ()) -> list[str]:
+def named_of(connection: Connection, keys: Sequence[str], *, but: Sequence[int] = ()) -> list[str]:
     """Those of the keys that a row names, other than rows of the records in `but`."""
     asked: dict[str, Any] = {"keys": list(keys), "ids": list(but)}
     rows = connection.execute(

@@ -267,6 +267,24 @@ class ObjectSettings(HomeSettings):
         return self.home / "objects"
 
 
+class BackupSettings(HomeSettings):
+    """Where backups are kept, and which of them."""
+
+    backup_dir: PathText = Field(
+        "",
+        description="Folder of backups, which are then made every night. Empty: `backups` in "
+        "KEEPSAKE_HOME, and only when asked for.",
+    )
+    backup_keep_daily: int = Field(7, ge=0, description="Days whose last backup is kept.")
+    backup_keep_weekly: int = Field(4, ge=0, description="Weeks whose last backup is kept.")
+    backup_keep_monthly: int = Field(12, ge=0, description="Months whose last backup is kept.")
+
+    @property
+    def backup_folder(self) -> Path:
+        """The folder of backups."""
+        return Path(self.backup_dir) if self.backup_dir else self.home / "backups"
+
+
 class ModelSettings(HomeSettings):
     """Where the four model roles are served, and what their calls cost.
 

@@ -22,7 +22,7 @@ from keepsake.errors import SettingsError
 from keepsake.settings import groups
 from keepsake.settings.files import ENV_FILE, env_file
 
-PATHS = frozenset({"keepsake_home", "prices_file", "notify_config"})
+PATHS = frozenset({"keepsake_home", "backup_dir", "prices_file", "notify_config"})
 
 
 class _DotEnv(DotEnvSettingsSource):
@@ -49,6 +49,7 @@ class Settings(
     groups.IntakeSettings,
     groups.AudioSettings,
     groups.ModelSettings,
+    groups.BackupSettings,
     groups.ObjectSettings,
     groups.AccountSettings,
     groups.ApiSettings,
