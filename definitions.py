@@ -25,6 +25,7 @@ from keepsake.settings import Settings, load_settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 from resources.objects import objects_resource
+from schedules.backups import backup_schedules, create_backup_job, verify_backup_job
 from schedules.bookmarks import close_the_bookmarks_day
 from schedules.clean_up import clean_up, clean_up_job
 from schedules.daily_quote import daily_quote, daily_quote_job
@@ -83,6 +84,8 @@ def build_defs(
             weekly_digests_job,
             trends_job,
             clean_up_job,
+            create_backup_job,
+            verify_backup_job,
         ],
         sensors=[
             new_responses(calendar),
@@ -103,6 +106,7 @@ def build_defs(
             nightly_digests(calendar),
             nightly_trends(calendar),
             clean_up,
+            *backup_schedules(settings),
         ],
         resources={**resources, **(resource_overrides or {})},
         # One process a run: the line overlaps its own work, and a process a step costs seconds.

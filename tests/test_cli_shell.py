@@ -103,7 +103,7 @@ def test_the_version_is_that_of_the_package() -> None:
 def test_the_shell_completes_commands() -> None:
     done = subprocess.run(
         COMMAND,
-        env={**os.environ, "_KEEPSAKE_COMPLETE": "complete_bash", "COMP_WORDS": "keepsake ba",
+        env={**os.environ, "_KEEPSAKE_COMPLETE": "complete_bash", "COMP_WORDS": "keepsake bat",
              "COMP_CWORD": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

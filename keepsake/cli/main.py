@@ -6,6 +6,7 @@ import typer
 
 from keepsake import lines
 from keepsake.cli import (
+    backup,
     costs,
     delete,
     edit,
@@ -89,6 +90,7 @@ app.command("logs", rich_help_panel="Running it")(logs.logs)
 app.command("demo", rich_help_panel="Running it")(run.demo)
 app.command("doctor", rich_help_panel="Running it")(run.doctor)
 app.add_typer(run.db, name="db", rich_help_panel="Running it")
+app.add_typer(backup.backup, name="backup", rich_help_panel="Running it")
 
 for module in lines.LINES:
     if module.add_commands:

@@ -5,6 +5,7 @@ does not know of jobs.
 """
 
 from keepsake.job_types import (
+    backups,
     export,
     family,
     imports,
@@ -20,6 +21,7 @@ from keepsake.jobs.registry import JobType, Registry
 REGISTRY = Registry(
     each
     for module in (
+        backups,
         export,
         family,
         imports,
