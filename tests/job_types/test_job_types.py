@@ -11,7 +11,10 @@ import pytest
 from keepsake.accounts.tokens import create_token
 from keepsake.clients.objects import open_objects
 from keepsake.database import Connection, Pool, connect, open_pool
+from keepsake.delivery.outbox import Result, deliver
 from keepsake.errors import InvalidInput
+from keepsake.family.daily_quote import DAILY_QUOTE
+from keepsake.family.mornings import enqueue_due
 from keepsake.family.response import add_family, add_member
 from keepsake.job_types import REGISTRY
 from keepsake.job_types.records import RecordOf, delete_a_record
@@ -70,9 +73,8 @@ def test_every_type_says_what_it_does(job_type: JobType[Any]) -> None:
 # -- messages -------------------------------------------------------------------------------------
 
 
-async def test_the_daily_quote_is_delivered_once(
-    pool: Pool, db: Connection, settings: Settings, webhook: Webhook
-) -> None:
+def given_quote(db: Connection) -> None:
+    """A family with a quote to send."""
     family = add_family(db, "The Marlows")
     add_member(db, family, "Rose")
     record = given_record(db, line="family", owner_id=family.id, external_id="one").record_id
@@ -85,11 +87,41 @@ async def test_the_daily_quote_is_delivered_once(
         "INSERT INTO quotes (record_id, owner_id, position, text) VALUES (%s, %s, 0, 'Sing.')",
         (record, family.id),
     )
+
+
+async def test_the_daily_quote_is_delivered_once(
+    pool: Pool, db: Connection, settings: Settings, webhook: Webhook
+) -> None:
+    given_quote(db)
     first = await done(pool, settings, "deliver_daily_quote")
     second = await done(pool, settings, "deliver_daily_quote")
     assert first.result == {"enqueued": 1, "sent": 1, "failed": 0}
     assert second.result == {"enqueued": 0, "sent": 0, "failed": 0}
     assert len(webhook.messages) == 1
+
+
+async def test_a_job_beside_the_schedule_of_dagster_sends_no_quote_twice(
+    pool: Pool, db: Connection, settings: Settings, webhook: Webhook
+) -> None:
+    given_quote(db)
+    webhook.open.clear()
+
+    async def tick() -> list[Result]:
+        """What the schedule's run does (`schedules/delivery.py`)."""
+        await enqueue_due(pool, settings, DAILY_QUOTE)
+        return await deliver(pool, settings)
+
+    async def open_once_all_have_looked() -> None:
+        await until(pool, "SELECT count(*) = 1 FROM outbox WHERE status = 'sending'")
+        await tick()
+        webhook.open.set()
+
+    await asyncio.gather(
+        done(pool, settings, "deliver_daily_quote"), tick(), tick(), open_once_all_have_looked()
+    )
+    await done(pool, settings, "deliver_daily_quote")
+    assert len(webhook.messages) == 1
+    assert db.execute("SELECT status FROM outbox").fetchall() == [("sent",)]
 
 
 async def test_without_an_address_the_daily_quote_says_which_setting_to_give(
