@@ -5,3 +5,12 @@ library: a step in `keepsake/<line>/steps/`, anything else in `keepsake/<line>/`
 turns a line into one Dagster multi-asset; how records flow through it is
 `keepsake/pipeline/run.py`. Logic and SQL do not belong here.
 """
+
+import warnings
+
+import dagster as dg
+
+# Each process that loads the assets, and so each run, would say of a dozen of them that Dagster may
+# still change how they are defined.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)

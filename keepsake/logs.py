@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -62,6 +63,25 @@ def set_up(form: Format) -> None:
 def formatter(form: Format) -> logging.Formatter:
     """What writes lines in that format; both give the time in UTC."""
     return JsonLines() if form == "json" else Text()
+
+
+class RunLines(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes what Dagster's runs log as JSON lines; `dagster.yaml` names it.
+
+    Of what Dagster logs itself it has the message, and no text of an error.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonLines())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        run: Mapping[str, Any] = getattr(record, "dagster_meta", {})
+        said = copy(record)  # which others are given too
+        said.msg, said.args = run.get("orig_message", record.getMessage()), None
+        with about(run=run.get("run_id")):
+            super().emit(said)
 
 
 def where(error: BaseException) -> str:

@@ -12,7 +12,7 @@ import yaml
 
 from keepsake.database import connect
 from keepsake.errors import SettingsError
-from keepsake.settings import HomeSettings, ObjectSettings
+from keepsake.settings import HomeSettings, ObjectSettings, Settings
 
 _SCHEMA = "dagster"
 
@@ -22,14 +22,20 @@ def dagster_home(settings: HomeSettings) -> Path:
     return settings.home / "dagster"
 
 
-def render_dagster_yaml(root_yaml_text: str, settings: ObjectSettings) -> str:
-    """The repository's `dagster.yaml` with the place of the compute logs added."""
+def render_dagster_yaml(root_yaml_text: str, settings: Settings) -> str:
+    """The repository's `dagster.yaml` with the place of the compute logs added.
+
+    Runs print text of Dagster's form; where logs are JSON, they print such lines as well.
+    """
     instance: dict[str, Any] = yaml.safe_load(root_yaml_text)
     instance["compute_logs"] = _s3_logs(settings) if settings.s3_bucket else _no_logs()
+    if settings.log_format == "json":
+        lines = {"class": "keepsake.logs.RunLines", "level": "INFO"}
+        instance["python_logs"]["dagster_handler_config"] = {"handlers": {"lines": lines}}
     return yaml.safe_dump(instance, sort_keys=False)
 
 
-def write_dagster_home(root: Path, settings: ObjectSettings, *, code_port: int) -> Path:
+def write_dagster_home(root: Path, settings: Settings, *, code_port: int) -> Path:
     """Write `dagster.yaml` and the workspace file; returns the path of the latter.
 
     Args:

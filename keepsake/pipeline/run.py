@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 
 from keepsake.database import Pool
+from keepsake.logs import about
 from keepsake.owners.usage import UNPRICED, Billing
 from keepsake.pipeline.attempts import Maker
 from keepsake.pipeline.ledger import claims
@@ -166,10 +167,11 @@ class _Run:
 
     async def _carry(self, item: WorkItem) -> None:
         current_owner.set(item.owner_id)  # of this task, and those it starts
-        if item.is_suspect:
-            await self._carry_alone(item)
-        else:
-            await self._carry_through_steps(item)
+        with about(record=item.record_id, owner=item.owner_id):
+            if item.is_suspect:
+                await self._carry_alone(item)
+            else:
+                await self._carry_through_steps(item)
         self.loader.finish(item)
 
     async def _carry_alone(self, item: WorkItem) -> None:
