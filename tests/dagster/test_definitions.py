@@ -234,8 +234,12 @@ def test_settings_are_read_only_where_a_process_starts() -> None:
         if called == "load_settings"
     }
     commands = {f for f in readers if re.search(r"^keepsake/cli/|/(\w+_command|commands)\.py$", f)}
-    # One serves with them, one says what is wrong with them.
-    assert readers - commands == {"keepsake/api/__main__.py", "keepsake/doctor.py"}
+    # One serves with them, one runs jobs with them, one says what is wrong with them.
+    assert readers - commands == {
+        "keepsake/api/__main__.py",
+        "keepsake/jobs/__main__.py",
+        "keepsake/doctor.py",
+    }
 
 
 def test_dagster_accepts_the_workspace(tmp_path: Path) -> None:
