@@ -17,6 +17,7 @@ from keepsake.jobs.rows import JobLost
 from keepsake.jobs.runs import RunningJob, carried
 from keepsake.pipeline.reports import Report, StepReport
 
+_TERMINATED = (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
 COUNTS = ("made", "nothing", "up_to_date", "failed", "deferred", "over_budget", "waiting", "held")
 
 
@@ -28,7 +29,7 @@ async def job_of_run(
 
     def is_terminated() -> bool:
         run = context.instance.get_run_by_id(context.run_id)
-        return run is not None and run.status is dg.DagsterRunStatus.CANCELING
+        return run is not None and run.status in _TERMINATED
 
     fence = fence_of(context.run.tags)
     if fence is None:

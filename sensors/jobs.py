@@ -25,7 +25,7 @@ from keepsake.database import Pool
 from keepsake.errors import InvalidInput
 from keepsake.family.line import FAMILY
 from keepsake.job_types import REGISTRY
-from keepsake.jobs.plans import RUN_TAG, RunPlan, run_tag
+from keepsake.jobs.plans import RUN_TAG, SENSOR, RunPlan, run_tag
 from keepsake.jobs.registry import Registry
 from keepsake.jobs.runs import DueJob, due_for_runs, plan_run, refuse
 from keepsake.local.up import running
@@ -80,7 +80,7 @@ def jobs_sensor(
     by_name = {each.line.name: each for each in lines}
 
     @dg.sensor(
-        name="tracked_jobs",
+        name=SENSOR,
         jobs=[each.job for each in lines],
         minimum_interval_seconds=1,
         default_status=dg.DefaultSensorStatus.RUNNING,

@@ -189,7 +189,7 @@ async def run_line(context: JobContext, data: Days) -> RunPlan:
 
 
 def _backfill_key(owner_id: int | None, data: JobData) -> str:
-    """One at a time: it holds one of the worker's places while it waits for its runs."""
+    """One at a time: Dagster makes two of their runs at once, and no more would come of two."""
     return "backfill"
 
 
@@ -202,6 +202,7 @@ def _backfill_key(owner_id: int | None, data: JobData) -> str:
     timeout=timedelta(days=7),
     concurrency_key=_backfill_key,
     whose="system",
+    waits=True,
 )
 async def backfill_line(context: JobContext, data: Days) -> dict[str, int]:
     """Submit the runs, and wait for them. They are cancelled with this job.
@@ -247,6 +248,7 @@ class LineOf(JobData):
     timeout=timedelta(days=7),
     concurrency_key=_backfill_key,
     whose="system",
+    waits=True,
 )
 async def re_embed(context: JobContext, data: LineOf) -> dict[str, int]:
     """Submit the runs, and wait for them. They are cancelled with this job.

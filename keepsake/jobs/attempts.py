@@ -215,6 +215,18 @@ async def end_unbegun(
         return job is not None and await end(connection, fence, how(job))
 
 
+async def find_running(connection: AsyncConnection, fence: Fence, run_id: str) -> Claimed | None:
+    """The job at this attempt, if that run is it and it has not ended."""
+    async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
+        await cursor.execute(
+            "SELECT id, attempt, attempts_left, owner_id, user_id, nominal_time, type, data, retry,"
+            " timeout FROM jobs"
+            " WHERE id = %s AND attempt = %s AND status = 'running' AND run_id = %s",
+            (fence.job_id, fence.attempt, run_id),
+        )
+        return await cursor.fetchone()
+
+
 async def give_turns(connection: AsyncConnection) -> None:
     """Give the turn of each concurrency key that is free to the first job that waits for it."""
     with suppress(UniqueViolation):  # another worker gives the same turn

@@ -14,6 +14,7 @@ from keepsake.errors import InvalidInput
 from keepsake.jobs.rows import Fence
 
 RUN_TAG = "keepsake/job"  # of the run: the job's id and the number of the attempt, "17:1"
+SENSOR = "tracked_jobs"  # which asks for them
 
 Mode = Literal["due", "all"]
 

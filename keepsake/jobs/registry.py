@@ -82,8 +82,9 @@ class JobType(Generic[Data]):
         ttl: how long after its submission it is worth starting. None: always.
         removal_delay: how long after its end its row stays.
         whose: of an owner always, of none (the system's own, which reach all owners), or either.
-        waits: whether it does little but wait for servers of other people. Such jobs have places of
-            their own in a worker: however long they hang, they keep no other job waiting.
+        waits: whether it does little but wait: for servers of other people, or for other jobs. Such
+            jobs have places of their own in a worker: however long they hang, they keep no other
+            job waiting.
     """
 
     name: str

@@ -28,6 +28,7 @@ from keepsake.jobs.attempts import (
     timed_out,
 )
 from keepsake.jobs.context import JobContext
+from keepsake.jobs.following import Following
 from keepsake.jobs.log import JobLog
 from keepsake.jobs.registry import Registry
 from keepsake.jobs.rows import CHANNEL, Fence, check_json, expire
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 PAUSE_SECONDS = 0.01  # at least, between two looks: a flood of submissions wakes us all the time
 RECONCILE_SECONDS = 30.0
+RECONCILE_RUNS_SECONDS = 300.0  # those of Dagster, beside what changes of them
 REMOVE_SECONDS = 3600.0
 GRACE_SECONDS = 20.0  # for running jobs to end when the worker is told to; then they are given back
 WAITING_PLACES = 16  # of jobs that wait for other people's servers, beside those of the others
@@ -221,6 +223,7 @@ class Worker:
     # -- beside the jobs --------------------------------------------------------------------------
 
     def _begin_aside(self) -> list[asyncio.Task[None]]:
+        following = Following(self._pool, self._settings.dagster_url)
         return [
             asyncio.create_task(_repeat(seconds, work))
             for seconds, work in (
@@ -229,6 +232,8 @@ class Worker:
                 (LOOK_SECONDS, self._expire),
                 (RECONCILE_SECONDS, self._reconcile),
                 (REMOVE_SECONDS, self._remove_old),
+                (LOOK_SECONDS, following.look),
+                (RECONCILE_RUNS_SECONDS, following.reconcile),
             )
         ]
 

@@ -1,0 +1,123 @@
+"""Dagster's GraphQL API, through its webserver. Nothing of Dagster is imported.
+
+What is asked of it, and what follows from the answers, is not here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+
+from keepsake.errors import KeepsakeError
+
+TIMEOUT_SECONDS = 30.0
+# All others are taken for under way, also those that a later Dagster has.
+FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
+MOST = 500  # runs of an answer
+HOW = Literal["SAFE_TERMINATE", "MARK_AS_CANCELED_IMMEDIATELY"]
+
+_RUNS = "{ __typename ... on Runs { results { runId status tags { key value } } } }"
+_FIND = (
+    "query ($filter: RunsFilter!, $cursor: String, $limit: Int) "
+    "{ runsOrError(filter: $filter, cursor: $cursor, limit: $limit) " + _RUNS + " }"
+)
+_TERMINATE = """
+mutation ($runs: [String!]!, $policy: TerminateRunPolicy!) {
+  terminateRuns(runIds: $runs, terminatePolicy: $policy) { __typename } }
+"""
+
+
+class DagsterAway(KeepsakeError):
+    """Dagster's webserver does not answer, or not what was asked."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of Dagster."""
+
+    id: str
+    status: str
+    tags: Mapping[str, str]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return self.status in FINISHED
+
+
+def ask(dagster_url: str, query: str, **variables: Any) -> dict[str, Any]:
+    """The data of the answer.
+
+    Raises:
+        DagsterAway: there is none.
+    """
+    try:
+        answer = httpx.post(
+            f"{dagster_url}/graphql",
+            json={"query": query, "variables": variables},
+            timeout=TIMEOUT_SECONDS,
+        )
+        data: dict[str, Any] | None = answer.raise_for_status().json()["data"]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError) as error:
+        raise DagsterAway(f"Dagster does not answer ({type(error).__name__})") from None
+    if data is None:
+        raise DagsterAway("Dagster does not answer what was asked")
+    return data
+
+
+def find_runs(
+    dagster_url: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    statuses: Sequence[str] = (),
+    run_ids: Sequence[str] = (),
+    updated_after: float | None = None,
+) -> list[Run]:
+    """The runs to which all of that applies, the newest first.
+
+    Args:
+        dagster_url: of the webserver.
+        tags: which they have.
+        statuses: of which they have one.
+        run_ids: of which they are.
+        updated_after: a Unix time.
+
+    Raises:
+        DagsterAway: it does not answer.
+    """
+    wanted = {
+        "tags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
+        "statuses": list(statuses),
+        "runIds": list(run_ids),
+        "updatedAfter": updated_after,
+    }
+    wanted = {name: value for name, value in wanted.items() if value}
+    found: list[Run] = []
+    while True:
+        cursor = found[-1].id if found else None
+        answer = ask(dagster_url, _FIND, filter=wanted, cursor=cursor, limit=MOST)["runsOrError"]
+        if "results" not in answer:
+            raise DagsterAway(f"Dagster does not list its runs ({answer['__typename']})")
+        page = [
+            Run(run["runId"], run["status"], {tag["key"]: tag["value"] for tag in run["tags"]})
+            for run in answer["results"]
+        ]
+        found += page
+        if len(page) < MOST:
+            return found
+
+
+def terminate(dagster_url: str, run_ids: Sequence[str], how: HOW) -> None:
+    """Have runs end. Those that have ended already are left alone.
+
+    Args:
+        dagster_url: of the webserver.
+        run_ids: of the runs.
+        how: asked to put back what is unfinished; or marked as cancelled, whatever they do.
+
+    Raises:
+        DagsterAway: it does not answer.
+    """
+    if run_ids:
+        ask(dagster_url, _TERMINATE, runs=list(run_ids), policy=how)
