@@ -204,8 +204,14 @@ def _add_index(
     query = SQL(
         "SELECT r.id, r.line, r.recorded_at AT TIME ZONE {zone} AS recorded_at,"
         " coalesce(about.title, about.came_as) AS title, about.by FROM records r {about}"
-        " WHERE r.owner_id = {owner} ORDER BY r.line, r.recorded_at DESC, r.id DESC"
-    ).format(zone=owner.time_zone, about=about(), owner=owner.id)
+        " WHERE r.owner_id = {owner}"
+        " ORDER BY array_position({lines}, r.line), r.line, r.recorded_at DESC, r.id DESC"
+    ).format(
+        zone=owner.time_zone,
+        about=about(),
+        owner=owner.id,
+        lines=[module.name for module in LINES],
+    )
     with (
         archive.member("index.html") as member,
         connection.cursor(name="export", row_factory=dict_row) as cursor,
@@ -215,7 +221,7 @@ def _add_index(
             owner=owner,
             made=datetime.now(owner.zone),
             records=cursor.execute(query),
-            names={module.name: module.records.capitalize() for module in LINES},
+            names={module.name: module.section or module.records.capitalize() for module in LINES},
             kinds=kinds,
         )
         for piece in pieces:

@@ -16,7 +16,7 @@ from keepsake.export import export_owner as write_export
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.files import keep_file
 from keepsake.jobs.registry import JobData, Retry, job
-from keepsake.jobs.rows import Fence, hold_blocking
+from keepsake.jobs.rows import Fence, check_blocking
 from keepsake.owners.owners import find_owner
 from keepsake.records.uploads import named, to_upload
 from keepsake.settings import Settings
@@ -63,7 +63,7 @@ def _write(
     url = database_url(settings)
     with connect(url) as connection:
         owner = find_owner(connection, str(owner_id))
-        check = partial(hold_blocking, connection, fence)
+        check = partial(check_blocking, connection, fence)
         exported = asyncio.run(write_export(url, objects, owner_id, path, check=check))
     return f"{owner.slug}.zip", exported
 

@@ -128,11 +128,14 @@ async def check(connection: AsyncConnection, fence: Fence) -> None:
     Raises:
         JobLost: its job was cancelled, or it was given up.
     """
-    cursor = await connection.execute(
-        "SELECT FROM jobs WHERE id = %s AND attempt = %s AND status = 'running'",
-        (fence.job_id, fence.attempt),
-    )
+    cursor = await connection.execute(_COUNTS, (fence.job_id, fence.attempt))
     if cursor.rowcount == 0:
+        raise fence.lost()
+
+
+def check_blocking(connection: Connection, fence: Fence) -> None:
+    """`check` for code that is not asynchronous."""
+    if connection.execute(_COUNTS, (fence.job_id, fence.attempt)).rowcount == 0:
         raise fence.lost()
 
 
@@ -153,7 +156,8 @@ def hold_blocking(connection: Connection, fence: Fence) -> None:
         raise fence.lost()
 
 
-_HOLD = "SELECT FROM jobs WHERE id = %s AND attempt = %s AND status = 'running' FOR SHARE"
+_COUNTS: LiteralString = "SELECT FROM jobs WHERE id = %s AND attempt = %s AND status = 'running'"
+_HOLD: LiteralString = f"{_COUNTS} FOR SHARE"
 
 
 async def wake_workers(connection: AsyncConnection) -> None:
