@@ -33,6 +33,7 @@ from keepsake.api import (
     oidc,
     owners,
     pages,
+    received_webhooks,
     record_list,
     record_pages,
     records,
@@ -84,6 +85,7 @@ _ROUTERS = (
     feeds.router,
     listeners.router,
     webhook_endpoints.router,
+    received_webhooks.router,
 )
 _PROBLEM: dict[int | str, dict[str, Any]] = {
     "default": {

@@ -176,6 +176,10 @@ class ApiSettings(Group):
         "links in mail and podcast feeds begin with it.",
     )
     max_upload_mb: int = Field(500, gt=0, description="Largest upload, in MB.")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What messages to /api/webhooks/trigger are signed with. Empty: it takes none.",
+    )
 
     @property
     def base_url(self) -> str:

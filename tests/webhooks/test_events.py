@@ -103,7 +103,7 @@ async def test_a_record_is_completed_once_nothing_of_it_is_due(hooks: Hooks) -> 
     assert await hooks.told() == []
     await finish(hooks.db, record_id, **{last: "succeeded"})
     about = {
-        "record_id": record_id, "line": "bookmarks", "status": "completed",
+        "record_id": record_id, "line": "bookmarks", "status": "COMPLETED",
         "steps_succeeded": len(some) + 1, "steps_failed": 0,
     }  # fmt: skip
     assert await hooks.told() == [("record.completed", about)]
@@ -114,8 +114,8 @@ async def test_a_record_is_completed_once_nothing_of_it_is_due(hooks: Hooks) -> 
 @pytest.mark.parametrize(
     ("others", "event", "status"),
     [
-        ("succeeded", "record.completed", "partial_success"),
-        ("failed", "record.failed", "failed"),
+        ("succeeded", "record.completed", "PARTIAL_SUCCESS"),
+        ("failed", "record.failed", "FAILED"),
     ],
 )
 async def test_a_record_with_failures_says_so(
