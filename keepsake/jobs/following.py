@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import LiteralString
 
 from keepsake.dagster_api import DagsterAway, Run, find_runs, terminate
 from keepsake.database import Pool
@@ -66,6 +67,7 @@ class Following:
         since = (self._since or now) - OVERLAP_SECONDS
         try:
             await self._settle(await self._find(updated_after=since))
+            await self._settle_running("last_synced_at IS NULL")  # somebody has news of them
             active = await self._find(tags={"dagster/sensor_name": SENSOR}, statuses=_UNFINISHED)
             await self._stop_unwanted(active)
         except DagsterAway as error:
@@ -81,19 +83,11 @@ class Following:
                 " WHERE executor = 'dagster' AND status IN ('pending', 'running')"
             )
             (since,) = await cursor.fetchone() or (None,)
-            cursor = await connection.execute(
-                "SELECT id, attempt, run_id FROM jobs WHERE executor = 'dagster'"
-                " AND status = 'running' AND run_id IS NOT NULL"
-            )
-            running = {run_id: Fence(*fence) for *fence, run_id in await cursor.fetchall()}
         if since is None:
             return
         try:
             await self._settle(await self._find(updated_after=since - OVERLAP_SECONDS))
-            if running:
-                there = {run.id for run in await self._find(run_ids=list(running))}
-                for run_id in running.keys() - there:
-                    await self._end_lost(running[run_id], run_id, "it is no longer there")
+            await self._settle_running("true")
         except DagsterAway as error:
             self._say_away(error)
 
@@ -111,6 +105,21 @@ class Following:
                 await self._end_unbegun(fence, run)
             elif job.run_id == run.id:
                 await self._end_lost(fence, run.id, run.status)
+
+    async def _settle_running(self, condition: LiteralString) -> None:
+        """Settle the runs of jobs that are running and for which that is true, and lost ones."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT id, attempt, run_id FROM jobs WHERE executor = 'dagster'"  # noqa: S608
+                f" AND status = 'running' AND run_id IS NOT NULL AND {condition}"
+            )
+            running = {run_id: Fence(*fence) for *fence, run_id in await cursor.fetchall()}
+        if not running:
+            return
+        runs = await self._find(run_ids=list(running))
+        await self._settle(runs)
+        for run_id in running.keys() - {run.id for run in runs}:
+            await self._end_lost(running[run_id], run_id, "it is no longer there")
 
     async def _end_unbegun(self, fence: Fence, run: Run) -> None:
         others = await self._find(tags={RUN_TAG: run_tag(fence)})

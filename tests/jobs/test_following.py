@@ -23,6 +23,7 @@ from keepsake.jobs.registry import Retry
 from keepsake.jobs.rows import Fence
 from keepsake.local.parts import Part, Parts
 from keepsake.local.ports import free_port
+from keepsake.webhooks.received import RunEvent, take
 from tests.jobs.greetings import column, given, greet, row
 
 KIND = replace(greet, executor="dagster", retry=Retry(attempts=2, min_seconds=0, max_seconds=0))
@@ -133,6 +134,21 @@ async def test_a_run_that_has_not_ended_is_waited_for(
     assert (job["status"], job["attempt"]) == ("pending", 0)
     assert job["last_synced_at"] is not None
     assert dagster.status(run_id) is status
+
+
+async def test_a_run_that_there_is_news_of_is_looked_at_although_it_is_gone(
+    db: AsyncConnection, dagster: Dagster, worker: Following
+) -> None:
+    job_id = await given(db, type=KIND)
+    run_id = dagster.run(job_id, STATUS.STARTED)
+    await begun(db, job_id, run_id)
+    dagster.instance.delete_run(run_id)
+    await worker.look()
+    assert (await row(db, job_id))["status"] == "running"
+    async with db.transaction():
+        await take(db, RunEvent("msg_1", timedelta(minutes=1), run_id))
+    await worker.look()
+    assert (await row(db, job_id))["status"] == "pending"
 
 
 async def test_while_one_run_of_an_attempt_may_begin_the_end_of_another_is_nothing(
