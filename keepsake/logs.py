@@ -51,11 +51,11 @@ def ids() -> Mapping[str, Any]:
     return _ids.get({})
 
 
-def set_up(form: Format) -> None:
-    """Have the process write its log to stderr, from level INFO on."""
+def set_up(form: Format, level: int = logging.INFO) -> None:
+    """Have the process write its log to stderr, from that level on."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=level, handlers=[handler])
     for name in _QUOTE_ADDRESSES:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -36,6 +36,7 @@ from keepsake.jobs.schedules import fire_due
 from keepsake.jobs.upkeep import reconcile, remove_old
 from keepsake.logs import about
 from keepsake.settings import Settings
+from keepsake.text.counted import counted
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ class Worker:
     async def _wind_up(self, connection: AsyncConnection, worker_id: int) -> None:
         """Let jobs end, stop those that are cancelled meanwhile, and give back the others."""
         if self._tasks:
-            log.info("waiting for %d jobs to end", len(self._tasks))
+            log.info("waiting for %s to end", counted(len(self._tasks), "job"))
         deadline = time.monotonic() + self._grace_seconds
         while self._tasks and (left := deadline - time.monotonic()) > 0:
             self._look.clear()

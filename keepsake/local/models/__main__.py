@@ -1,6 +1,7 @@
 """Run the local model server until it is stopped."""
 
 import argparse
+import logging
 
 import uvicorn
 
@@ -14,7 +15,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     given = parser.parse_args()
-    set_up(given.log_format)
+    set_up(given.log_format, logging.WARNING)  # libraries of models say much
     uvicorn.run(
         build_app(),
         host="127.0.0.1",
