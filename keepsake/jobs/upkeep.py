@@ -10,7 +10,7 @@ from typing import LiteralString
 from psycopg.rows import class_row
 
 from keepsake.database import AsyncConnection, Pool
-from keepsake.jobs.attempts import Claimed, End, end
+from keepsake.jobs.attempts import GIVE_BACK, Claimed, End, end
 from keepsake.jobs.rows import WORKER_LOCKS
 
 BATCH = 1_000  # rows that are deleted in one transaction
@@ -95,6 +95,16 @@ async def _running(
             values,
         )
         return await cursor.fetchall()
+
+
+async def give_back_runs(connection: AsyncConnection) -> list[int]:
+    """Give back the jobs that runs of Dagster have in their hands; returns their ids.
+
+    For whoever is about to end all runs: a run that is cancelled takes it for what its job's user
+    wants, unless the job is its own no longer.
+    """
+    jobs = await _running(connection, "executor = 'dagster'")
+    return [job.id for job in jobs if await end(connection, job.fence, GIVE_BACK)]
 
 
 async def remove_old(pool: Pool) -> int:

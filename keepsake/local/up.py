@@ -7,6 +7,7 @@ One `up` per data folder. What it runs is in `up.json` there, so that other proc
 addresses and the next `up` finds what a killed one left behind.
 """
 
+import asyncio
 import compileall
 import fcntl
 import json
@@ -29,9 +30,10 @@ import httpx
 import psutil
 import psycopg
 
-from keepsake.database import connect
+from keepsake.database import connect, open_connection
 from keepsake.errors import KeepsakeError, SettingsError
 from keepsake.jobs.living import living_workers
+from keepsake.jobs.upkeep import give_back_runs
 from keepsake.jobs.worker import GRACE_SECONDS
 from keepsake.local import postgres, runs
 from keepsake.local.dagster_home import (
@@ -314,6 +316,7 @@ class _Up:
             if "dagster_url" in self._state:
                 # First the one that starts runs, then the runs.
                 self._parts.end_one(_DAEMON, _END_TIMEOUT)
+                self._give_back_runs()
                 runs.cancel(self._dagster_url, timeout=_CANCEL_TIMEOUT, say=self._say)
             if self._parts.lives(_WORKER):
                 self._say(f"Waiting for jobs to end, {GRACE_SECONDS:.0f} s at most.")
@@ -323,6 +326,16 @@ class _Up:
         if not self._settings.database_url and postgres.running_url(self._settings.home):
             self._say("Waiting for PostgreSQL to end.")
             postgres.stop(self._settings.home)
+
+    def _give_back_runs(self) -> None:
+        """Have the jobs of the runs that are about to be cancelled run again when we are back."""
+
+        async def give_back() -> None:
+            async with open_connection(self._database_url) as connection:
+                await give_back_runs(connection)
+
+        with suppress(psycopg.Error):  # then their end is noticed when we are back
+            asyncio.run(give_back())
 
     def _end_at_once(self) -> None:
         self._say("Ending everything at once.")

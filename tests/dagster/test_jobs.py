@@ -1,9 +1,15 @@
 """Tracked jobs that Dagster runs: asked for once, claimed by their run, ended with what it made."""
 
 import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +22,7 @@ from keepsake.database import AsyncConnection, connect, open_pool
 from keepsake.job_types import REGISTRY
 from keepsake.jobs import control
 from keepsake.jobs.submission import NewJob, submit
+from keepsake.jobs.upkeep import Found, reconcile
 from keepsake.owners.owners import add_owner
 from sensors import jobs as sensor_of_jobs
 from sensors.jobs import tracked_jobs
@@ -306,3 +313,83 @@ def test_a_job_that_was_cancelled_can_be_retried(location: Location) -> None:
     assert request.run_key == f"job:{job_id}:2"
     assert run(location, request).success
     assert row(location.house, job_id)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("by_a_person", "status", "left"), [(True, "cancelled", 2), (False, "pending", 3)]
+)
+def test_a_run_that_is_interrupted_cancels_its_job_if_a_person_wanted_it_and_else_gives_it_back(
+    location: Location, teller: Storyteller, by_a_person: bool, status: str, left: int
+) -> None:
+    job_id = given(location.house, "process_record", {"record_id": add(location.house)})
+    [request] = tick(location.instance)
+
+    def interrupt() -> None:
+        if by_a_person:
+            [under_way] = location.instance.get_runs()
+            location.instance.report_run_canceling(under_way)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    teller.meanwhile["Quotes"] = interrupt
+    with suppress(KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        run(location, request)
+    job = row(location.house, job_id)
+    assert (job["status"], job["attempt"], job["attempts_left"]) == (status, 1, left)
+
+
+def test_a_run_that_is_killed_in_the_middle_is_followed_by_another(
+    location: Location, teller: Storyteller
+) -> None:
+    record_id = add(location.house)
+    job_id = given(location.house, "process_record", {"record_id": record_id})
+    [request] = tick(location.instance)
+    first = begun(request)
+    teller.meanwhile["Quotes"] = first.kill
+    first.wait(60)
+    assert row(location.house, job_id)["status"] == "running"
+    assert reconciled(location.house).again == [job_id]
+    location.house.change("UPDATE jobs SET due_at = now()")
+    [request] = tick(location.instance)
+    assert request.run_key == f"job:{job_id}:2"
+    assert run(location, request).success
+    assert row(location.house, job_id)["status"] == "succeeded"
+    assert {step["status"] for step in location.house.ledger(record_id).values()} == {"succeeded"}
+
+
+def test_a_run_that_is_killed_before_it_claims_leaves_the_job_to_another(
+    location: Location,
+) -> None:
+    """Of the same attempt: there was none. Whether there is a run of it, Dagster knows."""
+    job_id = given(location.house, "process_record", {"record_id": add(location.house)})
+    [request] = tick(location.instance)
+    killed = begun(request)
+    killed.kill()
+    killed.wait(60)
+    assert reconciled(location.house) == Found()
+    job = row(location.house, job_id)
+    assert (job["status"], job["attempt"]) == ("pending", 0)
+    assert tick(location.instance) == [request]
+    assert run(location, request).success
+    assert row(location.house, job_id)["status"] == "succeeded"
+
+
+def begun(request: dg.RunRequest) -> "subprocess.Popen[bytes]":
+    """The run that was asked for, in a process of its own."""
+    asked = {
+        "job": request.job_name,
+        "partition": request.partition_key,
+        "tags": dict(request.tags),
+        "assets": [key.to_user_string() for key in request.asset_selection or ()],
+        "config": request.run_config,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.dagster.a_run", json.dumps(asked)], stderr=subprocess.DEVNULL
+    )
+
+
+def reconciled(house: House) -> Found:
+    async def do() -> Found:
+        async with open_pool(house.url, size=2) as pool:
+            return await reconcile(pool)
+
+    return asyncio.run(do())
