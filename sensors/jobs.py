@@ -53,14 +53,14 @@ class LineInDagster:
     partitions: dg.TimeWindowPartitionsDefinition
 
 
-def tracked_jobs(calendar: Calendar) -> dg.SensorDefinition:
+def tracked_jobs(calendar: Calendar, registry: Registry = REGISTRY) -> dg.SensorDefinition:
     """Runs for the tracked jobs that are due, in all lines."""
     lines = (
         LineInDagster(FAMILY, family_job, calendar.days(FAMILY.name)),
         LineInDagster(BOOKMARKS, bookmarks_job, calendar.days(BOOKMARKS.name)),
         LineInDagster(RUNNING, running_job, calendar.months(RUNNING.name)),
     )
-    return jobs_sensor(lines)
+    return jobs_sensor(lines, registry)
 
 
 class _NotYet(Exception):
@@ -69,7 +69,7 @@ class _NotYet(Exception):
 
 def jobs_sensor(
     lines: Sequence[LineInDagster],
-    registry: Registry = REGISTRY,
+    registry: Registry,
 ) -> dg.SensorDefinition:
     """The sensor of tracked jobs.
 

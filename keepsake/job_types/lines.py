@@ -271,7 +271,8 @@ async def re_embed(context: JobContext, data: LineOf) -> dict[str, int]:
 
 
 def _embedding_steps(line: Line) -> tuple[str, ...]:
-    return tuple(step.name for step in line.steps if "embeddings" in step.roles)
+    """The steps that make embeddings and nothing else: no other model is asked and paid."""
+    return tuple(step.name for step in line.steps if step.roles == ("embeddings",))
 
 
 def _embeddings_model(settings: Settings) -> tuple[str, int | None]:

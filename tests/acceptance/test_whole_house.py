@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,20 @@ import pytest
 from typer.testing import CliRunner
 
 from keepsake.cli import app
-from keepsake.database import connect
+from keepsake.dagster_api import find_runs
+from keepsake.database import Pool, connect
 from keepsake.family.response import add_family, add_member
+from keepsake.job_types import REGISTRY
+from keepsake.jobs.control import cancel
+from keepsake.jobs.plans import RUN_TAG
+from keepsake.jobs.submission import NewJob, submit
 from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, AlreadyRunning, running, started
 from keepsake.prepare import prepare
 from keepsake.settings import Settings
 from tests import session
 from tests.family.house import NOON, STEPS, House
+from tests.given import in_pool
 from tests.recordings import record, spoken
 
 from .parts import answers, eventually, locations, state
@@ -174,6 +181,57 @@ def test_new_responses_are_carried_through_all_steps_by_themselves(
     logs = [path for path in settings.home.rglob("*") if path.suffix in (".log", ".out", ".err")]
     assert len(logs) >= 4
     assert not [path for path in logs if "knead" in path.read_text(errors="replace")]
+
+
+def test_a_job_is_carried_out_by_a_run_and_one_that_is_cancelled_stops_its_run(
+    up: Addresses, settings: Settings
+) -> None:
+    """The second job's run has a day of records to carry when it is cancelled."""
+    with connect(up.database_url) as db:
+        house = House(settings, up.database_url, add_family(db, "The Bakers"))
+        add_member(db, house.family, "Rose")
+    now, later = NOON + timedelta(days=9), NOON + timedelta(days=10)
+    record_id = asyncio.run(house.add(text=TEXT, recorded_at=now))
+    for number in range(60):
+        asyncio.run(house.add(text=f"{TEXT} {number}", recorded_at=later))
+    # Left to the jobs by the line's sensor.
+    house.change("UPDATE ledger SET due_at = NULL WHERE owner_id = %s", house.family.id)
+
+    def status(job_id: int) -> Any:
+        return house.rows("SELECT status FROM jobs WHERE id = %s", job_id)[0]["status"]
+
+    job_id = submitted(house, "process_record", {"record_id": record_id}, house.family.id)
+    eventually(lambda: status(job_id) == "succeeded")
+    day = f"{later:%Y-%m-%d}"
+    cancelled = submitted(house, "run_line", {"line": "family", "first": day, "last": day}, None)
+    eventually(lambda: status(cancelled) == "running")
+    in_pool(up.database_url, partial(cancel_job, cancelled))
+    eventually(
+        lambda: (
+            [run.status for run in find_runs(up.dagster_url, tags={RUN_TAG: f"{cancelled}:1"})]
+            == ["CANCELED"]
+        ),
+        timeout=30,
+    )
+    assert status(cancelled) == "cancelled"
+    states = house.rows("SELECT status FROM ledger WHERE owner_id = %s", house.family.id)
+    assert "running" not in {row["status"] for row in states}
+
+
+def submitted(house: House, name: str, data: dict[str, Any], owner_id: int | None) -> int:
+    """The id of a job."""
+
+    async def do(pool: Pool) -> int:
+        async with pool.connection() as connection:
+            new = NewJob(REGISTRY.find(name), data, owner_id=owner_id)
+            return (await submit(connection, new)).id
+
+    return in_pool(house.url, do)
+
+
+async def cancel_job(job_id: int, pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await cancel(connection, job_id)
 
 
 # -- when a part is killed -------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,7 @@ from definitions import build_defs
 from keepsake.database import AsyncConnection, connect, open_pool
 from keepsake.job_types import REGISTRY
 from keepsake.jobs import control
+from keepsake.jobs.registry import Registry
 from keepsake.jobs.submission import NewJob, submit
 from keepsake.jobs.upkeep import Found, reconcile
 from keepsake.owners.owners import add_owner
@@ -28,6 +30,7 @@ from sensors import jobs as sensor_of_jobs
 from sensors.jobs import tracked_jobs
 from tests.doubles.server import error
 from tests.family.house import NOON, STEPS, House, Storyteller
+from tests.pages import ROOT, blocks
 
 from .conftest import CALENDAR, TEXT, Location, resources
 
@@ -393,3 +396,22 @@ def reconciled(house: House) -> Found:
             return await reconcile(pool)
 
     return asyncio.run(do())
+
+
+def test_the_example_of_a_type_that_dagster_runs_does_what_its_page_says(
+    location: Location, teller: Storyteller
+) -> None:
+    module = ModuleType("keepsake.job_types.quotes")
+    example = blocks(ROOT / "docs/adding-a-job.md", "python")[-1]
+    exec(compile(example, "quotes.py", "exec"), vars(module))
+    record_id = add(location.house)
+    assert location.run().success
+    new = NewJob(module.choose_quotes, {"day": "2026-05-04"})
+    with_database(location.house, lambda connection: submit(connection, new))
+    sensor: Any = tracked_jobs(CALENDAR, Registry([module.choose_quotes]))
+    with dg.build_sensor_context(location.instance, resources=resources()) as context:
+        [request] = sensor(context).run_requests
+    calls = len(teller.seen)
+    assert run(location, request).success
+    assert len(teller.seen) == calls + 1
+    assert len(location.house.of("quotes", record_id)) == 1
