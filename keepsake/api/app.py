@@ -42,6 +42,7 @@ from keepsake.api import (
     sign_in,
     tokens,
     webhook_endpoints,
+    webhooks_page,
 )
 from keepsake.api.faults import FaultMiddleware
 from keepsake.api.graphql import routes as graphql
@@ -67,6 +68,7 @@ _ROUTERS = (
     edit_page.router,
     listeners_page.router,
     export_page.router,
+    webhooks_page.router,
     record_pages.router,
     batch_pages.router,
     record_list.router,

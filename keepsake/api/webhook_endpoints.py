@@ -20,8 +20,8 @@ from keepsake.webhooks.events import Event
 
 router = APIRouter(prefix="/api/webhook-endpoints", tags=["webhooks"])
 
-OVERLAP_HOURS = 24.0
-MOST_HOURS = 720  # that a former secret signs as well
+OVERLAP = timedelta(hours=24)  # in which a former secret signs as well
+MOST_HOURS = 720
 LARGEST_ID = 2**63 - 1
 
 Manager = Annotated[OwnerCaller, for_owner("manage")]
@@ -81,7 +81,7 @@ class Rotation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     overlap_hours: float = Field(
-        OVERLAP_HOURS,
+        OVERLAP.total_seconds() / 3600,
         ge=0,
         le=MOST_HOURS,
         allow_inf_nan=False,
@@ -195,7 +195,7 @@ async def rotate_webhook_secret(
     endpoint_id: EndpointId, caller: Manager, how: Rotation | None = None
 ) -> Rotated:
     """Make a new secret, shown this once. The former one signs as well for a while."""
-    overlap = timedelta(hours=how.overlap_hours if how else OVERLAP_HOURS)
+    overlap = timedelta(hours=how.overlap_hours) if how else OVERLAP
     async with _about(caller, endpoint_id) as connection:
         secret = await endpoints.rotate_secret(
             connection, caller.principal, caller.owner_id, endpoint_id, overlap=overlap

@@ -285,4 +285,6 @@ def _row(endpoint: "Endpoint") -> Mapping[str, Any]:
 def _text(value: Any) -> str | None:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return f"{value:.2f}"
     return None if value is None else str(value)

@@ -219,9 +219,8 @@ async def _tell_disabled(
             "webhook_disabled",
             f"webhook_disabled/{context.fence.job_id}",
             title=f"Webhook endpoint {endpoint_id} was disabled",
-            body=f"The endpoint {why}, and gets no more messages. Once it is repaired, enable it: "
-            f"`keepsake webhooks change {endpoint_id} --enable`. Then send again what it missed: "
-            f"`keepsake webhooks replay {endpoint_id}`.",
+            body=f"The endpoint {why}, and gets no more messages. Once it is repaired, switch it "
+            "on again (You, Webhooks), and send again what it did not take.",
             expires_at=datetime.now(UTC) + SAID_FOR,
         ),
     )

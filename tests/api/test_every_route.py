@@ -130,6 +130,7 @@ def theirs(_copies: Copies, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 "name": "clip",
                 "field": "title",
                 "step": "stories",
+                "what": "ping",
                 "position": 0,
                 "of": "2026-11-02",
                 "tag": "courage",
