@@ -45,7 +45,7 @@ class NewMessage:
 
     Attributes:
         owner_id: to whose addresses it goes.
-        kind: what it is: `daily_quote`, `interview_prompts`, `import`.
+        kind: what it is: `daily_quote`, `interview_prompts`, `import`, `webhook_disabled`.
         key: of what it is about; a second message of the same owner and key is not enqueued.
         title: as it is sent.
         body: plain text, as it is sent.
