@@ -282,7 +282,7 @@ def room() -> Iterator[None]:
 
 
 def delete_left(folder: Path) -> None:
-    """Delete files that were on their way in when a process ended, and are a day old."""
+    """Delete files that were on their way when a process was killed, and are a day old."""
     for path in folder.glob("*"):
         if path.stat().st_mtime < time.time() - LEFT_SECONDS:
             path.unlink(missing_ok=True)

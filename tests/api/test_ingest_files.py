@@ -19,11 +19,14 @@ from keepsake.jobs.rows import JobLost, hold
 from keepsake.jobs.submission import NewJob, submit
 from keepsake.owners.owners import find_owner
 from keepsake.records.batches import reopen_batch
-from tests.api.conftest import Door
+from keepsake.settings import Settings
+from tests.acceptance.parts import eventually
+from tests.api.conftest import Door, open_door
 from tests.api.serving import serving
 from tests.given import in_pool, on_connection
 from tests.job_types.running import working
 from tests.running.journal import archive, gpx
+from tests.stores import new_bucket, s3_settings
 
 KEY = {"Idempotency-Key": "a-key-of-mine"}
 EXPORT = b"""<!DOCTYPE NETSCAPE-Bookmark-file-1><DL><p>
@@ -155,6 +158,24 @@ def test_what_an_attempt_that_died_has_stored_is_not_stored_again(
     counts = taken_in(door, batch_id)
     assert counts == {"created": 2, "duplicates": 0, "rejected": 0, "over": True}
     assert waiting_files(door) == []
+
+
+def test_a_worker_on_another_machine_takes_it_in(
+    database_url: str, tmp_path: Path, s3_endpoint: str
+) -> None:
+    """What both share is the database and a bucket."""
+    bucket = s3_settings(s3_endpoint, new_bucket(s3_endpoint))
+    with open_door(database_url, tmp_path / "api", **bucket) as door:
+        started = door.client().post("/api/bookmarks/imports", content=EXPORT).json()
+        elsewhere = {"database_url": database_url, "keepsake_home": str(tmp_path / "worker")}
+        with working(Settings.model_validate(elsewhere | bucket)):
+            eventually(
+                lambda: door.db.execute("SELECT FROM jobs WHERE status = 'succeeded'").rowcount,
+                timeout=30,
+            )
+        batch = door.client().get(f"/api/batches/{started['id']}").json()
+    assert batch["created"] == 2
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_an_import_that_is_cancelled_says_so_and_can_be_tried_again(

@@ -18,6 +18,7 @@ from keepsake.export import Exported, export_owner
 from keepsake.export.tables import LEFT_OUT, exported_tables
 from keepsake.records.deletion import _OF_RECORDS
 from tests.export.given import OBJECTS, given_objects, given_owner
+from tests.stores import new_bucket, s3_store
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,17 @@ def test_files_that_are_gone_are_named(
     with ZipFile(path) as archive:
         missing = json.loads(archive.read("manifest.json"))["missing"]
     assert sorted(missing) == sorted(f"ada/{name}" for name in OBJECTS)
+
+
+def test_files_come_out_of_a_bucket_too(
+    db: Connection, shared_database_url: str, tmp_path: Path, s3_endpoint: str
+) -> None:
+    bucket, path = s3_store(s3_endpoint, new_bucket(s3_endpoint)), tmp_path / "ada.zip"
+    asyncio.run(given_objects(bucket, "ada"))
+    found = asyncio.run(export_owner(shared_database_url, bucket, owner_id(db, "ada"), path))
+    assert (found.files, found.missing) == (len(OBJECTS), 0)
+    with ZipFile(path) as archive:
+        assert archive.read("files/ada/clip.mp3") == b"ada/clip.mp3"
 
 
 def test_an_owner_without_a_record_has_an_export(
