@@ -1,5 +1,9 @@
 """What may be done for an owner, and what each role of a member may do."""
 
+from typing import Literal
+
+Permission = Literal["read", "ingest", "edit", "manage"]
+
 # A token's scopes are some of these.
 PERMISSIONS = {
     "read": "read, listen, search",

@@ -31,6 +31,8 @@ from keepsake.settings import Settings
     timeout=timedelta(hours=6),
     concurrency_key=lambda owner_id, data: f"{JOB_TYPE}/{owner_id}",
     whose="owner",
+    permission="ingest",
+    offered=False,  # it needs a file and a batch
 )
 async def ingest_history(context: JobContext, data: JobData) -> dict[str, int]:
     """Take in the job's file as its batch. What an earlier attempt has added is recognised.

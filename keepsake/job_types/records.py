@@ -31,6 +31,7 @@ class RecordOf(JobData):
     retry=Retry(attempts=30, min_seconds=2, max_seconds=60),
     timeout=timedelta(minutes=10),
     whose="owner",
+    permission="edit",
 )
 async def delete_a_record(context: JobContext, data: RecordOf) -> dict[str, int]:
     """Delete a record of the job's owner. While a run works on it, it is tried again later.

@@ -28,6 +28,7 @@ class DigestOf(JobData):
     timeout=timedelta(minutes=10),
     concurrency_key=lambda owner_id, data: f"make_digest/{owner_id}",
     whose="owner",
+    permission="edit",
 )
 async def make_digest(context: JobContext, data: DigestOf) -> dict[str, Any]:
     """Make the digest of an owner's week.

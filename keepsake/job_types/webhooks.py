@@ -18,6 +18,7 @@ PAUSES = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
     timeout=timedelta(minutes=1),
     concurrency_key=lambda owner_id, data: f"webhook/{data.endpoint_id}",
     whose="owner",
+    offered=False,  # what happens is told by triggers
     waits=True,
 )
 async def send_webhook(context: JobContext, data: Message) -> dict[str, int]:

@@ -34,11 +34,13 @@ class JobFilter:
         tags: of which they have all.
         metadata: which theirs contains.
         owner_id: whose they are.
+        system: whether only those of the system are meant, which have no owner.
         user_id: who asked for them.
         parent_id: the job that asked for them.
         schedule_id: the schedule that they are of.
         since, until: when they were submitted.
         before: an id; only jobs with smaller ones: the next page.
+        after: an id; only jobs with larger ones.
     """
 
     statuses: Sequence[str] = ()
@@ -47,12 +49,14 @@ class JobFilter:
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     owner_id: int | None = None
+    system: bool = False
     user_id: int | None = None
     parent_id: int | None = None
     schedule_id: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
+    after: int | None = None
 
 
 async def find_jobs(
@@ -72,15 +76,18 @@ async def find_jobs(
         return await cursor.fetchall()
 
 
-async def find_ids(connection: AsyncConnection, wanted: JobFilter) -> list[int]:
-    """The ids of all jobs that are found, the oldest first.
+async def find_ids(
+    connection: AsyncConnection, wanted: JobFilter, *, limit: int | None = None
+) -> list[int]:
+    """The ids of the jobs that are found, the oldest first: so many of them, or all.
 
     Raises:
         InvalidInput: there is no such status.
     """
     where, values = _matching(wanted)
     cursor = await connection.execute(
-        SQL("SELECT id FROM jobs {} ORDER BY id").format(where), values
+        SQL("SELECT id FROM jobs {} ORDER BY id LIMIT %(limit)s").format(where),
+        {**values, "limit": limit},
     )
     return [job_id for (job_id,) in await cursor.fetchall()]
 
@@ -122,12 +129,14 @@ def _conditions(wanted: JobFilter) -> list[tuple[SQL, Any]]:
         (SQL("tags @> %(tags)s"), wanted.tags),
         (SQL("metadata @> %(metadata)s"), wanted.metadata),
         (SQL("owner_id = %(owner_id)s"), wanted.owner_id),
+        (SQL("owner_id IS NULL"), wanted.system),
         (SQL("user_id = %(user_id)s"), wanted.user_id),
         (SQL("parent_id = %(parent_id)s"), wanted.parent_id),
         (SQL("schedule_id = %(schedule_id)s"), wanted.schedule_id),
         (SQL("created_at >= %(since)s"), wanted.since),
         (SQL("created_at < %(until)s"), wanted.until),
         (SQL("id < %(before)s"), wanted.before),
+        (SQL("id > %(after)s"), wanted.after),
     ]
 
 

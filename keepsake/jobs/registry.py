@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from keepsake.accounts.permissions import Permission
 from keepsake.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class JobType(Generic[Data]):
         ttl: how long after its submission it is worth starting. None: always.
         removal_delay: how long after its end its row stays.
         whose: of an owner always, of none (the system's own, which reach all owners), or either.
+        permission: what a member or a token may do for the owner that submits such jobs, cancels
+            and retries them. Those without an owner are for operators.
+        offered: whether people may submit it; if not, other code does, with what the job needs.
         waits: whether it does little but wait: for servers of other people, or for other jobs. Such
             jobs have places of their own in a worker: however long they hang, they keep no other
             job waiting.
@@ -98,6 +102,8 @@ class JobType(Generic[Data]):
     ttl: timedelta | None = None
     removal_delay: timedelta = timedelta(days=30)
     whose: Whose = "anyone"
+    permission: Permission = "manage"
+    offered: bool = True
     waits: bool = False
 
     def check(self, data: Data | Mapping[str, Any]) -> Data:
@@ -158,6 +164,11 @@ class Registry:
             known = ", ".join(sorted(self._types))
             raise InvalidInput(f"there is no type of jobs {name[:100]!r} (known: {known})")
         return self._types[name]
+
+    def permission_of(self, name: str) -> Permission:
+        """What changes an owner's jobs of a type, also of one that there is no more."""
+        found = self._types.get(name)
+        return "manage" if found is None else found.permission
 
     def all(self) -> list[JobType[Any]]:
         """All of them, by name."""

@@ -139,7 +139,7 @@ def theirs(_copies: Copies, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 "token": "unknown",
                 "version": "1",
                 "week": "2026-W45",
-                "export_id": keep_an_export(door),
+                **keep_jobs(door),
                 **keep_accounts(door),
                 **keep_a_webhook(door),
             },
@@ -157,17 +157,18 @@ def keep_an_upload(door: Door) -> str:
     return begun.raise_for_status().headers["Location"].rsplit("/", 1)[-1]
 
 
-def keep_an_export(door: Door) -> int:
-    """A job's archive, which is FILE."""
+def keep_jobs(door: Door) -> dict[str, Any]:
+    """A job, and its archive, which is FILE."""
     row = door.db.execute(
-        "WITH job AS (INSERT INTO jobs (owner_id, type, executor)"
-        " VALUES (%s, 'export_owner', 'internal') RETURNING id)"
+        "WITH job AS (INSERT INTO jobs (owner_id, type, executor, tag, data, error)"
+        " VALUES (%(owner)s, 'export_owner', 'internal', %(secret)s,"
+        " jsonb_build_object('name', %(secret)s::text), %(secret)s) RETURNING id)"
         " INSERT INTO job_files (job_id, owner_id, object_key, name, size_bytes)"
-        " SELECT id, %s, %s, %s, 1 FROM job RETURNING job_id",
-        (door.marlows.id, door.marlows.id, FILE, SECRET),
+        " SELECT id, %(owner)s, %(file)s, %(secret)s, 1 FROM job RETURNING job_id",
+        {"owner": door.marlows.id, "secret": SECRET, "file": FILE},
     ).fetchone()
     assert row is not None
-    return int(row[0])
+    return {"job_id": row[0], "export_id": row[0]}
 
 
 def keep_accounts(door: Door) -> dict[str, Any]:

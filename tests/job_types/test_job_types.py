@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keepsake.accounts.permissions import PERMISSIONS
 from keepsake.accounts.tokens import create_token
 from keepsake.clients.objects import open_objects
 from keepsake.database import Connection, Pool, connect, open_pool
@@ -66,8 +67,9 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.mark.parametrize("job_type", REGISTRY.all(), ids=lambda each: each.name)
-def test_every_type_says_what_it_does(job_type: JobType[Any]) -> None:
+def test_every_type_says_what_it_does_and_who_may_ask_for_it(job_type: JobType[Any]) -> None:
     assert job_type.description.endswith(".")
+    assert job_type.permission in PERMISSIONS
 
 
 # -- messages -------------------------------------------------------------------------------------
