@@ -309,16 +309,18 @@ def new_job(registry: Registry, said: JobToSubmit) -> NewJob:
         run_after=said.run_after,
         priority=said.priority,
         ttl=_span(said.ttl_seconds),
-        debounce=said.debounce
-        and Debounce(
-            timedelta(seconds=said.debounce.delay_seconds),
-            timedelta(seconds=said.debounce.longest_seconds),
-        ),
+        debounce=_debounce(said.debounce),
         metadata=said.metadata,
         tags=said.tags,
         persistent=said.persistent,
         removal_delay=_span(said.removal_delay_seconds),
     )
+
+
+def _debounce(said: NewDebounce | None) -> Debounce | None:
+    if said is None:
+        return None
+    return Debounce(timedelta(seconds=said.delay_seconds), timedelta(seconds=said.longest_seconds))
 
 
 def job_filter(said: QueryFilters | JobsToChange) -> JobFilter:

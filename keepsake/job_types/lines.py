@@ -71,6 +71,7 @@ class RecordNow(RecordOf):
     retry=RUN_RETRY,
     timeout=RUN_TIMEOUT,
     whose="owner",
+    permission="edit",
 )
 async def process_record(context: JobContext, data: RecordNow) -> RunPlan:
     """Plan the run of a record of the job's owner.
@@ -102,6 +103,7 @@ class EpisodeOf(RecordOf):
     retry=RUN_RETRY,
     timeout=RUN_TIMEOUT,
     whose="owner",
+    permission="edit",
 )
 async def make_episode(context: JobContext, data: EpisodeOf) -> RunPlan:
     """Plan the run of an episode. With `redo` what it is made from stays as it is.

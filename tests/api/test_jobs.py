@@ -447,7 +447,8 @@ def test_what_one_request_does_not_change_is_left_for_the_next(
 @pytest.mark.parametrize("path", ["cancel", "retry"])
 def test_a_filter_that_means_all_jobs_is_refused(rose: httpx.Client, path: str) -> None:
     submit(rose)
-    for wanted in ({}, {"dry_run": True}, {"after": 1}, {"metadata": {}}):
+    all_jobs: list[dict[str, Any]] = [{}, {"dry_run": True}, {"after": 1}, {"metadata": {}}]
+    for wanted in all_jobs:
         answer = rose.post(f"/api/jobs/{path}", json=wanted)
         assert code(answer) == "422 invalid_input"
         assert "means all jobs" in answer.json()["detail"]
