@@ -8,7 +8,7 @@ import pytest
 from keepsake.database import AsyncConnection, Pool, owner_transaction
 from keepsake.errors import InvalidInput
 from keepsake.jobs.attempts import End, claim, end
-from keepsake.jobs.listing import JobFilter, attempts, find_job, find_jobs
+from keepsake.jobs.listing import JobFilter, attempts, count_jobs, find_job, find_jobs
 from keepsake.jobs.submission import NewJob, submit
 from tests.jobs.greetings import given, greet, wave
 
@@ -63,6 +63,26 @@ async def test_jobs_are_found_the_newest_first(
 
 async def test_no_more_are_found_than_asked_for(db: AsyncConnection, some: list[int]) -> None:
     assert [job.id for job in await find_jobs(db, JobFilter(), limit=1)] == some[-1:]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "most", "counts"),
+    [
+        ({}, None, {"pending": 2, "failed": 1}),
+        ({}, 1, {"pending": 1, "failed": 1}),
+        ({"type": "wave"}, None, {"pending": 1}),
+        ({"statuses": ["failed", "succeeded"]}, 9, {"failed": 1}),
+        ({"statuses": ["succeeded"]}, None, {}),
+    ],
+)
+async def test_jobs_are_counted_by_status_and_no_further_than_asked(
+    db: AsyncConnection,
+    some: list[int],
+    wanted: dict[str, Any],
+    most: int | None,
+    counts: dict[str, int],
+) -> None:
+    assert await count_jobs(db, JobFilter(**wanted), most=most) == counts
 
 
 async def test_an_unknown_status_is_refused(db: AsyncConnection) -> None:
