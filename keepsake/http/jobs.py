@@ -27,6 +27,7 @@ from keepsake.jobs.control import Cancelled
 from keepsake.jobs.listing import JobFilter, count_jobs, find_ids, find_job
 from keepsake.jobs.registry import JobType
 from keepsake.jobs.rows import Job, Status
+from keepsake.jobs.schedules import Schedule
 from keepsake.jobs.submission import NewJob, Submission
 from keepsake.jobs.submission import submit as submit_job
 
@@ -57,8 +58,17 @@ class Reach:
             async with self.state.pool.connection() as connection, connection.transaction():
                 yield connection
 
-    def may_change(self, job: Job) -> bool:
-        """Whether the caller may have this job tried again, or cancel it whoever asked for it."""
+    def may_submit(self, kind: JobType[Any]) -> bool:
+        """Whether the caller may submit jobs of a type."""
+        if self.caller.operator or self.owner_id is None or kind.whose == "system":
+            return self.caller.operator and kind.offered
+        return self.caller.may(self.owner_id, kind.permission) and kind.offered
+
+    def may_change(self, job: Job | Schedule) -> bool:
+        """Whether the caller may have this job tried again, or cancel it whoever asked for it.
+
+        And whether they may change this schedule.
+        """
         if self.caller.operator or job.owner_id is None:
             return self.caller.operator
         return self.caller.may(job.owner_id, self.state.registry.permission_of(job.type))
@@ -98,7 +108,7 @@ async def find(state: State, caller: Principal, job_id: int) -> tuple[Job, Reach
     """
     job, reach = await _locate(state, caller, job_id)
     if job.owner_id is not None and not caller.may(job.owner_id, "read"):
-        raise _forbidden("read")
+        raise forbidden("read")
     return job, reach
 
 
@@ -281,7 +291,7 @@ async def _locate(state: State, caller: Principal, job_id: int) -> tuple[Job, Re
 
 async def _cancel(reach: Reach, job: Job) -> Cancelled:
     if not reach.may_cancel(job):
-        raise _forbidden(reach.state.registry.permission_of(job.type))
+        raise forbidden(reach.state.registry.permission_of(job.type))
     async with reach.transaction() as connection:
         try:
             done = await control.cancel(connection, job.id)
@@ -294,7 +304,7 @@ async def _cancel(reach: Reach, job: Job) -> Cancelled:
 
 async def _retry(reach: Reach, job: Job) -> None:
     if not reach.may_change(job):
-        raise _forbidden(reach.state.registry.permission_of(job.type))
+        raise forbidden(reach.state.registry.permission_of(job.type))
     async with reach.transaction() as connection:
         try:
             await control.retry(connection, job.id)
@@ -313,7 +323,8 @@ def _no_job(job_id: int) -> Problem:
     return Problem("not_found", f"there is no job {job_id}")
 
 
-def _forbidden(permission: str) -> Problem:
+def forbidden(permission: str) -> Problem:
+    """What to raise where the caller lacks a permission."""
     return Problem(
         "forbidden",
         f"this needs the permission {permission!r}, which this token or membership lacks",

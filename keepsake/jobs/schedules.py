@@ -98,7 +98,7 @@ async def add_schedule(connection: AsyncConnection, new: NewSchedule) -> int:
         InvalidInput: something of it is not accepted, or the owner has one of that tag.
     """
     cron = check_cron(new.expression, new.time_zone)
-    _check_policies(new.missed, new.overlap)
+    check_policies(new.missed, new.overlap)
     new.type.check_owner(new.owner_id)
     data = new.type.check(new.data)
     try:
@@ -123,7 +123,12 @@ async def add_schedule(connection: AsyncConnection, new: NewSchedule) -> int:
     return int(schedule_id)
 
 
-def _check_policies(missed: str, overlap: str) -> None:
+def check_policies(missed: str, overlap: str) -> None:
+    """Check what becomes of missed times, and of times at which an earlier job is under way.
+
+    Raises:
+        InvalidInput: there is no such policy, or the two do not go together.
+    """
     for name, value, known in (
         ("missed", missed, get_args(Missed)),
         ("overlap", overlap, get_args(Overlap)),
@@ -195,7 +200,7 @@ async def change_schedule(
         now = await find_schedule(connection, schedule_id)
         zone = time_zone or now.time_zone
         cron = check_cron(expression or now.expression, zone)
-        _check_policies(missed or now.missed, overlap or now.overlap)
+        check_policies(missed or now.missed, overlap or now.overlap)
         await connection.execute(
             """
             UPDATE job_schedules SET data = coalesce(%s, data), expression = %s, time_zone = %s,

@@ -259,17 +259,24 @@ def _due(new: NewJob) -> datetime | None:
         if new.debounce.longest < new.debounce.delay:
             raise InvalidInput("the longest delay of debouncing is shorter than its delay")
         return None
-    if new.run_after is None:
-        return None
-    if new.run_after.tzinfo is None:
+    return None if new.run_after is None else check_due(new.run_after)
+
+
+def check_due(moment: datetime) -> datetime:
+    """The moment, at which a job may be due.
+
+    Raises:
+        InvalidInput: it has no time zone, or is not within the next five years.
+    """
+    if moment.tzinfo is None:
         raise InvalidInput("the due time has no time zone: write it like 2026-12-01T09:00+01:00")
     now = datetime.now(UTC)
-    if not now - EARLIEST_DUE <= new.run_after <= now + LATEST_DUE:
+    if not now - EARLIEST_DUE <= moment <= now + LATEST_DUE:
         raise InvalidInput(
-            f"the due time {new.run_after.isoformat()} is not within the next five years: "
+            f"the due time {moment.isoformat()} is not within the next five years: "
             "choose one that is, or leave it out to run now"
         )
-    return new.run_after
+    return moment
 
 
 def _span(span: timedelta, what: str, *, least: timedelta = timedelta(seconds=1)) -> timedelta:
