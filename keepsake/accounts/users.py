@@ -7,7 +7,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
 from keepsake.accounts.permissions import ROLES
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput
 from keepsake.text.names import clean_name
 
@@ -75,6 +75,13 @@ def users(connection: Connection) -> list[User]:
         return cursor.execute(
             "SELECT id, email, name, operator, created_at FROM users ORDER BY lower(email)"
         ).fetchall()
+
+
+async def name_of(connection: AsyncConnection, user_id: int) -> str | None:
+    """The name of a person; None: they were removed."""
+    cursor = await connection.execute("SELECT name FROM users WHERE id = %s", (user_id,))
+    row = await cursor.fetchone()
+    return row[0] if row else None
 
 
 def remove_user(connection: Connection, user_id: int) -> None:

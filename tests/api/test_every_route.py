@@ -38,8 +38,9 @@ PUBLIC = {
 }
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
-# Parameters of which Otto has values of his own: the address of a listener is a token itself.
-OWN = {"token", "version", "week"}
+# Parameters of which Otto has values of his own: the address of a listener is a token itself, and
+# types of jobs are there for everybody.
+OWN = {"token", "version", "week", "type_name", "action"}
 
 SECRET = "Zanzibar"  # in every text of the Marlows, and their name
 FIRST_ID = 770077000  # of their records
@@ -139,6 +140,9 @@ def theirs(_copies: Copies, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 "token": "unknown",
                 "version": "1",
                 "week": "2026-W45",
+                "type_name": "make_digest",
+                "action": "cancel",
+                "schedule_id": keep_a_schedule(door),
                 **keep_jobs(door),
                 **keep_accounts(door),
                 **keep_a_webhook(door),
@@ -169,6 +173,18 @@ def keep_jobs(door: Door) -> dict[str, Any]:
     ).fetchone()
     assert row is not None
     return {"job_id": row[0], "export_id": row[0]}
+
+
+def keep_a_schedule(door: Door) -> int:
+    row = door.db.execute(
+        "INSERT INTO job_schedules (owner_id, tag, type, data, expression, time_zone, missed,"
+        " overlap, next_at) VALUES (%(owner)s, %(secret)s, 'make_digest',"
+        " jsonb_build_object('week', %(secret)s::text), '@daily', 'UTC', 'skip', 'skip', now())"
+        " RETURNING id",
+        {"owner": door.marlows.id, "secret": SECRET},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def keep_accounts(door: Door) -> dict[str, Any]:
