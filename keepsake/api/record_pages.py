@@ -13,8 +13,11 @@ from keepsake.api import changes
 from keepsake.api.pages import TEMPLATES
 from keepsake.changes import tags
 from keepsake.database import Connection
+from keepsake.http import jobs
 from keepsake.http.callers import RecordCaller, for_record
+from keepsake.http.jobs import Reach, forbidden
 from keepsake.http.pages import OwnerPage, owner_page
+from keepsake.jobs.submission import NewJob
 from keepsake.records.progress import RecordHead, record_head
 from keepsake.show.document import title_of
 from keepsake.show.steps import Steps, read_steps
@@ -62,6 +65,18 @@ async def retry(caller: Editor) -> Response:
     """Have what failed tried again."""
     await changes.retry(caller)
     return _back(caller)
+
+
+@router.post("/process")
+async def process(caller: Editor) -> Response:
+    """Have it processed now, by a job; the page of the job is next."""
+    kind = caller.state.registry.find("process_record")
+    reach = Reach(caller.state, caller.principal, caller.owner_id)
+    if not reach.may_submit(kind):
+        raise forbidden(kind.permission)
+    tag = f"process_record/{caller.record_id}"
+    submission = await jobs.submit(reach, NewJob(kind, {"record_id": caller.record_id}, tag=tag))
+    return RedirectResponse(f"/jobs/{submission.id}", 303)
 
 
 class ToRedo(BaseModel):

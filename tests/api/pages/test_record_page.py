@@ -35,6 +35,22 @@ def test_it_follows_the_steps_without_a_reload(visit: Visit, site: Door) -> None
     assert page.evaluate("document.body.dataset.same") == "yes"
 
 
+def test_a_record_is_processed_now_by_one_job_however_often_it_is_asked(
+    visit: Visit, site: Door
+) -> None:
+    record = given_bookmark(site, "https://a.example/9")
+    for _ in range(2):
+        page = visit(f"/records/{record}", width=PHONE).page
+        page.get_by_role("button", name="Process it now").click()
+        expect(page.get_by_role("status")).to_contain_text("Waiting for its turn")
+    jobs = site.db.execute(
+        "SELECT type, data FROM jobs WHERE tag = 'process_record/' || %s", (record,)
+    )
+    assert jobs.fetchall() == [
+        ("process_record", {"record_id": record, "steps": [], "redo": False})
+    ]
+
+
 def test_it_asks_no_more_once_all_is_made(site: Door) -> None:
     record = given_bookmark(site, "https://a.example/3", title="Made")
     assert "hx-trigger" not in site.client().get(f"/records/{record}", headers=AS_PAGE).text
@@ -66,7 +82,7 @@ def test_operators_alone_find_the_runs_in_dagster(site: Door) -> None:
     assert link not in site.client().get(f"/records/{record}", headers=AS_PAGE).text
 
 
-@pytest.mark.parametrize("action", ["", "/retry", "/redo", "/untag"])
+@pytest.mark.parametrize("action", ["", "/retry", "/redo", "/untag", "/process"])
 def test_a_record_of_another_owner_is_not_there(site: Door, action: str) -> None:
     record = given_bookmark(site, f"https://a.example/7{action}", title="Theirs")
     otto = site.client(owner="the-others")
@@ -82,4 +98,5 @@ def test_a_reader_changes_nothing(site: Door) -> None:
     failed(site.db, record, "summaries", WHY)
     reader = site.client("read")
     assert "<button" not in reader.get(f"/records/{record}", headers=AS_PAGE).text
-    assert reader.post(f"/records/{record}/retry").status_code == 403
+    for action in ("retry", "process"):
+        assert reader.post(f"/records/{record}/{action}").status_code == 403
