@@ -31,7 +31,7 @@ from keepsake.backup.contents import (
     write_index,
 )
 from keepsake.backup.folder import DUMP, INDEX, Backup, BackupError, Folder, Manifest
-from keepsake.backup.programs import Programs, dump, find_programs
+from keepsake.backup.programs import Programs, check_vector, dump, find_programs
 from keepsake.clients.objects import MissingObject, ObjectStore, Stored, open_objects
 from keepsake.concurrency import together
 from keepsake.database import AsyncConnection, connect, database_url, pending
@@ -78,6 +78,7 @@ def _check(url: str) -> int:
                 f"the database lacks {len(missing)} migrations of this Keepsake: back it up with "
                 "the version that has worked on it, or run `keepsake db migrate` first"
             )
+        check_vector(connection)
         return connection.info.server_version // 10_000
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import InsufficientPrivilege
 
 from keepsake.backup.contents import Progress, Report
 from keepsake.backup.folder import BackupError
+from keepsake.database import Connection
 from keepsake.local import postgres
 
 LOCK_TIMEOUT = "60s"  # for tables that a migration has
@@ -23,6 +25,7 @@ PIECE = 1 << 18
 # An index of vectors is built quickly only while it fits. With parallel workers it would lie in
 # shared memory, of which containers often have 64 MB: a restore would fail there.
 _MEMORY = "SET maintenance_work_mem = '512MB'; SET max_parallel_maintenance_workers = 0;\n"
+_UNKNOWN_TO_16 = b"SET transaction_timeout = 0;\n"
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,42 @@ async def dump(
             report(Progress("bytes of the database", _size(path)))
 
 
+def ensure_vector(connection: Connection, *, where: str = "this database") -> None:
+    """Have the extension that a dump needs, outside of the schema that `load` drops.
+
+    Raises:
+        BackupError: an administrator has to make it. The message says how.
+    """
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public")
+    except InsufficientPrivilege:
+        raise BackupError(
+            "this database user may not create the extension vector: have an administrator of the "
+            f"server execute in {where}: CREATE EXTENSION vector WITH SCHEMA public"
+        ) from None
+    check_vector(connection)
+
+
+def check_vector(connection: Connection) -> None:
+    """Check that the extension is not a part of the schema that is dumped.
+
+    There a dump would not have it. It is, where a user called keepsake has made it by hand.
+
+    Raises:
+        BackupError: it is.
+    """
+    inside = connection.execute(
+        "SELECT FROM pg_extension WHERE extname = 'vector'"
+        " AND extnamespace = to_regnamespace('keepsake')"
+    ).fetchone()
+    if inside is not None:
+        raise BackupError(
+            "the extension vector is in the schema keepsake, where a backup does not have it: have "
+            "an administrator of the server execute in this database: "
+            "ALTER EXTENSION vector SET SCHEMA public"
+        )
+
+
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
@@ -104,7 +143,7 @@ async def load(programs: Programs, path: Path, url: str, *, last: str = "") -> N
     Args:
         programs: no older than the dump and the server.
         path: of the dump.
-        url: of the database.
+        url: of the database, which has the extension (`ensure_vector`).
         last: what is executed at the end of the transaction.
 
     Raises:
@@ -125,7 +164,8 @@ async def load(programs: Programs, path: Path, url: str, *, last: str = "") -> N
     ):
         with suppress(BrokenPipeError, ConnectionResetError):  # `succeed` says why
             await server.write(f"BEGIN;\n{_MEMORY}DROP SCHEMA IF EXISTS keepsake CASCADE;\n")
-            await server.write("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;\n")
+            # Servers before 17 do not know it, and 0 is what it is.
+            await server.write((await dumped.read()).replace(_UNKNOWN_TO_16, b"", 1))
             while piece := await dumped.read():
                 await server.write(piece)
             # Without COMMIT, what came of a damaged dump is rolled back.
@@ -216,4 +256,4 @@ def _reason(said: bytes) -> str:
     lines = said.decode(errors="replace").strip().splitlines()
     errors = [line for line in lines if re.search(r"\b(error|ERROR|FATAL):", line)]
     line = (errors or lines or ["no reason"])[0]
-    return re.sub(r':\s*".*', "", re.sub(r"^\S+: (error: )?", "", line))
+    return re.sub(r':\s*".*', "", re.sub(r"^(\S+:\s+)+", "", line))

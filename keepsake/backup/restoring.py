@@ -20,7 +20,7 @@ from keepsake.backup.contents import (
     silent,
 )
 from keepsake.backup.folder import DUMP, INDEX, Backup, BackupError, Folder
-from keepsake.backup.programs import find_programs, load
+from keepsake.backup.programs import ensure_vector, find_programs, load
 from keepsake.backup.verification import damage
 from keepsake.clients.objects import OCTETS, MissingObject, ObjectStore, open_objects
 from keepsake.concurrency import together
@@ -131,6 +131,7 @@ def _check_database(url: str, *, replace: bool) -> int:
                 f"this Keepsake is not empty: a restore would remove {lost}. Back that up, or say "
                 "--replace; nothing was changed"
             )
+        ensure_vector(connection)
         return connection.info.server_version // 10_000
 
 

@@ -24,7 +24,7 @@ from keepsake.backup.contents import (
     silent,
 )
 from keepsake.backup.folder import DUMP, INDEX, Backup, BackupError, Folder, Verified
-from keepsake.backup.programs import find_programs, load
+from keepsake.backup.programs import ensure_vector, find_programs, load
 from keepsake.database import (
     connect,
     database_url,
@@ -195,9 +195,11 @@ def _said(error: Exception) -> str:
 async def _scratch(url: str) -> AsyncIterator[str]:
     """An empty database on the same server, dropped at the end of the block."""
     name = f"{_SCRATCH}{int(time.time())}_{uuid4().hex[:8]}"
+    scratch = make_conninfo(url, dbname=name)
     await asyncio.to_thread(_make_scratch, url, name)
     try:
-        yield make_conninfo(url, dbname=name)
+        await asyncio.to_thread(_make_ready, scratch)
+        yield scratch
     finally:
         await asyncio.to_thread(_drop, url, [name])
 
@@ -211,15 +213,18 @@ def _make_scratch(url: str, name: str) -> None:
         ).fetchall()
         _drop(url, [each for (each,) in abandoned if _age(each) > _ABANDONED])
         try:
-            # The other template may be in use, and have more in it.
-            connection.execute(
-                SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name))
-            )
+            # Of the usual template, in which an administrator may have made the extension.
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         except psycopg.errors.InsufficientPrivilege:
             raise BackupError(
                 f"the user {connection.info.user} may not create the database into which the backup"
                 f' is restored: ALTER ROLE "{connection.info.user}" CREATEDB'
             ) from None
+
+
+def _make_ready(scratch: str) -> None:
+    with connect(scratch) as connection:
+        ensure_vector(connection, where="template1")
 
 
 def _age(name: str) -> float:

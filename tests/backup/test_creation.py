@@ -138,6 +138,12 @@ def test_a_database_of_another_version_is_refused(kept: Kept) -> None:
         kept.back_up()
 
 
+def test_an_extension_that_a_dump_would_not_have_is_refused(kept: Kept) -> None:
+    kept.execute("ALTER EXTENSION vector SET SCHEMA keepsake")
+    with pytest.raises(BackupError, match="ALTER EXTENSION vector SET SCHEMA public"):
+        kept.back_up()
+
+
 async def test_older_programs_than_the_server_are_refused() -> None:
     with pytest.raises(BackupError, match=r"PostgreSQL 99 needs .* of version 99 or newer \(found"):
         await find_programs(99)
