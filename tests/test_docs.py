@@ -28,6 +28,7 @@ FOREIGN = {
     "pg_restore",
     "TOKEN",
     "RECORD",
+    "JOB",
 }
 # What a page tells the reader to make.
 EXAMPLES = {

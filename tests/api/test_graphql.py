@@ -134,11 +134,12 @@ def test_a_body_has_a_bound(rose: httpx.Client) -> None:
         "{ jobTypes { name @unknown } }",
         "{ jobTypes { name " + "@skip(if: false) " * 70 + "} }",
         "{ jobTypes { n\u00e4me } }",
+        "{ job(id: %s) { id } }" % ("9" * 5_000),
         "\U0001f600",
         "{ jobTypes { name } } \u0000",
         "{ " + "jobTypes { name } " * 200 + "}",
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_what_is_no_query_of_ours_is_refused(rose: httpx.Client, query: str) -> None:
     answer = ask(rose, query)
@@ -163,11 +164,10 @@ def test_subscriptions_are_for_websockets(rose: httpx.Client) -> None:
 def test_a_fault_is_masked_and_logged_without_its_words(
     rose: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken:
-        def all(self) -> None:
-            raise LookupError(WORDS)
+    def broken(_kind: Any) -> None:
+        raise LookupError(WORDS)
 
-    monkeypatch.setattr(schema, "REGISTRY", Broken())
+    monkeypatch.setattr(schema, "type_of", broken)
     with caplog.at_level(logging.DEBUG):
         answer = ask(rose, TYPES)
     assert code(answer) == "internal_error"

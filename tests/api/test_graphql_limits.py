@@ -3,7 +3,13 @@
 import pytest
 from graphql import GraphQLError, get_introspection_query
 
-from keepsake.api.graphql.limits import MOST_ALIASES, MOST_DEPTH, MOST_JOBS, parse_limited
+from keepsake.api.graphql.limits import (
+    MOST_ALIASES,
+    MOST_DEPTH,
+    MOST_JOBS,
+    MOST_REPEATED,
+    parse_limited,
+)
 
 JOBS = "{ jobs%s { edges { node { id status attempts { outcome error } children { id } } } } }"
 
@@ -46,6 +52,19 @@ def test_fragments_hide_no_depth() -> None:
 def test_a_query_has_so_many_aliases_at_most() -> None:
     names = " ".join(f"a{n}: job(id: {n}) {{ id }}" for n in range(MOST_ALIASES + 1))
     assert f"{MOST_ALIASES + 1} aliases, at most {MOST_ALIASES}" in refused(f"{{ {names} }}")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ job(id: 1) { %s } }" % ("id " * (MOST_REPEATED + 1)),
+        "{ job(id: 1) { %s } }" % ("... { id } " * (MOST_REPEATED + 1)),
+        "{ job(id: 1) { id } } fragment f on Job { %s }" % ("id " * MOST_REPEATED),
+    ],
+    ids=["field", "inline", "fragment that is not spread"],
+)
+def test_a_field_is_not_repeated_at_will(query: str) -> None:
+    assert "times the same field" in refused(query)
 
 
 def test_fragments_hide_no_aliases() -> None:

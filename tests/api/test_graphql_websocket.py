@@ -1,8 +1,12 @@
 """GraphQL over a websocket: the protocol, who may begin, and when it ends."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +15,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from keepsake.accounts.sessions import start_session
+from keepsake.accounts.tokens import revoke_token, tokens
 from keepsake.accounts.users import add_user, set_role
 from keepsake.api.graphql import websocket
 from tests.api.conftest import Door, open_door
+from tests.api.test_graphql_jobs import submitted
 from tests.databases import Copies
 
 PROTOCOL = "graphql-transport-ws"
@@ -203,3 +209,149 @@ def test_what_is_not_under_way_is_not_ended(door: Door, token: str) -> None:
         send(opened, type="complete", id="none")
         ask(opened)
         assert received(opened)["type"] == "next"
+
+
+# -- following a job ------------------------------------------------------------------------------
+
+FOLLOW = "subscription ($id: Int!) { jobChanged(id: $id) { status attempt } }"
+
+
+@pytest.fixture
+def job(door: Door) -> Iterator[int]:
+    """A job of the Marlows."""
+    client = door.client()
+    yield submitted(client)
+    door.db.execute("DELETE FROM jobs")
+
+
+def follow(opened: ClientConnection, job: int, id: str = "1") -> None:
+    ask(opened, id, query=FOLLOW, variables={"id": job})
+
+
+def state(opened: ClientConnection) -> Any:
+    """What is told next of the job."""
+    message = received(opened)
+    assert message["type"] == "next", message
+    return message["payload"]["data"]["jobChanged"]
+
+
+def test_a_job_is_followed_to_its_end(door: Door, token: str, job: int) -> None:
+    with begun(door, token) as opened:
+        follow(opened, job)
+        assert state(opened) == {"status": "PENDING", "attempt": 0}
+        door.db.execute("UPDATE jobs SET status = 'running', attempt = 1")
+        assert state(opened) == {"status": "RUNNING", "attempt": 1}
+        door.db.execute("UPDATE jobs SET status = 'succeeded', finished_at = now()")
+        assert state(opened) == {"status": "SUCCEEDED", "attempt": 1}
+        assert received(opened) == {"type": "complete", "id": "1"}
+
+
+def test_what_has_been_told_of_a_job_is_not_told_again_with_old_parts(
+    door: Door, token: str, job: int
+) -> None:
+    with begun(door, token) as opened:
+        query = "subscription ($id: Int!) { jobChanged(id: $id) { attempts { outcome } } }"
+        ask(opened, query=query, variables={"id": job})
+        assert state(opened) == {"attempts": []}
+        door.db.execute(
+            "INSERT INTO job_attempts (job_id, owner_id, attempt, started_at, outcome)"
+            " SELECT id, owner_id, 1, now(), 'failed' FROM jobs"
+        )
+        door.db.execute("UPDATE jobs SET status = 'failed', attempt = 1, finished_at = now()")
+        assert state(opened) == {"attempts": [{"outcome": "failed"}]}
+
+
+def test_a_client_ends_what_it_follows_and_may_use_the_id_at_once(
+    door: Door, token: str, job: int
+) -> None:
+    with begun(door, token) as opened:
+        for _ in range(30):
+            follow(opened, job)
+            assert state(opened) == {"status": "PENDING", "attempt": 0}
+            send(opened, type="complete", id="1")
+        door.db.execute("UPDATE jobs SET status = 'running', attempt = 1")
+        follow(opened, job)
+        assert state(opened) == {"status": "RUNNING", "attempt": 1}
+
+
+def test_an_id_is_used_once_at_a_time(door: Door, token: str, job: int) -> None:
+    with begun(door, token) as opened:
+        follow(opened, job)
+        follow(opened, job)
+        assert ended(opened) == 4409
+
+
+def test_a_conversation_has_so_many_operations_at_once(door: Door, token: str, job: int) -> None:
+    with begun(door, token) as opened:
+        for number in range(websocket.MOST_OPERATIONS + 1):
+            follow(opened, job, str(number))
+        while (message := received(opened))["type"] == "next":
+            pass
+        assert message["id"] == str(websocket.MOST_OPERATIONS)
+        assert message["payload"][0]["extensions"]["code"] == "too_many_requests"
+
+
+def test_anothers_job_is_not_followed(door: Door, job: int) -> None:
+    other = door.client(owner="the-others").headers["Authorization"]
+    with begun(door, other) as opened:
+        follow(opened, job)
+        (error,) = received(opened)["payload"]["errors"]
+        assert error["extensions"]["code"] == "not_found"
+        assert received(opened)["type"] == "complete"
+
+
+def test_it_ends_soon_after_its_token_is_revoked(
+    door: Door, job: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "CHECKED", 0.2)
+    with begun(door, door.client("read").headers["Authorization"]) as opened:
+        follow(opened, job)
+        state(opened)
+        revoke_token(door.db, tokens(door.db, door.marlows.id)[0].id)
+        assert ended(opened) == 4401
+
+
+def test_nothing_more_is_asked_once_the_session_has_ended(
+    door: Door, cookie: str, job: int
+) -> None:
+    with socket(door, Cookie=cookie, Origin=door.url) as opened:
+        send(opened, type="connection_init")
+        received(opened)
+        door.db.execute("UPDATE sessions SET last_used_at = now() - interval '1 year'")
+        ask(opened)
+        assert ended(opened) == 4401
+    door.db.execute("UPDATE sessions SET last_used_at = now()")
+
+
+def test_what_may_not_be_read_any_more_is_not_told(
+    door: Door, cookie: str, job: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "CHECKED", 0.2)
+    with socket(door, Cookie=cookie, Origin=door.url) as opened:
+        send(opened, type="connection_init")
+        received(opened)
+        follow(opened, job)
+        state(opened)
+        door.db.execute("DELETE FROM memberships")
+        (error,) = received(opened)["payload"]["errors"]
+        assert error["extensions"]["code"] == "not_found"
+
+
+def test_it_ends_when_the_server_stops(database_url: str, tmp_path: Path) -> None:
+    follows = threading.Event()
+
+    def hear(door: Door, token: str, job: int) -> int | None:
+        with begun(door, token) as opened:
+            follow(opened, job)
+            state(opened)
+            follows.set()
+            return ended(opened)
+
+    with ThreadPoolExecutor() as reader:
+        with open_door(database_url, tmp_path) as door:
+            client = door.client()
+            code = reader.submit(hear, door, client.headers["Authorization"], submitted(client))
+            assert follows.wait(10)
+            began = time.monotonic()
+        assert code.result(10) == 1012
+        assert time.monotonic() - began < 3

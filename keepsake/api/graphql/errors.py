@@ -35,7 +35,8 @@ def _problem(error: Exception) -> Problem:
     cause: Exception = error
     if isinstance(error, GraphQLError):
         cause = error.original_error or error
-        if isinstance(cause, _OF_QUERY):
+        # Without a path no resolver has begun. A number may have more digits than Python reads.
+        if isinstance(cause, _OF_QUERY) or (isinstance(cause, ValueError) and not error.path):
             return Problem("malformed_request", error.message)
     problem = problem_of(cause)
     if problem.code == "internal_error":

@@ -6,6 +6,7 @@ fields of its answer. A fragment is measured once, however often it is spread. W
 the schema is nested deeper and bounded by graphql-core (`MaxIntrospectionDepthRule`).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from strawberry.extensions import SchemaExtension
 MOST_TOKENS = 500
 MOST_DEPTH = 8  # a job, of a list, with its children and their attempts, is 6
 MOST_ALIASES = 20
+MOST_REPEATED = 50  # times that a field stands in a query: all of one name are compared
 MOST_FIELDS = 20_000  # of an answer, if lists are as long as they may be
 
 # How long lists are at most; the others have a length of their own (`first`).
@@ -67,12 +69,14 @@ def parse_limited(query: str, variables: Mapping[str, Any]) -> DocumentNode:
     """
     try:
         document = parse(query, max_tokens=MOST_TOKENS)
-        size = _Measure(document, variables).size()
+        measure = _Measure(document, variables)
+        size = measure.size()
     except RecursionError:
         raise GraphQLError("the query is nested too deeply") from None
     for what, found, most in (
         ("levels", size.depth, MOST_DEPTH),
         ("aliases", size.aliases, MOST_ALIASES),
+        ("times the same field", max(measure.names.values(), default=0), MOST_REPEATED),
         ("fields in the answer", size.fields, MOST_FIELDS),
     ):
         if found > most:
@@ -81,7 +85,7 @@ def parse_limited(query: str, variables: Mapping[str, Any]) -> DocumentNode:
 
 
 class _Measure:
-    """The size of a document's operations."""
+    """The size of a document's operations, and how often each name stands in it."""
 
     def __init__(self, document: DocumentNode, variables: Mapping[str, Any]) -> None:
         self._document, self._variables = document, variables
@@ -91,8 +95,11 @@ class _Measure:
             if isinstance(each, FragmentDefinitionNode)
         }
         self._measured: dict[str, Size] = {}
+        self.names: Counter[str] = Counter()
 
     def size(self) -> Size:
+        for name in self._fragments:  # those, too, that are not spread
+            self._fragment(name)
         return _together(
             self._selection(each.selection_set)
             for each in self._document.definitions
@@ -121,6 +128,7 @@ class _Measure:
         return self._measured[name]
 
     def _field(self, field: FieldNode) -> Size:
+        self.names[(field.alias or field.name).value] += 1
         below = self._selection(field.selection_set)
         if field.name.value in ("__schema", "__type"):
             below = Size(aliases=below.aliases)

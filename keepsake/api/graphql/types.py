@@ -11,6 +11,7 @@ import strawberry
 from strawberry.scalars import JSON
 from strawberry.types import Info
 
+from keepsake.api import job_models
 from keepsake.api.graphql.asked import Asked
 from keepsake.jobs import registry, rows, schedules
 from keepsake.jobs.rows import PRIORITIES
@@ -22,6 +23,11 @@ T = TypeVar("T")
 def field(resolver: Callable[..., Any]) -> Any:
     """A field whose description is what its resolver says of itself."""
     return strawberry.field(resolver, description=inspect.getdoc(resolver))
+
+
+def subscription(resolver: Callable[..., Any]) -> Any:
+    """The same of what is followed."""
+    return strawberry.subscription(resolver, description=inspect.getdoc(resolver))
 
 
 @strawberry.enum(description="How far a job is. The last six are finished.")
@@ -116,7 +122,7 @@ class Job:
 
     @field
     async def children(self, info: Context) -> list[Annotated["Job", strawberry.lazy(__name__)]]:
-        """The newest jobs that it has submitted; `jobs` with `parentId` has all."""
+        """The newest jobs that it has submitted; `jobs` with a filter has all."""
         return [job_of(each) for each in await info.context.children.load(self.row)]
 
 
@@ -139,6 +145,10 @@ class JobType:
     description: str
     executor: str
     whose: str = strawberry.field(description="`owner`, `system`, or `anyone`.")
+    permission: str = strawberry.field(
+        description="Of who submits, cancels and retries an owner's jobs."
+    )
+    offered: bool = strawberry.field(description="False: made together with what it needs only.")
     data: JSON = strawberry.field(description="The JSON Schema of what a job is given.")
     retry: Retry
     timeout_seconds: float = strawberry.field(description="Of an attempt.")
@@ -167,6 +177,45 @@ class JobSchedule:
     created_at: datetime
 
 
+@strawberry.input(description="Begin only once nothing was submitted under the tag for a while.")
+class NewDebounce:
+    """`job_models.NewDebounce`."""
+
+    delay_seconds: float = strawberry.field(description="After the last submission.")
+    longest_seconds: float = strawberry.field(description="After the first, at most.")
+
+
+@strawberry.input(description="A job to submit; all but its type may be absent.")
+class NewJob:
+    """`job_models.JobToSubmit`."""
+
+    type: str = strawberry.field(description="See `jobTypes`.")
+    data: JSON | None = strawberry.field(default=None, description="As its type has it.")
+    tag: str | None = strawberry.field(
+        default=None, description="While a job of the tag is pending, that is the answer."
+    )
+    run_after: datetime | None = strawberry.field(default=None, description="Null: now.")
+    priority: Priority | None = None
+    ttl_seconds: float | None = strawberry.field(
+        default=None, description="How long it is worth beginning; null: as its type says."
+    )
+    debounce: NewDebounce | None = None
+    metadata: JSON | None = strawberry.field(default=None, description="To be found by.")
+    tags: list[str] | None = strawberry.field(default=None, description="To be found by.")
+    persistent: bool | None = strawberry.field(default=None, description="Its row stays for good.")
+    removal_delay_seconds: float | None = strawberry.field(
+        default=None, description="How long after its end its row stays; null: as its type says."
+    )
+
+
+@strawberry.type
+class SubmittedJob:
+    """What became of a submission."""
+
+    job: Job
+    created: bool = strawberry.field(description="False: it was pending before.")
+
+
 def job_of(row: rows.Job) -> Job:
     """A job from its row."""
     return _made(Job, row, row=row)
@@ -179,17 +228,25 @@ def schedule_of(row: schedules.Schedule) -> JobSchedule:
 
 def type_of(kind: registry.JobType[Any]) -> JobType:
     """A type of jobs from the registry."""
-    return JobType(
-        name=kind.name,
-        description=kind.description,
-        executor=kind.executor,
-        whose=kind.whose,
-        data=kind.data.model_json_schema(),
-        retry=_made(Retry, kind.retry),
-        timeout_seconds=kind.timeout.total_seconds(),
-        ttl_seconds=None if kind.ttl is None else kind.ttl.total_seconds(),
-        removal_delay_seconds=kind.removal_delay.total_seconds(),
-    )
+    return _made(JobType, job_models.type_of(kind), retry=_made(Retry, kind.retry))
+
+
+def given(said: Any) -> dict[str, Any]:
+    """What is there of an input, as REST would be sent it; None: nothing."""
+    names = [each.name for each in fields(said)] if said else []
+    found = {name: getattr(said, name) for name in names}
+    return {name: _plain(value) for name, value in found.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Enum():
+            return value.value
+        case NewDebounce():
+            return given(value)
+        case list():
+            return [_plain(each) for each in value]
+    return value
 
 
 def _made(of: Callable[..., T], source: Any, **more: Any) -> T:

@@ -92,7 +92,8 @@ class _Conversation:
         self._browser = browser
         self._token = bearer_token(browser)
         self._begun = asyncio.Event()
-        self._under_way: dict[str, tuple[Asked, asyncio.Task[None]]] = {}
+        self._under_way: dict[str, Asked] = {}  # by the client's id, until it or the client ends
+        self._answers: set[asyncio.Task[None]] = set()
 
     async def hold(self) -> None:
         """Read messages until the client is gone, or there is a reason to end."""
@@ -121,10 +122,9 @@ class _Conversation:
 
     async def _end_operations(self) -> None:
         """Let them end by themselves: a statement that is broken off takes its connection along."""
-        tasks = [task for _, task in self._under_way.values()]
-        for asked, _ in self._under_way.values():
+        for asked in self._under_way.values():
             asked.end()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._answers, return_exceptions=True)
 
     async def _guard(self) -> None:
         """End what does not begin, and what its caller may not go on with.
@@ -139,7 +139,9 @@ class _Conversation:
         while True:
             await asyncio.sleep(CHECKED)
             with suppress(Problem, *_AWAY):  # another time
-                await self._caller()
+                caller = await self._caller()
+                for asked in self._under_way.values():
+                    asked.caller = caller  # who may do less now, or more
 
     async def _caller(self) -> Principal:
         """Who asks, by now; it counts as a request.
@@ -174,7 +176,7 @@ class _Conversation:
                 case _Subscribe():
                     await self._subscribe(message)
                 case _Complete() if message.id in self._under_way:
-                    self._under_way[message.id][0].end()
+                    self._under_way.pop(message.id).end()
 
     async def _text(self) -> str:
         message = await self._browser.receive()
@@ -204,7 +206,7 @@ class _Conversation:
         if message.id in self._under_way:
             raise _End(4409, f"Subscriber for {message.id} already exists")
         try:
-            if len(self._under_way) >= MOST_OPERATIONS:
+            if len(self._answers) >= MOST_OPERATIONS:
                 raise Problem(
                     "too_many_requests",
                     f"at most {MOST_OPERATIONS} operations may be under way over one websocket",
@@ -213,24 +215,25 @@ class _Conversation:
         except (Problem, *_AWAY) as error:
             await self._send(message.id, "error", [formatted(error)])
         else:
-            task = asyncio.create_task(self._answer(message, asked))
-            self._under_way[message.id] = (asked, task)
+            self._under_way[message.id] = asked
+            answering = asyncio.create_task(self._answer(message, asked))
+            self._answers.add(answering)
+            answering.add_done_callback(self._answers.discard)
 
     async def _answer(self, message: _Subscribe, asked: Asked) -> None:
         """Send what an operation comes to, result after result."""
         last: tuple[str, Any] = ("complete", None)
         with suppress(WebSocketDisconnect, RuntimeError):  # the client may be gone
-            try:
-                async with aclosing(answer(message.payload, asked, ALL)) as results:
-                    async for said in results:
-                        if not said.ran:
-                            last = ("error", said.content["errors"])
-                        elif not asked.ended:
-                            await self._send(message.id, "next", said.content)
-            finally:
-                # Before the last message: from then on the client may use the id again.
-                del self._under_way[message.id]
+            async with aclosing(answer(message.payload, asked, ALL)) as results:
+                async for said in results:
+                    if asked.ended:
+                        return
+                    if said.ran:
+                        await self._send(message.id, "next", said.content)
+                    else:
+                        last = ("error", said.content["errors"])
             if not asked.ended:
+                del self._under_way[message.id]  # from then on the client may use the id again
                 await self._send(message.id, *last)
 
     async def _send(self, id: str, kind: str, payload: Any = None) -> None:
