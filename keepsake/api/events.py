@@ -8,6 +8,7 @@ themselves, and are answered by what holds by then.
 
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
 from anyio import CancelScope
@@ -17,6 +18,7 @@ from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from keepsake.accounts.principal import Principal
 from keepsake.api.records import Status
 from keepsake.database import Connection
 from keepsake.errors import InvalidInput
@@ -38,7 +40,7 @@ SPACING = 0.2  # seconds between two events: many steps are written at once
 CHECKED = 30.0  # seconds after which it is looked whether the caller may still read
 PING = 15  # seconds; what lies between takes a silent connection for a dead one
 RECONNECT = 3_000  # milliseconds that browsers wait
-_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
 class StepNow(BaseModel):
@@ -89,7 +91,7 @@ class Changes(BaseModel):
     changes: list[StepChanged]
 
 
-@router.get("/records/{record_id}/events", response_class=EventSourceResponse, responses=_STREAM)
+@router.get("/records/{record_id}/events", response_class=EventSourceResponse, responses=STREAM)
 async def read_record_events(
     request: Request, caller: Annotated[RecordCaller, for_record("read")]
 ) -> EventSourceResponse:
@@ -110,7 +112,7 @@ async def read_record_events(
     return _stream(request, caller, tell, caller.record_id)
 
 
-@router.get("/owners/{owner}/events", response_class=EventSourceResponse, responses=_STREAM)
+@router.get("/owners/{owner}/events", response_class=EventSourceResponse, responses=STREAM)
 async def read_owner_events(
     request: Request, caller: Annotated[OwnerCaller, for_named_owner("read")]
 ) -> EventSourceResponse:
@@ -132,19 +134,33 @@ def _stream(
     tell: Callable[[Watch], AsyncIterator[ServerSentEvent]],
     record_id: int | None = None,
 ) -> EventSourceResponse:
-    caller.state.live.check_room()
-    return EventSourceResponse(
-        _events(request, caller, tell, record_id), ping=PING, shutdown_grace_period=1
-    )
+    live = caller.state.live
+    live.check_room()
+
+    def may_read(who: Principal) -> bool:
+        return who.may(caller.owner_id, "read")
+
+    return stream(request, live.watch(caller.owner_id, record_id), tell, may_read)
+
+
+def stream(
+    request: Request,
+    watching: AbstractContextManager[Watch],
+    tell: Callable[[Watch], AsyncIterator[ServerSentEvent]],
+    may_read: Callable[[Principal], bool],
+) -> EventSourceResponse:
+    """A stream of what `tell` says of a watch, for as long as its caller may read."""
+    events = _events(request, watching, tell, may_read)
+    return EventSourceResponse(events, ping=PING, shutdown_grace_period=1)
 
 
 async def _events(
     request: Request,
-    caller: OwnerCaller,
+    watching: AbstractContextManager[Watch],
     tell: Callable[[Watch], AsyncIterator[ServerSentEvent]],
-    record_id: int | None,
+    may_read: Callable[[Principal], bool],
 ) -> AsyncIterator[ServerSentEvent]:
-    with caller.state.live.watch(caller.owner_id, record_id) as watch:
+    with watching as watch:
         yield ServerSentEvent(comment="keepsake", retry=RECONNECT)
         look_again = time.monotonic() + CHECKED
         while not watch.ended:
@@ -152,7 +168,7 @@ async def _events(
                 async for event in tell(watch):
                     yield event
                 if time.monotonic() >= look_again:
-                    if not await _may_read(request, caller):
+                    if not await _may_still(request, may_read):
                         return
                     look_again = time.monotonic() + CHECKED
             except (OperationalError, PoolTimeout):
@@ -161,11 +177,11 @@ async def _events(
             await watch.wait(look_again - time.monotonic())
 
 
-async def _may_read(request: Request, caller: OwnerCaller) -> bool:
-    """Whether the token or the session still stands for somebody who may read this owner's."""
+async def _may_still(request: Request, may_read: Callable[[Principal], bool]) -> bool:
+    """Whether the token or the session still stands for somebody who may read this."""
     with CancelScope(shield=True):  # a query that is cancelled takes its connection with it
         principal = await principal_if_any(request)
-    return principal is not None and principal.may(caller.owner_id, "read")
+    return principal is not None and may_read(principal)
 
 
 def _event(name: str, content: BaseModel) -> ServerSentEvent:

@@ -56,6 +56,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See Uvicorn."""
         self._app.state.keepsake.live.end()
+        self._app.state.keepsake.live_jobs.end()
         await super().shutdown(sockets)
 
 

@@ -1,4 +1,4 @@
-"""What changes in the ledger, told to the streams of this process as it happens.
+"""What changes in the ledger and of jobs, told to the streams of this process as it happens.
 
 One connection of its own listens (`LISTEN`), and every stream has a `Watch` in memory: the database
 does not notice how many there are. A notification holds ids and states, and is not the only truth:
@@ -9,7 +9,7 @@ that is slow, or away, costs no memory and loses nothing.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ import psycopg
 from keepsake.database import open_connection
 from keepsake.http.problems import Problem
 
-CHANNEL = "keepsake_steps"  # of the database's triggers
+STEPS, JOBS = "keepsake_steps", "keepsake_job_states"  # channels of the database's triggers
 ALL = "*"  # in place of a record: many have changed
 MOST_CHANGES = 1_000  # that a watch remembers
 MOST_STREAMS = 2_000  # of one process
@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Change:
-    """That a step of a record has another status. `*` is `deleted`: the record itself was."""
+    """That a step of a record has another status. `*` is `deleted`: the record itself was.
+
+    On the channel of jobs it is about a job: `record_id` is the job's, and `step` is `job`.
+    """
 
     record_id: int
     step: str
@@ -162,29 +165,30 @@ class Live:
 
 
 @asynccontextmanager
-async def open_live(url: str) -> AsyncIterator[Live]:
-    """The watches of this process, told of what happens in the database while the block lasts."""
-    live = Live()
-    listening = asyncio.create_task(_listen(url, live))
+async def open_live(url: str) -> AsyncIterator[tuple[Live, Live]]:
+    """The watches of steps and those of jobs, told of what happens while the block lasts."""
+    steps, jobs = Live(), Live()
+    listening = asyncio.create_task(_listen(url, {STEPS: steps, JOBS: jobs}))
     try:
-        yield live
+        yield steps, jobs
     finally:
         listening.cancel()
         with suppress(asyncio.CancelledError):
             await listening
 
 
-async def _listen(url: str, live: Live) -> None:
+async def _listen(url: str, told: Mapping[str, Live]) -> None:
     """Listen, and connect again whenever the connection is lost."""
     delay = _FIRST_DELAY
     while True:
         try:
             async with open_connection(url) as connection:
-                await connection.execute(f"LISTEN {CHANNEL}".encode())
-                live.refresh()
+                for channel, live in told.items():
+                    await connection.execute(f"LISTEN {channel}".encode())
+                    live.refresh()
                 delay = _FIRST_DELAY
                 async for notification in connection.notifies():
-                    live.tell(notification.payload)
+                    told[notification.channel].tell(notification.payload)
         except (psycopg.Error, OSError) as error:
             log.warning("no live progress for now (%s)", type(error).__name__)
         await asyncio.sleep(delay)

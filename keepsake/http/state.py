@@ -43,7 +43,8 @@ class State:
         blocking: connections for code that is not asynchronous: `call_as` uses them.
         objects: the object store.
         embeddings: the model that searches ask.
-        live: tells streams what changes.
+        live: tells streams what changes in the ledger.
+        live_jobs: tells streams what changes of jobs; those of the system are of owner 0.
         workers: processes in which other people's files are read.
         limits: how much was asked, and by whom.
         registry: the types of jobs that may be submitted.
@@ -57,6 +58,7 @@ class State:
     objects: ObjectStore
     embeddings: QueryEmbeddings
     live: Live
+    live_jobs: Live
     workers: WorkerPool
     limits: RateLimits
     registry: Registry
@@ -112,12 +114,22 @@ async def open_state(settings: Settings, registry: Registry) -> AsyncIterator[St
         open_pool(url, size=POOL_SIZE, wait=POOL_WAIT) as pool,
         open_query_embeddings(settings) as embeddings,
         open_worker_pool(settings, processes=1) as workers,
-        open_live(url) as live,
+        open_live(url) as (live, live_jobs),
     ):
         with open_blocking_pool(url, size=POOL_SIZE, wait=POOL_WAIT) as blocking:
             objects, limits = open_objects(settings), RateLimits(pool)
             yield State(
-                settings, url, pool, blocking, objects, embeddings, live, workers, limits, registry
+                settings=settings,
+                url=url,
+                pool=pool,
+                blocking=blocking,
+                objects=objects,
+                embeddings=embeddings,
+                live=live,
+                live_jobs=live_jobs,
+                workers=workers,
+                limits=limits,
+                registry=registry,
             )
 
 
