@@ -21,6 +21,7 @@ from keepsake.jobs.control import cancel
 from keepsake.jobs.following import Following
 from keepsake.jobs.registry import Retry
 from keepsake.jobs.rows import Fence
+from keepsake.jobs.upkeep import give_back_runs
 from keepsake.local.parts import Part, Parts
 from keepsake.local.ports import free_port
 from keepsake.webhooks.received import RunEvent, take
@@ -225,3 +226,13 @@ async def test_while_dagster_is_away_nothing_changes(
         await worker.reconcile()
     assert (await row(db, job_id))["status"] == "running"
     assert caplog.text.count("Dagster does not answer") == 1
+
+
+async def test_runs_that_are_about_to_end_give_their_jobs_back(
+    db: AsyncConnection, dagster: Dagster
+) -> None:
+    job_id = await given(db, type=KIND)
+    await begun(db, job_id, dagster.run(job_id, STATUS.STARTED))
+    assert await give_back_runs(db) == [job_id]
+    job = await row(db, job_id)
+    assert (job["status"], job["attempt"], job["attempts_left"]) == ("pending", 1, 2)
