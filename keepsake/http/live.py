@@ -19,6 +19,8 @@ from keepsake.database import open_connection
 from keepsake.http.problems import Problem
 
 STEPS, JOBS = "keepsake_steps", "keepsake_job_states"  # channels of the database's triggers
+FOLLOWED = 1802857071  # an advisory lock; while it is shared, the triggers tell of jobs
+LOOK_SECONDS = 1.0
 ALL = "*"  # in place of a record: many have changed
 MOST_CHANGES = 1_000  # that a watch remembers
 MOST_STREAMS = 2_000  # of one process
@@ -108,6 +110,7 @@ class Live:
         self._watches: dict[int, set[Watch]] = {}
         self._open = 0
         self._ended = False
+        self.followed = asyncio.Event()  # while a stream is open
 
     def check_room(self) -> None:
         """Let one more stream open.
@@ -131,10 +134,13 @@ class Live:
         of_owner = self._watches.setdefault(owner_id, set())
         of_owner.add(watch)
         self._open += 1
+        self.followed.set()
         try:
             yield watch
         finally:
             self._open -= 1
+            if not self._open:
+                self.followed.clear()
             of_owner.discard(watch)
             if not of_owner and self._watches.get(owner_id) is of_owner:
                 del self._watches[owner_id]
@@ -168,13 +174,16 @@ class Live:
 async def open_live(url: str) -> AsyncIterator[tuple[Live, Live]]:
     """The watches of steps and those of jobs, told of what happens while the block lasts."""
     steps, jobs = Live(), Live()
-    listening = asyncio.create_task(_listen(url, {STEPS: steps, JOBS: jobs}))
+    tasks = [
+        asyncio.create_task(_listen(url, {STEPS: steps, JOBS: jobs})),
+        asyncio.create_task(_ask_for_jobs(url, jobs)),
+    ]
     try:
         yield steps, jobs
     finally:
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _listen(url: str, told: Mapping[str, Live]) -> None:
@@ -193,3 +202,22 @@ async def _listen(url: str, told: Mapping[str, Live]) -> None:
             log.warning("no live progress for now (%s)", type(error).__name__)
         await asyncio.sleep(delay)
         delay = min(2 * delay, _LONGEST_DELAY)
+
+
+async def _ask_for_jobs(url: str, jobs: Live) -> None:
+    """Have the database tell of jobs while somebody here follows some: each telling has its price.
+
+    A change that was under way when that began is not told: the state is read once more.
+    """
+    while True:
+        await jobs.followed.wait()
+        with suppress(psycopg.Error, OSError):  # `_listen` says so
+            async with open_connection(url) as connection:
+                await connection.execute("SELECT pg_advisory_lock_shared(%s)", (FOLLOWED,))
+                jobs.refresh()
+                await asyncio.sleep(LOOK_SECONDS)
+                jobs.refresh()
+                while jobs.followed.is_set():
+                    await connection.execute("SELECT")
+                    await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(_FIRST_DELAY)
