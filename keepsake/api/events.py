@@ -191,8 +191,7 @@ def _event(name: str, content: BaseModel) -> ServerSentEvent:
 def _changed(changes: list[Change]) -> Changes:
     return Changes(
         changes=[
-            StepChanged(record=each.record_id, step=each.step, status=each.status)
-            for each in changes
+            StepChanged(record=each.id, step=each.step, status=each.status) for each in changes
         ]
     )
 

@@ -66,7 +66,7 @@ async def read_jobs_events(
                 now = await count_jobs(connection, wanted, most=MOST_COUNTED)
             yield _event("open", JobsNow(open=now))
         elif changes:
-            said = [{"job": each.record_id, "status": each.status} for each in changes]
+            said = [{"job": each.id, "status": each.status} for each in changes]
             yield _event("jobs", ChangedStates.model_validate({"changes": said}))
 
     return _stream(request, reach, reach.owner_id, tell)

@@ -21,7 +21,7 @@ from keepsake.http.problems import Problem
 STEPS, JOBS = "keepsake_steps", "keepsake_job_states"  # channels of the database's triggers
 FOLLOWED = 1802857071  # an advisory lock; while it is shared, the triggers tell of jobs
 LOOK_SECONDS = 1.0
-ALL = "*"  # in place of a record: many have changed
+ALL = "*"  # in place of an id: many have changed
 MOST_CHANGES = 1_000  # that a watch remembers
 MOST_STREAMS = 2_000  # of one process
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 10.0  # seconds between attempts to connect
@@ -31,12 +31,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Change:
-    """That a step of a record has another status. `*` is `deleted`: the record itself was.
+    """That a step of a record, or a job, has another status.
 
-    On the channel of jobs it is about a job: `record_id` is the job's, and `step` is `job`.
+    Attributes:
+        id: of the record or the job.
+        step: of the record. `*` is `deleted`: the record itself was. Of a job it is `job`.
+        status: which it has now.
     """
 
-    record_id: int
+    id: int
     step: str
     status: str
 
@@ -46,12 +49,12 @@ class Watch:
     """What one stream has still to tell.
 
     Attributes:
-        record_id: of which record; None: of all of the owner.
+        id: of which record or job; None: of all of the owner.
         stale: whether the state is to be read: `changes` may not be all.
-        changes: the last status of each step that has changed.
+        changes: the last status of each step or job that has changed.
     """
 
-    record_id: int | None
+    id: int | None
     stale: bool = True
     changes: dict[tuple[int, str], Change] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,10 +62,10 @@ class Watch:
 
     def note(self, change: Change) -> None:
         """Remember a change that is of interest here."""
-        if self.record_id not in (None, change.record_id):
+        if self.id not in (None, change.id):
             return
         if len(self.changes) < MOST_CHANGES:
-            self.changes[change.record_id, change.step] = change
+            self.changes[change.id, change.step] = change
             self._woken.set()
         else:
             self.refresh()
@@ -126,9 +129,9 @@ class Live:
             )
 
     @contextmanager
-    def watch(self, owner_id: int, record_id: int | None = None) -> Iterator[Watch]:
-        """A watch for the length of the block: of a record, or of all that an owner has."""
-        watch = Watch(record_id)
+    def watch(self, owner_id: int, only: int | None = None) -> Iterator[Watch]:
+        """A watch for the length of the block: of a record or job, or of all of an owner."""
+        watch = Watch(only)
         if self._ended:
             watch.end()
         of_owner = self._watches.setdefault(owner_id, set())
@@ -146,14 +149,14 @@ class Live:
                 del self._watches[owner_id]
 
     def tell(self, payload: str) -> None:
-        """Pass a notification on: lines of owner, record, step and status."""
+        """Pass a notification on: lines of owner, id, step and status."""
         for line in payload.splitlines():
-            owner, record, step, status = line.split(" ")  # as the database's triggers write it
+            owner, changed, step, status = line.split(" ")  # as the database's triggers write it
             for watch in self._watches.get(int(owner), ()):
-                if record == ALL:
+                if changed == ALL:
                     watch.refresh()
                 else:
-                    watch.note(Change(int(record), step, status))
+                    watch.note(Change(int(changed), step, status))
 
     def refresh(self) -> None:
         """Have every stream read its state: some may have missed something."""

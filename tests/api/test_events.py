@@ -207,7 +207,7 @@ async def test_a_slow_reader_costs_no_more_memory_than_any(monkeypatch: pytest.M
     watch = Watch(None, stale=False)
     for number in (1, 1, 2, 3):
         watch.note(Change(number, "pages", "running"))
-    assert [change.record_id for change in watch.changes.values()] == [1, 2, 3]
+    assert [change.id for change in watch.changes.values()] == [1, 2, 3]
     watch.note(Change(4, "pages", "running"))
     assert (watch.stale, watch.changes) == (True, {})
 
@@ -223,5 +223,5 @@ async def test_each_watch_hears_what_it_is_for() -> None:
     told = Live()
     with told.watch(1) as all_, told.watch(1, 7) as one:
         told.tell("1 8 pages running\n2 7 pages running")
-        assert [change.record_id for change in all_.take()] == [8]
+        assert [change.id for change in all_.take()] == [8]
         assert one.take() == []
