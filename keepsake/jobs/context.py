@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keepsake.database import AsyncConnection, Pool
+from keepsake.errors import InvalidInput
 from keepsake.jobs.rows import Fence, check, hold
 from keepsake.jobs.submission import NewJob, Submission, submit
 from keepsake.settings import Settings
@@ -54,6 +55,18 @@ class JobContext:
             yield connection
 
     async def submit(self, new: NewJob) -> Submission:
-        """Submit a job that is cancelled when this one is. Errors as of `submission.submit`."""
+        """Submit a job that is cancelled when this one is.
+
+        A job of an owner submits none of another's; the system's own may.
+
+        Raises:
+            InvalidInput: it is another owner's, or something of it is not accepted.
+            JobLost: this job has been cancelled, or this attempt given up. Let it through.
+        """
+        if self.owner_id is not None and new.owner_id != self.owner_id:
+            raise InvalidInput(
+                f"job {self.fence.job_id} is of owner {self.owner_id}, and so are the jobs that it "
+                "submits: give NewJob the owner_id of the context"
+            )
         async with self.pool.connection() as connection:
             return await submit(connection, replace(new, parent=self.fence))

@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Executor = Literal["internal", "dagster"]
 Whose = Literal["anyone", "owner", "system"]
+LONGEST_PAUSE = 7 * 86_400.0  # seconds between two attempts
 
 
 class JobData(BaseModel):
@@ -38,19 +39,20 @@ class Retry(JobData):
     Attributes:
         attempts: in all.
         min_seconds: before the second attempt.
-        max_seconds: between two attempts, unless a provider asks for more.
+        max_seconds: between two attempts, unless a provider asks for more; a week at most.
         factor: by which the pause grows.
         jitter: whether pauses are lengthened by chance, so that jobs do not return in step.
         pauses: seconds before the second attempt, the third and so on, where they follow no rule;
-            the last one holds for all that come after. Chance lengthens them by a tenth at most.
+            the last one holds for all that come after. Each is a week at most, and chance
+            lengthens it by a tenth at most.
     """
 
     attempts: int = Field(default=3, ge=1, le=100)
     min_seconds: float = Field(default=1.0, ge=0)
-    max_seconds: float = Field(default=10.0, ge=0)
+    max_seconds: float = Field(default=10.0, ge=0, le=LONGEST_PAUSE)
     factor: float = Field(default=2.0, ge=1, le=100)
     jitter: bool = True
-    pauses: tuple[float, ...] = ()
+    pauses: tuple[Annotated[float, Field(ge=0, le=LONGEST_PAUSE)], ...] = ()
 
     def pause(self, attempt: int) -> timedelta:
         """Between that attempt, counted from 1, and the next."""

@@ -1,8 +1,10 @@
 """Types of jobs: found by name, their data checked, their pauses between attempts."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from keepsake.errors import InvalidInput
 from keepsake.jobs.registry import Registry, Retry
@@ -34,6 +36,17 @@ def test_two_types_of_one_name_are_a_fault() -> None:
 def test_pauses_grow_by_the_factor_up_to_the_longest() -> None:
     retry = Retry(attempts=9, min_seconds=1, max_seconds=10, factor=3, jitter=False)
     assert [retry.pause(n).total_seconds() for n in (1, 2, 3, 99)] == [1, 3, 9, 10]
+
+
+@pytest.mark.parametrize("pause", [{"max_seconds": 1e300}, {"pauses": (5, 604_801)}])
+def test_a_pause_is_a_week_at_most(pause: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 604800"):
+        Retry(**pause)
+
+
+def test_the_longest_pause_holds_however_much_it_would_grow() -> None:
+    retry = Retry(min_seconds=1e308, max_seconds=604_800, factor=100)
+    assert retry.pause(100) == timedelta(days=7)
 
 
 def test_jitter_lengthens_a_pause_up_to_twice() -> None:

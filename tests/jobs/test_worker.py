@@ -249,6 +249,22 @@ async def test_after_a_cancel_no_call_begins_and_nothing_is_written(
     assert await column(db, "SELECT count(*) FROM jobs") == [1]
 
 
+async def test_a_job_of_an_owner_submits_none_of_another_and_the_systems_own_may(
+    pool: Pool, db: AsyncConnection, working: Working
+) -> None:
+    async def hand_over(context: JobContext, data: Greeting) -> None:
+        await context.submit(NewJob(greet, owner_id=2))
+
+    kind = doing(hand_over)
+    async with working(kind):
+        refused = await finished(pool, await given(db, type=kind, owner_id=1))
+        done = await finished(pool, await given(db, type=kind))
+    assert (refused["status"], refused["error_type"]) == ("failed", "InvalidInput")
+    assert "is of owner 1, and so are the jobs that it submits" in refused["error"]
+    assert done["status"] == "succeeded"
+    assert await column(db, "SELECT owner_id FROM jobs WHERE parent_id IS NOT NULL") == [2]
+
+
 async def test_a_cancel_waits_for_what_a_job_is_writing(
     pool: Pool, db: AsyncConnection, working: Working
 ) -> None:
