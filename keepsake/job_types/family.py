@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+from pydantic import Field
+
 from keepsake.database import connect, database_url
 from keepsake.errors import InvalidInput
 from keepsake.family.response import count_mentions, delete_member, find_member
@@ -16,7 +18,7 @@ from keepsake.settings import Settings
 class PersonOf(JobData):
     """Which member of the family, by id."""
 
-    member_id: int
+    member_id: int = Field(ge=1, le=2**63 - 1)
 
 
 @job(

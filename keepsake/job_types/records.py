@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import LiteralString
 
+from pydantic import Field
+
 from keepsake.clients.objects import open_objects
 from keepsake.database import Connection, connect, database_url
 from keepsake.errors import InvalidInput, RetryableError
@@ -21,7 +23,7 @@ AT_ONCE = 500  # ids of records that are read together
 class RecordOf(JobData):
     """Which record, by its id."""
 
-    record_id: int
+    record_id: int = Field(ge=1, le=2**63 - 1)
 
 
 @job(
@@ -41,14 +43,14 @@ async def delete_a_record(context: JobContext, data: RecordOf) -> dict[str, int]
         RetryableError: a run works on it, or the store does not delete its objects.
     """
     assert context.owner_id is not None  # noqa: S101  # the type says so
-    gone = await asyncio.to_thread(
+    return await asyncio.to_thread(
         _delete, context.settings, context.fence, context.owner_id, data.record_id
     )
-    return {"records": 1, "objects": gone}
 
 
-def _delete(settings: Settings, fence: Fence, owner_id: int, record_id: int) -> int:
-    """Delete a record and sweep; how many objects are gone."""
+def _delete(settings: Settings, fence: Fence, owner_id: int, record_id: int) -> dict[str, int]:
+    """Delete a record and sweep; how many of each are gone."""
+    records = 1
     with connect(database_url(settings)) as connection:
         try:
             _delete_one(connection, settings, fence, owner_id, record_id)
@@ -56,7 +58,8 @@ def _delete(settings: Settings, fence: Fence, owner_id: int, record_id: int) -> 
             # A former attempt may have deleted it, and died before it could say so.
             if fence.attempt == 1:
                 raise
-        return sweep_objects(connection, settings)
+            records = 0
+        return {"records": records, "objects": sweep_objects(connection, settings)}
 
 
 def _delete_one(

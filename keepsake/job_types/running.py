@@ -4,10 +4,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect, database_url
+from keepsake.errors import InvalidInput
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import JobData, job
 from keepsake.owners.owners import find_owner
@@ -19,6 +20,17 @@ class DigestOf(JobData):
     """Which week: `2026-W46`, one of its days (`2026-11-12`), or `last`, before the job's time."""
 
     week: str = Field(default="last", max_length=20)
+
+    @field_validator("week")
+    @classmethod
+    def _is_one(cls, week: str) -> str:
+        try:
+            week_named(week, datetime.now(UTC).date())
+        except InvalidInput:
+            raise ValueError(
+                "this is no week: write 2026-W46, one of its days (2026-11-12), or last"
+            ) from None
+        return week
 
 
 @job(

@@ -159,12 +159,22 @@ async def test_a_digest_is_made_for_a_week(
     assert (settings.objects_folder / key).exists()
 
 
-async def test_what_is_no_week_fails_at_once(
-    pool: Pool, settings: Settings, database_url: str
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("make_digest", {"week": "soon"}, "week: .* no week: write 2026-W46"),
+        ("delete_record", {"record_id": 0}, "record_id: .* greater than or equal to 1"),
+        ("process_record", {"record_id": 2**63}, "record_id: .* less than or equal to"),
+        ("delete_person", {"member_id": -1}, "member_id: .* greater than or equal to 1"),
+    ],
+    ids=["no week", "no record", "more than an id holds", "no member"],
+)
+def test_what_can_be_none_is_refused_on_submission(
+    name: str, data: dict[str, Any], said: str
 ) -> None:
-    runner = new_runner(database_url)
-    job = await done(pool, settings, "make_digest", {"week": "soon"}, owner=runner.owner.id)
-    assert (job.status, job.error_type, job.attempt) == ("failed", "InvalidInput", 1)
+    with pytest.raises(InvalidInput, match=said) as refused:
+        REGISTRY.find(name).check(data)
+    assert "soon" not in str(refused.value)
 
 
 # -- records --------------------------------------------------------------------------------------
@@ -214,6 +224,20 @@ async def test_another_owners_record_is_not_deleted(
     job = await done(pool, settings, "delete_record", {"record_id": record.record_id}, owner=ben)
     assert (job.status, job.error_type) == ("failed", "InvalidInput")
     assert db.execute("SELECT count(*) FROM records").fetchone() == (1,)
+
+
+async def test_a_later_attempt_that_finds_no_record_does_not_say_it_has_deleted_one(
+    pool: Pool, settings: Settings, database_url: str
+) -> None:
+    owner = new_runner(database_url).owner.id
+    async with pool.connection() as connection:
+        new = NewJob(delete_a_record, RecordOf(record_id=999), owner_id=owner)
+        job_id = (await submit(connection, new)).id
+        await connection.execute("UPDATE jobs SET attempt = 1 WHERE id = %s", (job_id,))
+        (job,) = await claim(connection, 7, ["delete_record"])
+    context = JobContext(job.fence, owner, None, None, pool, settings)
+    result = await delete_a_record.run(context, RecordOf(record_id=999))
+    assert result == {"records": 0, "objects": 0}
 
 
 async def test_a_record_that_a_run_works_on_is_deleted_later(
