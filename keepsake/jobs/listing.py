@@ -15,6 +15,7 @@ from keepsake.jobs.rows import STATUSES, Attempt, Job, LogLine, Status, no_job
 
 MOST = 500
 MOST_CHILDREN = 20
+MOST_CONTAINING = 1_000  # jobs that are named in a query by their ids
 _COLUMNS = SQL(", ").join(
     SQL("(SELECT slug FROM owners WHERE owners.id = owner_id) AS owner")
     if each.name == "owner"
@@ -67,7 +68,7 @@ async def find_jobs(
     Raises:
         InvalidInput: there is no such status.
     """
-    where, values = _matching(wanted)
+    where, values = await _matching(connection, wanted)
     query = SQL("SELECT {} FROM jobs {} ORDER BY jobs.id DESC LIMIT %(limit)s").format(
         _COLUMNS, where
     )
@@ -84,7 +85,7 @@ async def find_ids(
     Raises:
         InvalidInput: there is no such status.
     """
-    where, values = _matching(wanted)
+    where, values = await _matching(connection, wanted)
     cursor = await connection.execute(
         SQL("SELECT id FROM jobs {} ORDER BY id LIMIT %(limit)s").format(where),
         {**values, "limit": limit},
@@ -103,8 +104,8 @@ async def count_jobs(
     Raises:
         InvalidInput: there is no such status.
     """
-    _, values = _matching(wanted)
-    conditions = [found for found, value in _conditions(replace(wanted, statuses=())) if value]
+    _check_statuses(wanted)
+    conditions, values = await _conditions(connection, replace(wanted, statuses=()))
     # A query for each status, which names it: so the planner knows how many there are of it.
     query = SQL(" UNION ALL ").join(
         SQL("SELECT {}, count(*) FROM (SELECT FROM jobs WHERE {} LIMIT %(most)s) AS found").format(
@@ -117,22 +118,55 @@ async def count_jobs(
     return {status: counts[status] for status in STATUSES if counts.get(status)}
 
 
-def _matching(wanted: JobFilter) -> tuple[Composed, dict[str, Any]]:
+async def _matching(
+    connection: AsyncConnection, wanted: JobFilter
+) -> tuple[Composed, dict[str, Any]]:
     """The condition of a query, and its values."""
+    _check_statuses(wanted)
+    conditions, values = await _conditions(connection, wanted)
+    where = SQL("WHERE {}").format(SQL(" AND ").join(conditions)) if conditions else Composed([])
+    return where, values
+
+
+def _check_statuses(wanted: JobFilter) -> None:
     if unknown := sorted(set(wanted.statuses) - set(STATUSES)):
         raise InvalidInput(f"there is no status {unknown[0]!r} (known: {', '.join(STATUSES)})")
-    conditions = [condition for condition, value in _conditions(wanted) if value]
-    where = SQL("WHERE {}").format(SQL(" AND ").join(conditions)) if conditions else Composed([])
-    return where, {
+
+
+async def _conditions(
+    connection: AsyncConnection, wanted: JobFilter
+) -> tuple[list[SQL], dict[str, Any]]:
+    """The conditions, and their values: only those that matter are asked, so indexes serve."""
+    values = {
         **{each.name: getattr(wanted, each.name) for each in fields(wanted)},
         "statuses": list(wanted.statuses),
         "tags": list(wanted.tags),
         "metadata": Jsonb(wanted.metadata),
+        "containing": None,
     }
+    conditions = [condition for condition, value in _all_conditions(wanted) if value]
+    if wanted.metadata or wanted.tags:
+        values["containing"] = await _containing(connection, values)
+        if values["containing"] is not None:  # no more than a hint: the others hold as well
+            conditions.append(SQL("id = ANY(%(containing)s)"))
+    return conditions, values
 
 
-def _conditions(wanted: JobFilter) -> list[tuple[SQL, Any]]:
-    """Each condition with what it is about: only those that matter are asked, so indexes serve."""
+async def _containing(connection: AsyncConnection, values: Mapping[str, Any]) -> list[int] | None:
+    """The owner's jobs with that metadata and those tags: no policy is in the way of an index.
+
+    None: they are many, or the connection sees all owners, and needs no help.
+    """
+    cursor = await connection.execute(
+        SQL("SELECT jobs_containing(%(metadata)s, %(tags)s, {})").format(MOST_CONTAINING), values
+    )
+    row = await cursor.fetchone()
+    found: list[int] | None = row[0] if row else None
+    return found
+
+
+def _all_conditions(wanted: JobFilter) -> list[tuple[SQL, Any]]:
+    """Each condition with what it is about."""
     return [
         (SQL("status = ANY(%(statuses)s)"), wanted.statuses),
         (SQL("type = %(type)s"), wanted.type),

@@ -7,10 +7,11 @@ import pytest
 
 from keepsake.database import AsyncConnection, Pool, owner_transaction
 from keepsake.errors import InvalidInput
+from keepsake.jobs import listing
 from keepsake.jobs.attempts import End, claim, end
-from keepsake.jobs.listing import JobFilter, attempts, count_jobs, find_job, find_jobs
+from keepsake.jobs.listing import JobFilter, attempts, count_jobs, find_ids, find_job, find_jobs
 from keepsake.jobs.submission import NewJob, submit
-from tests.jobs.greetings import given, greet, wave
+from tests.jobs.greetings import column, given, greet, wave
 
 NOW = datetime.now(UTC)
 
@@ -108,3 +109,66 @@ async def test_an_owner_finds_its_own_jobs_only(
         with pytest.raises(InvalidInput, match=f"there is no job {some[0]}"):
             await find_job(connection, some[0])
         assert await attempts(connection, some[0]) == []
+
+
+# -- by metadata and tags, for an owner -----------------------------------------------------------
+
+CONTAINING = "SELECT unnest(jobs_containing(%s, %s, 10))"
+
+
+@pytest.fixture
+async def alike(db: AsyncConnection) -> list[int]:
+    """Three jobs with the same metadata and tags: of owner 1, of owner 2 and of the system."""
+    same: dict[str, Any] = {"tags": ["high"], "metadata": {"department": "sales"}}
+    return [await given(db, owner_id=owner_id, **same) for owner_id in (1, 2, None)]
+
+
+@pytest.mark.parametrize("metadata", ['{"department": "sales"}', "{}"])
+@pytest.mark.parametrize("tags", [["high"], []])
+async def test_the_search_past_the_policy_finds_the_owners_own_jobs_only(
+    pool: Pool, alike: list[int], metadata: str, tags: list[str]
+) -> None:
+    for owner_id, found in ((1, alike[:1]), (2, alike[1:2]), (3, []), (None, [])):
+        async with owner_transaction(pool, owner_id) as connection:
+            assert await column(connection, CONTAINING, metadata, tags) == found
+    async with pool.connection() as connection:  # after a transaction that was an owner's
+        assert await column(connection, CONTAINING, metadata, tags) == []
+
+
+@pytest.mark.parametrize("most", [1, 2])  # fewer than there are: without the index, too
+@pytest.mark.parametrize("wanted", [{"tags": ["high"]}, {"metadata": {"department": "sales"}}])
+async def test_an_owners_jobs_are_found_by_words_however_many_they_are(
+    pool: Pool,
+    db: AsyncConnection,
+    alike: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: dict[str, Any],
+    most: int,
+) -> None:
+    monkeypatch.setattr(listing, "MOST_CONTAINING", most)
+    mine = [alike[0], await given(db, owner_id=1, **wanted)]
+    await given(db, owner_id=1)
+    async with owner_transaction(pool, 1) as connection:
+        assert await find_ids(connection, JobFilter(**wanted)) == mine
+        assert await count_jobs(connection, JobFilter(**wanted)) == {"pending": 2}
+        assert await find_ids(connection, JobFilter(**wanted, before=mine[1])) == mine[:1]
+    assert len(await find_jobs(db, JobFilter(**wanted))) == 4
+
+
+@pytest.mark.parametrize("wanted", [{"tags": ["t7"]}, {"metadata": {"case": 7}}])
+async def test_an_owners_jobs_are_found_by_words_in_the_index(
+    pool: Pool, db: AsyncConnection, wanted: dict[str, Any]
+) -> None:
+    await db.execute(
+        "INSERT INTO jobs (owner_id, type, executor, metadata, tags)"
+        " SELECT 1, 'greet', 'internal', jsonb_build_object('case', n), ARRAY['t' || n]"
+        " FROM generate_series(1, 5000) AS n"
+    )
+    await db.commit()
+    await db.execute("ANALYZE jobs")
+    await db.commit()
+    async with owner_transaction(pool, 1) as connection:
+        assert len(await find_jobs(connection, JobFilter(**wanted))) == 1
+        scans = "SELECT pg_stat_get_xact_numscans(%s::regclass)"
+        assert await column(connection, scans, "jobs_metadata") == [1]
+        assert await column(connection, scans, "jobs") == [0]
