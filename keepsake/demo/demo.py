@@ -114,14 +114,15 @@ def _everything(settings: Settings, console: "Console") -> Iterator[Addresses]:
         if not elsewhere
         else f"Starting; your settings name the {', '.join(elsewhere)} to use..."
     )
+    api_port = _free_port("API_PORT", settings.api_port)
     with ExitStack() as stack:
         try:
             addresses = stack.enter_context(
                 started(
                     settings,
                     prepare=bring_up_to_date,
-                    dagster_port=_free_port("DAGSTER_PORT", settings.dagster_port),
-                    api_port=_free_port("API_PORT", settings.api_port),
+                    dagster_port=_free_port("DAGSTER_PORT", settings.dagster_port, but=api_port),
+                    api_port=api_port,
                     say=console.print,
                 )
             )
@@ -133,9 +134,9 @@ def _everything(settings: Settings, console: "Console") -> Iterator[Addresses]:
         yield addresses
 
 
-def _free_port(name: str, start: int) -> int:
+def _free_port(name: str, start: int, *, but: int | None = None) -> int:
     try:
-        return free_port(start)
+        return free_port(start, but=but)
     except OSError as error:
         raise SettingsError(f"{name}: {error.strerror}") from None
 

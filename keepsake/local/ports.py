@@ -8,8 +8,10 @@ import psutil
 HIGHEST = 65535
 
 
-def free_port(start: int = 0) -> int:
+def free_port(start: int = 0, *, but: int | None = None) -> int:
     """The first free port on 127.0.0.1 from `start` upwards; 0: any the system offers.
+
+    `but` is passed over: it is meant for another server.
 
     Another process may take it before it is used: what starts a server on it must notice.
 
@@ -17,7 +19,7 @@ def free_port(start: int = 0) -> int:
         OSError: every port from `start` upwards is taken.
     """
     for port in range(start, HIGHEST + 1):
-        if _refusal(port) is None:
+        if port != but and _refusal(port) is None:
             return port if port else _any_port()
     raise OSError(errno.EADDRINUSE, f"every port from {start} upwards is taken")
 
