@@ -45,7 +45,7 @@ def test_every_example_does_what_it_says(
             exec(compile(example, str(PAGE), "exec"), namespace)
         else:
             run(example, monkeypatch)
-    assert len(found) == 24, "twelve tasks, each in two ways"
+    assert len(found) == 28, "fourteen tasks, each in two ways"
 
 
 # What has no end, live progress, is broken off after two seconds.
@@ -67,5 +67,5 @@ def run(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
     exported = dict(
         pair.split("=", 1) for pair in Path("environment").read_text().split("\0") if pair
     )
-    for name in {"TOKEN", "RECORD"} & exported.keys():
+    for name in {"TOKEN", "RECORD", "JOB"} & exported.keys():
         monkeypatch.setenv(name, exported[name])
