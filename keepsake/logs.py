@@ -77,11 +77,21 @@ class RunLines(logging.StreamHandler):  # type: ignore[type-arg]
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
-        run: Mapping[str, Any] = getattr(record, "dagster_meta", {})
         said = copy(record)  # which others are given too
-        said.msg, said.args = run.get("orig_message", record.getMessage()), None
-        with about(run=run.get("run_id")):
+        said.msg, said.args = message(record), None
+        with about(run=_of_run(record).get("run_id")):
             super().emit(said)
+
+
+def message(record: logging.LogRecord) -> str:
+    """What was said. In a run Dagster writes names of the run before it, into the record itself."""
+    said: str | None = _of_run(record).get("orig_message")
+    return record.getMessage() if said is None else said
+
+
+def _of_run(record: logging.LogRecord) -> Mapping[str, Any]:
+    of_run: Mapping[str, Any] = getattr(record, "dagster_meta", {})
+    return of_run
 
 
 def where(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from typing import Self
 import psycopg
 
 from keepsake.database import Connection, connect
-from keepsake.logs import ids, where
+from keepsake.logs import ids, message, where
 from keepsake.text.names import printable
 
 log = logging.getLogger(__name__)
@@ -88,14 +88,14 @@ class JobLog(logging.Handler):
         if "job" not in about:
             return
         try:
-            message = record.getMessage()
+            said = message(record)
         except Exception:  # a message that does not fit its values
             self.handleError(record)
             return
         if record.exc_info and record.exc_info[1]:
-            message = f"{message}\n{where(record.exc_info[1])}"
+            said = f"{said}\n{where(record.exc_info[1])}"
         at = datetime.fromtimestamp(record.created, UTC)
-        line = Line(about["job"], about.get("attempt"), at, record.levelname, _storable(message))
+        line = Line(about["job"], about.get("attempt"), at, record.levelname, _storable(said))
         self._lines.append(line)
         self._something.set()
 

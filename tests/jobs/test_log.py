@@ -60,6 +60,16 @@ async def test_lines_about_no_job_or_of_other_libraries_are_not_kept(
     assert await messages(db, job_id) == ["kept"]
 
 
+async def test_a_line_of_a_run_is_kept_without_the_names_that_dagster_puts_before_it(
+    db: AsyncConnection, database_url: str
+) -> None:
+    job_id = await given(db)
+    written = {"dagster_meta": {"orig_message": "1 of 2", "run_id": "55c12f1b"}}
+    with JobLog(database_url), about(job=job_id):
+        log.info("family_line - 55c12f1b - family_steps - 1 of 2", extra=written)
+    assert await messages(db, job_id) == ["1 of 2"]
+
+
 async def test_an_error_is_kept_with_type_and_place_and_not_with_what_it_says(
     db: AsyncConnection, database_url: str
 ) -> None:
