@@ -25,6 +25,7 @@ Overlap = Literal["skip", "queue", "cancel_running"]
 
 ON_TIME = timedelta(minutes=5)  # a time that is older when it is seen was missed
 AT_ONCE = 100  # missed times that are caught up in one transaction
+MOST_SCHEDULES = 100  # of an owner
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ async def add_schedule(connection: AsyncConnection, new: NewSchedule) -> int:
     """Make a schedule; returns its id.
 
     Raises:
-        InvalidInput: something of it is not accepted, or the owner has one of that tag.
+        InvalidInput: something of it is not accepted, or the owner has one of that tag, or too
+            many.
     """
     cron = check_cron(new.expression, new.time_zone)
     check_policies(new.missed, new.overlap)
@@ -107,20 +109,28 @@ async def add_schedule(connection: AsyncConnection, new: NewSchedule) -> int:
                 """
                 INSERT INTO job_schedules (owner_id, user_id, tag, type, data, expression,
                                            time_zone, missed, overlap, next_at)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+                SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s
+                WHERE (SELECT count(*) FROM job_schedules
+                       WHERE owner_id IS NOT DISTINCT FROM %s) < %s
+                RETURNING id
                 """,
                 (
                     new.owner_id, new.user_id, check_tag(new.tag, "the tag"), new.type.name,
                     Jsonb(data.model_dump(mode="json")), cron.expression, new.time_zone,
                     new.missed, new.overlap, cron.next(datetime.now(UTC)),
+                    new.owner_id, MOST_SCHEDULES,
                 ),
             )  # fmt: skip
     except UniqueViolation:
         raise InvalidInput(
             f"there is already a schedule {new.tag!r}: change it, or choose another tag"
         ) from None
-    (schedule_id,) = await cursor.fetchone() or (0,)
-    return int(schedule_id)
+    created = await cursor.fetchone()
+    if created is None:
+        raise InvalidInput(
+            f"there are {MOST_SCHEDULES} schedules already: remove one, or have a job do more"
+        )
+    return int(created[0])
 
 
 def check_policies(missed: str, overlap: str) -> None:

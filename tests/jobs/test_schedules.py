@@ -11,6 +11,7 @@ from keepsake.errors import InvalidInput
 from keepsake.jobs.attempts import End, claim, end
 from keepsake.jobs.registry import JobType, Registry
 from keepsake.jobs.schedules import (
+    MOST_SCHEDULES,
     NewSchedule,
     add_schedule,
     change_schedule,
@@ -269,3 +270,12 @@ async def test_an_owner_has_one_schedule_of_a_tag(db: AsyncConnection) -> None:
     for owner in (1, None):
         with pytest.raises(InvalidInput, match="there is already a schedule 'hourly'"):
             await made(db, owner_id=owner)
+
+
+async def test_an_owner_has_so_many_schedules_and_no_more(db: AsyncConnection) -> None:
+    for number in range(MOST_SCHEDULES):
+        await made(db, tag=f"tag {number}", owner_id=1)
+    with pytest.raises(InvalidInput, match="100 schedules already: remove one"):
+        await made(db, tag="one more", owner_id=1)
+    await made(db, tag="one more", owner_id=2)
+    await made(db, tag="one more")
