@@ -111,6 +111,7 @@ def show_job(job: JobId, json: Json = False) -> None:
     """Show all that is known of a job, with its attempts and the end of its log."""
     from keepsake.cli.logs import say_lines
     from keepsake.jobs.listing import attempts, find_job, log
+    from keepsake.jobs.rows import PRIORITIES
 
     async def read(connection: "AsyncConnection") -> "tuple[Job, list[Attempt], list[LogLine]]":
         return (
@@ -124,7 +125,8 @@ def show_job(job: JobId, json: Json = False) -> None:
         print_json({"job": found, "attempts": tried, "log": lines})
         return
     out = console()
-    for name, value in vars(found).items():
+    named = next(name for name, value in PRIORITIES.items() if value == found.priority)
+    for name, value in {**vars(found), "priority": named}.items():
         if value not in (None, [], {}, False):
             out.print(f"{name.replace('_', ' '):17}{shown(value)}")
     rows = [{name: shown(value) for name, value in vars(each).items()} for each in tried]

@@ -118,11 +118,13 @@ class JobType(Generic[Data]):
             return self.data.model_validate(data)
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(map(str, problem['loc'])) or 'data'}: {problem['msg']}"
+                f"{'.'.join(map(str, problem['loc'])) or 'data'}:"
+                f" {problem['msg'].removeprefix('Value error, ')}"
                 for problem in error.errors(include_url=False, include_input=False)
             )
             raise InvalidInput(
                 f"the data does not fit a job of type {self.name}: {problems}"
+                f" (it takes: {', '.join(self.data.model_fields) or 'nothing'})"
             ) from None
 
     def check_owner(self, owner_id: int | None) -> None:

@@ -83,6 +83,7 @@ def test_a_job_is_submitted_with_all_that_it_may_have(db: Connection) -> None:
     )  # fmt: skip
     job = answer("show", job_id)["job"]
     assert (job["tags"], job["priority"], job["persistent"]) == (["a", "b"], 10, True)
+    assert re.search("priority +urgent", keepsake("show", job_id).output)
     assert db.execute(
         "SELECT expires_at - created_at = interval '90 min', due_at - created_at = interval '30 s'"
         " FROM jobs"
