@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from keepsake.errors import InvalidInput
 from keepsake.terminal.shell import Json, open_database, print_json
 from keepsake.text.counted import counted
 
@@ -24,6 +25,8 @@ def export(
     from keepsake.owners.owners import find_owner
     from keepsake.settings import load_settings
 
+    if not to.absolute().parent.is_dir():
+        raise InvalidInput(f"--to {to}: there is no folder {to.parent}: make it, or name another")
     settings = load_settings()
     with open_database(settings) as connection:
         owner_id = find_owner(connection, owner).id

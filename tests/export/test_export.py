@@ -217,3 +217,5 @@ def test_the_command_says_what_it_wrote(
     assert json.loads(asked.output)["files"] == len(OBJECTS)
     assert said.output == f"Exported 3 records with 9 files: unpack {path} and open index.html.\n"
     assert (none.exit_code, "there is no owner 'eve'" in none.output) == (2, True)
+    away = CliRunner().invoke(app, ["export", "ada", "--to", str(tmp_path / "away" / "ada.zip")])
+    assert (away.exit_code, "there is no folder" in away.output) == (2, True)
