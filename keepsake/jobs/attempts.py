@@ -233,7 +233,8 @@ async def give_turns(connection: AsyncConnection) -> None:
         await connection.execute(_GIVE_TURNS)
 
 
-# For each key that has nobody's turn, and jobs that are due, it is the first one's.
+# For each key that has nobody's turn, and jobs that are due, it is the first one's. From then on it
+# is in line with the jobs of other keys: a long line behind one key does not go before theirs.
 _GIVE_TURNS = """
     WITH RECURSIVE keys AS (
         (SELECT concurrency_key AS key FROM jobs
@@ -243,7 +244,7 @@ _GIVE_TURNS = """
                 WHERE status = 'pending' AND NOT has_turn AND concurrency_key > key
                 ORDER BY 1 LIMIT 1)
         FROM keys WHERE key IS NOT NULL)
-    UPDATE jobs SET has_turn = true
+    UPDATE jobs SET has_turn = true, due_at = now()
     FROM keys CROSS JOIN LATERAL (
         SELECT id FROM jobs
         WHERE status = 'pending' AND NOT has_turn AND concurrency_key = key AND due_at <= now()

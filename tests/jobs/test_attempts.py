@@ -83,6 +83,17 @@ async def test_of_jobs_with_one_key_one_runs_at_a_time(db: AsyncConnection) -> N
     assert len(await claimed(db, limit=10)) == 1
 
 
+async def test_a_long_line_behind_one_key_does_not_go_before_other_jobs(
+    db: AsyncConnection,
+) -> None:
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    first, second = [await given(db, type=alone, run_after=hour_ago) for _ in range(2)]
+    running = await one(db)
+    other = await given(db)
+    await end(db, running.fence, SUCCEEDED)
+    assert [running.id, (await one(db)).id, (await one(db)).id] == [first, other, second]
+
+
 async def test_workers_at_once_keep_to_a_key(pool: Pool, db: AsyncConnection) -> None:
     for _ in range(30):
         await given(db, type=alone)
