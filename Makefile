@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin
 
-.PHONY: help demo dev test test-fast check format bench openapi lock clean
+.PHONY: help demo dev test chaos test-fast check format bench openapi lock clean
 
 help:                  ## What there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -15,10 +15,13 @@ dev: $(VENV)/run.done    ## Start everything and stay up: http://127.0.0.1:8000
 	@$(RUN)/keepsake up
 
 test: $(VENV)/dev.done   ## All tests, on two processes
-	@$(TEST)
+	@$(TEST) -m "not chaos"
+
+chaos: $(VENV)/dev.done  ## Kill every part of Keepsake in random order while jobs run: minutes
+	@$(RUN)/python -m pytest -m chaos --log-cli-level=WARNING
 
 test-fast: $(VENV)/dev.done ## Without the whole system and the embedded language models
-	@$(TEST) -m "not acceptance"
+	@$(TEST) -m "not acceptance and not chaos"
 
 # Files go to the processes in the order that tests/kinds.py puts them in: the longest first.
 TEST := $(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -1,8 +1,9 @@
-"""The three kinds of tests, by what a test uses.
+"""The four kinds of tests, by what a test uses.
 
 - `unit`: no database, no models, no other process. A double over loopback is fine.
 - `acceptance`: the whole system (everything in `tests/acceptance`), or the embedded chat model or
   Whisper at work. A test that asks these by itself, not by the fixture `told`, is marked by hand.
+- `chaos`: the whole system while its parts are killed (everything in `tests/chaos`).
 - `integration`: the rest, on a real PostgreSQL and with real processes.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 import pytest
 
-KINDS = ("acceptance", "integration", "unit")  # the longest first
+KINDS = ("chaos", "acceptance", "integration", "unit")  # the longest first
 
 SERVERS = {"postgres_url", "models_url", "home", "own_processes"}
 STARTERS = {"subprocess", "open_worker_pool", "WorkerPool"}  # names of modules that start processes
@@ -25,6 +26,8 @@ def mark(items: Sequence[pytest.Item]) -> None:
 
 def _kind(item: pytest.Item) -> str:
     fixtures = set(getattr(item, "fixturenames", ()))
+    if "chaos" in item.path.parts:
+        return "chaos"
     if "acceptance" in item.path.parts or "told" in fixtures:
         return "acceptance"
     names = vars(getattr(item, "module", None) or object)
