@@ -171,8 +171,10 @@ async def test_lines_go_with_their_job_and_what_comes_later_is_dropped(
 
 
 async def test_what_cannot_be_stored_is_replaced_and_a_long_line_cut(
-    db: AsyncConnection, database_url: str
+    db: AsyncConnection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # pytest would send the half of a character to its other process, which cannot be done.
+    monkeypatch.setattr(logging.getLogger("keepsake"), "propagate", False)
     job_id = await given(db)
     with JobLog(database_url), about(job=job_id):
         log.info("a\0b\x1b[2J\ud800 two\nlines")
