@@ -107,6 +107,7 @@ def test_what_starts_by_itself() -> None:
         "new_running_records",
         "imports_done",
         "outbox",
+        "tracked_jobs",
     }
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
     schedules = defs.get_repository_def().schedule_defs
