@@ -78,8 +78,9 @@ def test_what_the_library_signs_is_taken() -> None:
         ({"webhook-id": "m" * 201}, "webhook-id"),
         ({"webhook-timestamp": "²"}, "webhook-timestamp"),
         ({"webhook-timestamp": "9" * 400}, "from now"),
-        ({"webhook-timestamp": str(int(time.time()) - 302)}, "from now"),
-        ({"webhook-timestamp": str(int(time.time()) + 600)}, "from now"),
+        # Not reckoned from now: cases are made minutes before they are tried.
+        ({"webhook-timestamp": "1000000000"}, "from now"),
+        ({"webhook-timestamp": "4000000000"}, "from now"),
     ],
     ids=["other", "none", "accent", "id", "no-id", "long-id", "no-time", "huge", "old", "early"],
 )
