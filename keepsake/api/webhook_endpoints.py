@@ -164,7 +164,7 @@ async def list_webhook_endpoints(caller: Manager) -> Endpoints:
 @router.get("/{endpoint_id}")
 async def webhook_endpoint(endpoint_id: EndpointId, caller: Manager) -> Endpoint:
     """One endpoint."""
-    async with _about(caller, endpoint_id) as connection:
+    async with about_endpoint(caller, endpoint_id) as connection:
         return await endpoints.find_endpoint(connection, caller.owner_id, endpoint_id)
 
 
@@ -175,7 +175,7 @@ async def change_webhook_endpoint(
     """Change an endpoint, disable it, or enable it again."""
     asked = endpoints.Change(**change.model_dump())
     settings, who = caller.state.settings, caller.principal
-    async with _about(caller, endpoint_id) as connection:
+    async with about_endpoint(caller, endpoint_id) as connection:
         return await endpoints.change_endpoint(
             connection, settings, who, caller.owner_id, endpoint_id, asked
         )
@@ -184,7 +184,7 @@ async def change_webhook_endpoint(
 @router.delete("/{endpoint_id}")
 async def remove_webhook_endpoint(endpoint_id: EndpointId, caller: Manager) -> Endpoint:
     """Remove an endpoint. What waits for it is not sent."""
-    async with _about(caller, endpoint_id) as connection:
+    async with about_endpoint(caller, endpoint_id) as connection:
         return await endpoints.remove_endpoint(
             connection, caller.principal, caller.owner_id, endpoint_id
         )
@@ -196,7 +196,7 @@ async def rotate_webhook_secret(
 ) -> Rotated:
     """Make a new secret, shown this once. The former one signs as well for a while."""
     overlap = timedelta(hours=how.overlap_hours) if how else OVERLAP
-    async with _about(caller, endpoint_id) as connection:
+    async with about_endpoint(caller, endpoint_id) as connection:
         secret = await endpoints.rotate_secret(
             connection, caller.principal, caller.owner_id, endpoint_id, overlap=overlap
         )
@@ -207,7 +207,7 @@ async def rotate_webhook_secret(
 @router.post("/{endpoint_id}/ping", status_code=202)
 async def ping_webhook_endpoint(endpoint_id: EndpointId, caller: Manager) -> Submitted:
     """Send a message that tells of nothing, also to an endpoint that is disabled."""
-    async with _about(caller, endpoint_id) as connection:
+    async with about_endpoint(caller, endpoint_id) as connection:
         job_id = await deliveries.ping(connection, caller.principal, caller.owner_id, endpoint_id)
     return Submitted(job_id=job_id)
 
@@ -215,7 +215,7 @@ async def ping_webhook_endpoint(endpoint_id: EndpointId, caller: Manager) -> Sub
 @router.post("/{endpoint_id}/replay", status_code=202)
 async def replay_webhooks(endpoint_id: EndpointId, what: WhatToReplay, caller: Manager) -> Replayed:
     """Send messages again as they were, with their ids: one, or all that were not taken."""
-    async with _about(caller, endpoint_id) as connection:
+    async with about_endpoint(caller, endpoint_id) as connection:
         count = await deliveries.replay(
             connection, caller.principal, caller.owner_id, endpoint_id, **what.model_dump()
         )
@@ -239,7 +239,7 @@ async def list_deliveries(
         if page.endpoint != endpoint_id or status not in (None, page.status):
             raise Problem("invalid_input", "cursor: it is of another list of deliveries")
         before, status = page.id, page.status
-    async with _about(caller, endpoint_id) as connection:
+    async with about_endpoint(caller, endpoint_id) as connection:
         found = await deliveries.deliveries(
             connection, caller.owner_id, endpoint_id, status=status, before=before, limit=limit + 1
         )
@@ -260,7 +260,7 @@ async def delivery_attempts(
     endpoint_id: EndpointId, job_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], caller: Manager
 ) -> Attempts:
     """How the attempts at a message went."""
-    async with _about(caller, endpoint_id) as connection:
+    async with about_endpoint(caller, endpoint_id) as connection:
         try:
             found = await deliveries.attempts(connection, caller.owner_id, endpoint_id, job_id)
         except InvalidInput as error:
@@ -269,7 +269,7 @@ async def delivery_attempts(
 
 
 @asynccontextmanager
-async def _about(caller: OwnerCaller, endpoint_id: int) -> AsyncIterator[AsyncConnection]:
+async def about_endpoint(caller: OwnerCaller, endpoint_id: int) -> AsyncIterator[AsyncConnection]:
     """A transaction about an endpoint of the owner.
 
     Raises:

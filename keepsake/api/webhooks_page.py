@@ -1,29 +1,23 @@
 """The page where an owner says which programs learn of what happens, and sees how that goes."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Path
+from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
-from keepsake.api.webhook_endpoints import OVERLAP
-from keepsake.database import AsyncConnection
+from keepsake.api.webhook_endpoints import OVERLAP, EndpointId, about_endpoint
 from keepsake.errors import InvalidInput
 from keepsake.http.pages import OwnerPage, for_page
-from keepsake.http.problems import Problem
 from keepsake.webhooks import deliveries, endpoints
 from keepsake.webhooks.events import EVENTS, PING
 
 TEMPLATES = FilePath(__file__).parent / "templates"
 SHOWN = 5  # deliveries of each endpoint, the newest
-LARGEST_ID = 2**63 - 1
 
 router = APIRouter(prefix="/o/{owner}/webhooks", include_in_schema=False)
 
 Manager = Annotated[OwnerPage, for_page("manage")]
-EndpointId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
 
 @router.get("")
@@ -54,7 +48,7 @@ async def add(
 @router.post("/{endpoint_id}/rotate")
 async def rotate(page: Manager, endpoint_id: EndpointId) -> Response:
     """Make a new secret, and show it."""
-    async with _about(page, endpoint_id) as connection:
+    async with about_endpoint(page, endpoint_id) as connection:
         secret = await endpoints.rotate_secret(
             connection, page.principal, page.owner_id, endpoint_id, overlap=OVERLAP
         )
@@ -70,7 +64,7 @@ async def change(
     """Let it have messages or not, remove it, try it out, or send again what it did not take."""
     who, owner_id = page.principal, page.owner_id
     try:
-        async with _about(page, endpoint_id) as connection:
+        async with about_endpoint(page, endpoint_id) as connection:
             match what:
                 case "enable" | "disable":
                     asked = endpoints.Change(enabled=what == "enable")
@@ -86,21 +80,6 @@ async def change(
     except InvalidInput as error:
         return await _page(page, why=str(error))
     return RedirectResponse(f"{page.at}/webhooks", 303)
-
-
-@asynccontextmanager
-async def _about(page: OwnerPage, endpoint_id: int) -> AsyncIterator[AsyncConnection]:
-    """A transaction about an endpoint of the owner.
-
-    Raises:
-        Problem: there is none of that id.
-    """
-    async with page.transaction() as connection:
-        try:
-            await endpoints.find_endpoint(connection, page.owner_id, endpoint_id)
-        except InvalidInput as error:
-            raise Problem("not_found", str(error)) from None
-        yield connection
 
 
 async def _page(

@@ -190,14 +190,16 @@ def submit_job(
     persistent: Annotated[
         bool, typer.Option("--persistent", help="Keep its row for good.")
     ] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Submit a job."""
+    """Submit a job. What it does for good, such as deleting, it does only once you said yes."""
     from keepsake.job_types import REGISTRY
     from keepsake.jobs.submission import NewJob, submit
 
+    kind = REGISTRY.find(type_name)
     new = NewJob(
-        REGISTRY.find(type_name),
+        kind,
         as_object(data, "--data"),
         owner_id=owner_id(owner),
         tag=tag,
@@ -209,6 +211,8 @@ def submit_job(
         tags=_words(tags),
         persistent=persistent,
     )
+    if kind.irreversible and not (yes or _wanted(f"{kind.description} Submit it?", json=json)):
+        raise InvalidInput(f"a job of type {kind.name} cannot be undone: --yes submits it")
     submission = ask(lambda connection: submit(connection, new))
     if json:
         print_json(submission)

@@ -28,6 +28,7 @@ class PersonOf(JobData):
     retry=Retry(attempts=30, min_seconds=2, max_seconds=60),
     timeout=timedelta(hours=6),
     whose="owner",
+    irreversible=True,
 )
 async def delete_person(context: JobContext, data: PersonOf) -> dict[str, int]:
     """Delete a member's records one by one, then the member. A cancel leaves the rest.

@@ -34,6 +34,7 @@ class RecordOf(JobData):
     timeout=timedelta(minutes=10),
     whose="owner",
     permission="edit",
+    irreversible=True,
 )
 async def delete_a_record(context: JobContext, data: RecordOf) -> dict[str, int]:
     """Delete a record of the job's owner. While a run works on it, it is tried again later.
@@ -120,6 +121,7 @@ class OwnerOf(JobData):
     retry=Retry(attempts=30, min_seconds=2, max_seconds=60),
     timeout=timedelta(hours=6),
     whose="system",  # an owner's own jobs go with it
+    irreversible=True,
 )
 async def delete_an_owner(context: JobContext, data: OwnerOf) -> dict[str, int]:
     """Delete an owner's records one by one, then the owner. A cancel leaves the rest.

@@ -88,6 +88,7 @@ class JobType(Generic[Data]):
         permission: what a member or a token may do for the owner that submits such jobs, cancels
             and retries them. Those without an owner are for operators.
         offered: whether people may submit it; if not, other code does, with what the job needs.
+        irreversible: whether what it does cannot be undone: people are asked before.
         waits: whether it does little but wait: for servers of other people, or for other jobs. Such
             jobs have places of their own in a worker: however long they hang, they keep no other
             job waiting.
@@ -106,6 +107,7 @@ class JobType(Generic[Data]):
     whose: Whose = "anyone"
     permission: Permission = "manage"
     offered: bool = True
+    irreversible: bool = False
     waits: bool = False
 
     def check(self, data: Data | Mapping[str, Any]) -> Data:

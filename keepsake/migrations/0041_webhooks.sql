@@ -102,6 +102,7 @@ END $$;
 CREATE TRIGGER tell_of_deleted_records AFTER DELETE ON records
     REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION tell_of_deleted_records();
 
+-- States of records are named as the API names them: COMPLETED, PARTIAL_SUCCESS, FAILED.
 -- A record is done with the statement that finishes a step of it and leaves nothing due. One run at a time
 -- works on a record, so no two statements each leave the last step to the other.
 CREATE FUNCTION tell_of_done_records() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -111,7 +112,7 @@ BEGIN
         RETURN NULL;  -- by far the most frequent case: the statement below takes its time to begin
     END IF;
     PERFORM tell_webhooks(c.owner_id, CASE r.status WHEN 'FAILED' THEN 'record.failed' ELSE 'record.completed' END,
-                          jsonb_build_object('record_id', c.record_id, 'line', r.line, 'status', lower(r.status),
+                          jsonb_build_object('record_id', c.record_id, 'line', r.line, 'status', r.status,
                                              'steps_succeeded', r.succeeded, 'steps_failed', r.failed))
     FROM (SELECT DISTINCT record_id, owner_id FROM changed
           WHERE status IN ('succeeded', 'failed') AND finished_at = now()

@@ -1,19 +1,16 @@
 """`keepsake user` and `keepsake token`, as they are typed."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from keepsake.accounts.audit import writes
 from keepsake.accounts.principal import by_token
 from keepsake.accounts.sign_in import use_code, use_link
 from keepsake.accounts.users import find_user
-from keepsake.cli import app
 from keepsake.database import Connection, Pool
 from keepsake.owners.owners import Owner
+from tests.commands import answer, keepsake, refused
 
 ROSA = "rosa@example.org"
 
@@ -24,23 +21,6 @@ def settings(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path))
-
-
-def keepsake(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
-
-def answer(*arguments: object) -> Any:
-    """What the command prints as JSON, when it ends well."""
-    result = keepsake(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
-
-
-def refused(*arguments: object) -> str:
-    result = keepsake(*arguments)
-    assert result.exit_code == 2, result.output
-    return " ".join(result.stderr.split())
 
 
 async def test_a_token_is_made_used_listed_and_revoked(

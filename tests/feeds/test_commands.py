@@ -1,20 +1,17 @@
 """`keepsake feed`, as it is typed."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from keepsake.accounts.audit import writes
 from keepsake.accounts.listeners import PREFIX, listeners
 from keepsake.accounts.tokens import hash_of, is_well_formed
-from keepsake.cli import app
 from keepsake.database import Connection
 from keepsake.family.feed.approval import visibility
 from keepsake.family.response import Family
 from keepsake.owners.owners import add_owner
+from tests.commands import answer, keepsake, refused
 from tests.feeds.conftest import PUBLIC
 from tests.feeds.episodes import given_episode
 
@@ -26,23 +23,6 @@ def settings(
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("KEEPSAKE_HOME", str(tmp_path))
     monkeypatch.setenv("PUBLIC_URL", f"{PUBLIC}/")
-
-
-def keepsake(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
-
-def answer(*arguments: object) -> Any:
-    """What the command prints as JSON, when it ends well."""
-    result = keepsake(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
-
-
-def refused(*arguments: object) -> str:
-    result = keepsake(*arguments)
-    assert result.exit_code == 2, result.output
-    return " ".join(result.stderr.split())
 
 
 def test_an_address_is_made_and_shown_once(db: Connection, marlows: Family) -> None:

@@ -1,13 +1,12 @@
 """A member of a family is deleted with what they told; what others told stays."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from keepsake.clients.objects import open_objects
-from keepsake.database import Connection, Pool, connect, open_pool
+from keepsake.database import Connection, Pool
 from keepsake.family.response import Family, add_family, add_member
 from keepsake.settings import Settings
 from tests.given import given_record
@@ -17,18 +16,6 @@ from tests.job_types.running import done
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings.model_validate({"database_url": database_url, "keepsake_home": str(tmp_path)})
-
-
-@pytest.fixture
-def db(database_url: str) -> Iterator[Connection]:
-    with connect(database_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with open_pool(database_url, size=2) as pool:
-        yield pool
 
 
 def told(db: Connection, settings: Settings, family: Family, member: int, text: str) -> int:

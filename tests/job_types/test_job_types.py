@@ -1,7 +1,7 @@
 """The types of jobs that there are, each run by a real worker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from keepsake.accounts.permissions import PERMISSIONS
 from keepsake.accounts.tokens import create_token
 from keepsake.clients.objects import open_objects
-from keepsake.database import Connection, Pool, connect, open_pool
+from keepsake.database import Connection, Pool
 from keepsake.delivery.outbox import Result, deliver
 from keepsake.errors import InvalidInput
 from keepsake.family.daily_quote import DAILY_QUOTE
@@ -52,18 +52,6 @@ def settings(database_url: str, tmp_path: Path, webhook: Webhook) -> Iterator[Se
                 "quote_hour": 0,
             }
         )
-
-
-@pytest.fixture
-def db(database_url: str) -> Iterator[Connection]:
-    with connect(database_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with open_pool(database_url, size=2) as pool:
-        yield pool
 
 
 @pytest.mark.parametrize("job_type", REGISTRY.all(), ids=lambda each: each.name)

@@ -1,16 +1,18 @@
 """`keepsake jobs`, on a real database."""
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from keepsake.cli import app
 from keepsake.database import Connection, connect
 from keepsake.owners.owners import add_owner
+from tests import commands
+
+keepsake = partial(commands.keepsake, "jobs")
+answer = partial(commands.answer, "jobs")
+refused = partial(commands.refused, "jobs")
 
 
 @pytest.fixture(autouse=True)
@@ -20,24 +22,6 @@ def db(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connectio
     with connect(database_url) as connection:
         add_owner(connection, "Ada")
         yield connection
-
-
-def keepsake(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["jobs", *map(str, arguments)])
-
-
-def answer(*arguments: object) -> Any:
-    """What the command prints as JSON, when it ends well and prints nothing else."""
-    result = keepsake(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
-
-
-def refusal(*arguments: object) -> str:
-    """What the command says when it refuses what it was given."""
-    result = keepsake(*arguments)
-    assert result.exit_code == 2, result.output
-    return result.output
 
 
 def submitted(*arguments: object) -> int:
@@ -134,7 +118,7 @@ def test_what_failed_is_retried_by_options(db: Connection) -> None:
 
 def test_of_several_jobs_all_are_changed_or_none() -> None:
     job_id = submitted()
-    assert "there is no job 99" in refusal("cancel", job_id, 99)
+    assert "there is no job 99" in refused("cancel", job_id, 99)
     assert answer("show", job_id)["job"]["status"] == "pending"
 
 
@@ -151,9 +135,9 @@ def test_the_end_of_its_log_is_shown_with_a_job(db: Connection) -> None:
 
 def test_status_says_that_nobody_runs_what_is_due() -> None:
     submitted()
-    result = CliRunner().invoke(app, ["status"])
+    result = commands.keepsake("status")
     assert "keepsake: no worker lives, and 1 job is due since" in result.output
-    document = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
+    document = commands.answer("status")
     assert len(document["unserved_jobs"]) == 1
 
 
@@ -230,4 +214,4 @@ def test_a_schedule_is_added_changed_paused_and_removed() -> None:
     ],
 )
 def test_what_the_command_cannot_take_is_refused_in_a_line(arguments: list[str], why: str) -> None:
-    assert why in refusal(*arguments)
+    assert why in refused(*arguments)

@@ -1,17 +1,19 @@
 """`keepsake webhooks`, on a real database."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from keepsake.cli import app
 from keepsake.database import Connection, connect
 from keepsake.owners.owners import add_owner
+from tests import commands
 
 URL = "https://example.com/hook"
+
+
+keepsake = partial(commands.keepsake, "webhooks")
+answer = partial(commands.answer, "webhooks")
 
 
 @pytest.fixture(autouse=True)
@@ -21,17 +23,6 @@ def db(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connectio
     with connect(database_url) as connection:
         add_owner(connection, "Ada")
         yield connection
-
-
-def keepsake(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["webhooks", *map(str, arguments)])
-
-
-def answer(*arguments: object) -> Any:
-    """What the command prints as JSON, when it ends well and prints nothing else."""
-    result = keepsake(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_an_endpoint_is_added_listed_changed_and_removed() -> None:
