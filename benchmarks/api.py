@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from keepsake.database import migrate
-from keepsake.local import postgres
+from keepsake.embedded import postgres
 from keepsake.local.ports import free_port
 
 STARTS_WITHIN = 60  # seconds

@@ -15,11 +15,11 @@ from typing import Any
 
 from benchmarks.results import Figure
 from keepsake.database import AsyncConnection, migrate, open_pool
+from keepsake.embedded import postgres
 from keepsake.jobs.attempts import Claimed, End, become_worker, claim, end
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import JobData, job
 from keepsake.jobs.submission import NewJob, submit
-from keepsake.local import postgres
 
 WORKERS = 4
 PLACES = 10  # of a worker

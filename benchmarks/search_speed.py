@@ -23,7 +23,7 @@ from psycopg.sql import SQL
 
 from benchmarks.results import Figure
 from keepsake.database import Pool, connect, migrate, open_pool, owner_transaction
-from keepsake.local import postgres
+from keepsake.embedded import postgres
 from keepsake.owners import owners
 from keepsake.search.filters import Filters
 from keepsake.search.fusion import CANDIDATES, find

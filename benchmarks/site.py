@@ -22,9 +22,9 @@ import httpx
 
 from keepsake.clients.objects import FolderStore
 from keepsake.database import connect, migrate, open_pool
+from keepsake.embedded import postgres
 from keepsake.family import response as family
 from keepsake.family.response import Family, NewResponse
-from keepsake.local import postgres
 from keepsake.local.dagster_home import (
     create_dagster_schema,
     dagster_environment,

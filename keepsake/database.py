@@ -45,7 +45,7 @@ def database_url(settings: DatabaseSettings) -> str:
     """
     if settings.database_url:
         return settings.database_url
-    from keepsake.local import postgres
+    from keepsake.embedded import postgres
 
     if not postgres.exists(settings.home):
         raise DatabaseError(

@@ -213,7 +213,7 @@ def _chosen_by(settings: Settings) -> str:
 def _database(settings: DatabaseSettings) -> str:
     """Runs in a thread."""
     from keepsake.database import connect, pending
-    from keepsake.local.postgres import running_url
+    from keepsake.embedded.postgres import running_url
 
     url = settings.database_url or running_url(settings.home)
     if url is None:
@@ -242,9 +242,9 @@ def _database(settings: DatabaseSettings) -> str:
 def _jobs(settings: DatabaseSettings) -> str:
     """Whether somebody runs them. Runs in a thread."""
     from keepsake.database import connect
+    from keepsake.embedded.postgres import running_url
     from keepsake.job_types import REGISTRY
     from keepsake.jobs.living import living_workers, unserved
-    from keepsake.local.postgres import running_url
 
     url = settings.database_url or running_url(settings.home)
     if url is None:
@@ -426,7 +426,7 @@ def _outbox(settings: DatabaseSettings) -> list[Check]:
 
     from keepsake.database import connect
     from keepsake.delivery.outbox import undelivered
-    from keepsake.local.postgres import running_url
+    from keepsake.embedded.postgres import running_url
 
     found = {}
     with suppress(KeepsakeError, psycopg.Error):  # which the check of the database reports

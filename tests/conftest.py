@@ -18,7 +18,7 @@ from psycopg.sql import SQL, Identifier
 
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import migrate
-from keepsake.local import postgres
+from keepsake.embedded import postgres
 from keepsake.local.ports import free_port
 from keepsake.settings import Settings
 from keepsake.worker_pool import WorkerPool

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TypeVar
 
-from keepsake.local import postgres
+from keepsake.embedded import postgres
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from psycopg.errors import InsufficientPrivilege
 from keepsake.backup.contents import Progress, Report
 from keepsake.backup.folder import BackupError
 from keepsake.database import Connection
-from keepsake.local import postgres
+from keepsake.embedded import postgres
 
 LOCK_TIMEOUT = "60s"  # for tables that a migration has
 LOOK_SECONDS = 1.0

@@ -25,8 +25,8 @@ from keepsake.backup.verification import damage
 from keepsake.clients.objects import OCTETS, MissingObject, ObjectStore, open_objects
 from keepsake.concurrency import together
 from keepsake.database import Connection, connect, migrate, migrations
+from keepsake.embedded import postgres
 from keepsake.errors import InvalidInput
-from keepsake.local import postgres
 from keepsake.settings import Settings
 from keepsake.text.counted import counted
 

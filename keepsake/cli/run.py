@@ -122,7 +122,7 @@ def stop(
     json: Json = False,
 ) -> None:
     """Stop the embedded PostgreSQL that a command started; do it before deleting its folder."""
-    from keepsake.local import postgres
+    from keepsake.embedded import postgres
     from keepsake.local.up import end_supervisor, supervisor
     from keepsake.settings import load_settings
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from keepsake.embedded.processes import end, session
 from keepsake.errors import KeepsakeError
-from keepsake.local.processes import end, session
 
 _POLL = 0.1  # seconds between checks of a part that is starting
 _WATCH = 0.5  # seconds between checks of parts that run

@@ -31,11 +31,13 @@ import psutil
 import psycopg
 
 from keepsake.database import connect, open_connection
+from keepsake.embedded import postgres
+from keepsake.embedded.processes import has_ended, is_alive
 from keepsake.errors import KeepsakeError, SettingsError
 from keepsake.jobs.living import living_workers
 from keepsake.jobs.upkeep import give_back_runs
 from keepsake.jobs.worker import GRACE_SECONDS
-from keepsake.local import postgres, runs
+from keepsake.local import runs
 from keepsake.local.dagster_home import (
     create_dagster_schema,
     dagster_environment,
@@ -43,7 +45,6 @@ from keepsake.local.dagster_home import (
 )
 from keepsake.local.parts import Part, Parts, end_sessions
 from keepsake.local.ports import free_port, why_not
-from keepsake.local.processes import has_ended, is_alive
 from keepsake.owners.prices import load_prices
 from keepsake.records.first_days import first_days
 from keepsake.settings import (
@@ -407,7 +408,7 @@ def _model_server(port: int, settings: LogSettings) -> Part:
 
 def _worker(database_url: str) -> Part:
     before = _workers(database_url)  # on other machines
-    command = [sys.executable, "-m", "keepsake.jobs"]
+    command = [sys.executable, "-m", "keepsake.job_types"]
     return Part(_WORKER, command, lambda: bool(_workers(database_url) - before))
 
 

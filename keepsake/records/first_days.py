@@ -12,8 +12,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from keepsake.database import Connection, connect
+from keepsake.embedded import postgres
 from keepsake.errors import KeepsakeError
-from keepsake.local import postgres
 from keepsake.pipeline.ledger.due import Unit
 from keepsake.settings import DatabaseSettings
 

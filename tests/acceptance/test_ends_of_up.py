@@ -13,11 +13,11 @@ import psycopg
 import pytest
 
 from keepsake.database import migrate
+from keepsake.embedded import postgres
+from keepsake.embedded.processes import is_alive, session
 from keepsake.errors import SettingsError
-from keepsake.local import postgres
 from keepsake.local.parts import PartFailed
 from keepsake.local.ports import free_port
-from keepsake.local.processes import is_alive, session
 from keepsake.local.up import ROOT, started
 from keepsake.settings import Settings
 

@@ -22,7 +22,7 @@ from keepsake.backup.restoring import Restored, restore
 from keepsake.backup.verification import verify
 from keepsake.clients.objects import open_objects
 from keepsake.database import connect, migrate
-from keepsake.local.postgres import binaries
+from keepsake.embedded.postgres import binaries
 from keepsake.records.deletion import ALL_KEYS
 from keepsake.settings import Settings
 from tests.databases import database_at

@@ -238,7 +238,7 @@ def test_settings_are_read_only_where_a_process_starts() -> None:
     # One serves with them, one runs jobs with them, one says what is wrong with them.
     assert readers - commands == {
         "keepsake/api/__main__.py",
-        "keepsake/jobs/__main__.py",
+        "keepsake/job_types/__main__.py",
         "keepsake/doctor.py",
     }
 

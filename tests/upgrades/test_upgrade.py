@@ -21,12 +21,12 @@ from psycopg.sql import SQL, Identifier
 from keepsake.bookmarks.line import BOOKMARKS
 from keepsake.database import connect, migrate, migrations, open_pool
 from keepsake.delivery.outbox import deliver
+from keepsake.embedded.postgres import binaries
 from keepsake.family.daily_quote import DAILY_QUOTE
 from keepsake.family.line import FAMILY
 from keepsake.family.mornings import enqueue_due
 from keepsake.family.weekly_prompts import WEEKLY_PROMPTS
 from keepsake.import_messages import enqueue_import_messages
-from keepsake.local.postgres import binaries
 from keepsake.pipeline.line import Line
 from keepsake.pipeline.run import run_line
 from keepsake.pipeline.spec import RunSpec

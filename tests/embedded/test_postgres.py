@@ -10,8 +10,8 @@ import psutil
 import psycopg
 from sqlalchemy import create_engine, text
 
-from keepsake.local import postgres
-from keepsake.local.processes import has_ended, is_alive
+from keepsake.embedded import postgres
+from keepsake.embedded.processes import has_ended, is_alive
 
 
 def _postmaster(home: Path) -> psutil.Process:
@@ -39,7 +39,7 @@ def test_each_test_has_a_database_of_its_own_with_pgvector(database_url: str) ->
 
 def test_two_processes_that_start_it_at_once_get_the_same_server(home: Path) -> None:
     program = (
-        "import sys, pathlib; from keepsake.local.postgres import ensure_running;"
+        "import sys, pathlib; from keepsake.embedded.postgres import ensure_running;"
         "print(ensure_running(pathlib.Path(sys.argv[1])))"
     )
     starters = [
@@ -75,7 +75,7 @@ def test_stale_pid_file_that_names_another_process_is_no_server(home: Path) -> N
 
 def test_outlives_the_process_that_started_it(home: Path) -> None:
     program = (
-        "import os, sys, pathlib; from keepsake.local.postgres import ensure_running;"
+        "import os, sys, pathlib; from keepsake.embedded.postgres import ensure_running;"
         "ensure_running(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     starter = subprocess.run([sys.executable, "-c", program, home], check=False)

@@ -32,8 +32,8 @@ import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from keepsake.embedded.processes import end, has_ended, is_alive
 from keepsake.errors import KeepsakeError
-from keepsake.local.processes import end, has_ended, is_alive
 
 DATABASE = "keepsake"
 _SOCKET = ".s.PGSQL.5432"
