@@ -102,7 +102,7 @@ async def _measured(url: str) -> list[Figure]:
 
 async def _fill(connection: AsyncConnection, *, due: int, waiting: int = 0) -> None:
     """Have so many jobs due, and among them so many that a claim must pass by."""
-    await connection.execute("TRUNCATE jobs, job_attempts")
+    await connection.execute("TRUNCATE jobs CASCADE")
     await connection.execute(
         "INSERT INTO jobs (type, executor, status, attempt, concurrency_key)"
         " VALUES ('benchmark', 'internal', 'running', 1, 'taken')"
