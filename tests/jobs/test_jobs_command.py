@@ -215,3 +215,10 @@ def test_a_schedule_is_added_changed_paused_and_removed() -> None:
 )
 def test_what_the_command_cannot_take_is_refused_in_a_line(arguments: list[str], why: str) -> None:
     assert why in refused(*arguments)
+
+
+def test_what_cannot_be_undone_is_submitted_only_once_somebody_says_yes() -> None:
+    deleting = ("submit", "delete_record", "--owner", "ada", "--data", '{"record_id": 1}')
+    assert "cannot be undone: --yes submits it" in refused(*deleting)
+    assert answer("list") == []
+    assert answer(*deleting, "--yes")["created"]
