@@ -65,8 +65,8 @@ def test_a_schedule_is_paused_resumed_and_removed_by_the_keyboard(visit: Visit, 
     page = visit(SCHEDULES).page
     assert barriers(page) == []
     for name in ("Pause weekly", "Resume weekly"):
-        page.get_by_role("button", name=name).focus()
-        page.keyboard.press("Enter")
+        with page.expect_navigation():
+            page.get_by_role("button", name=name).press("Enter")
     expect(page.get_by_role("button", name="Pause weekly")).to_be_visible()
     assert not the_only(site).paused
     page.get_by_role("button", name="Remove weekly").click()
