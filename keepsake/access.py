@@ -31,6 +31,9 @@ SHARED = {
 CLOSED = {
     "received_webhooks": "of the installation, not of an owner",
     "hosts": "which sites were asked when: the pace of fetching holds over all owners",
+    "metric_snapshots": "of the installation, not of an owner",
+    "metric_totals": "of the installation, not of an owner",
+    "probes": "of the installation, not of an owner",
     "rate_limits": "who asks how much, over all owners",
     "sessions": "a person's, who may belong to several owners",
     "sign_in_requests": "who tries to sign in, as which person",
@@ -47,6 +50,7 @@ _POLICIES: dict[str, LiteralString] = {
 _PRIVILEGES: dict[str, LiteralString] = {
     "owners": "SELECT, UPDATE (name, time_zone)",  # a tier or a budget is not the owner's to set
     "spending": "SELECT",
+    "owner_metrics": "SELECT",  # counted by who does the work
     "memberships": "SELECT",  # who adds a user to its members sees the user's name and address
     "users": "SELECT",
     "audit_log": "SELECT, INSERT",  # what was written stays

@@ -36,7 +36,9 @@ OF_NO_OWNER_TOO = {
     "job_log": "the system's",
 }
 # A role may not write what other tables of its owner rest on.
-NOT_WRITTEN = {"owners", "spending", "memberships", "users", "tokens", "audit_log", "job_log"}
+NOT_WRITTEN = {
+    "owners", "spending", "memberships", "users", "tokens", "audit_log", "job_log", "owner_metrics",
+}  # fmt: skip
 VALUES = {  # by type; %(owner)s tells the owners' rows apart
     "bigint": "%(owner)s", "integer": "%(owner)s", "smallint": "%(owner)s", "numeric": "%(owner)s",
     "real": "%(owner)s", "double precision": "%(owner)s", "boolean": "false",

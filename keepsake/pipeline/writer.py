@@ -14,7 +14,9 @@ from dataclasses import replace
 import psycopg
 
 from keepsake.database import AsyncConnection, Pool
+from keepsake.metrics import totals
 from keepsake.owners.budgets import lock_budgets
+from keepsake.pipeline.counted import counted
 from keepsake.pipeline.ledger import writes
 from keepsake.pipeline.ledger.attempts import add_attempts
 from keepsake.pipeline.ledger.rows import Outcome
@@ -155,6 +157,7 @@ class Writer:
             if waiting:
                 await writes.mark_due(connection, [each.record_id for each in made], waiting)
         await writes.write(connection, self.line.name, outcomes, run_id=run_id)
+        await totals.add(connection, counted(self.line.name, outcomes), run_id=run_id)
 
 
 def _unstorable(outcome: Outcome) -> Outcome:

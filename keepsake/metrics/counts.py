@@ -1,0 +1,105 @@
+"""Counting: increments gathered where the work is done, to be written with what it came to.
+
+Who writes the outcome of a piece of work wraps it in `counting()`; the functions in between need
+not carry the counts. Without a `counting()` around it, counting does nothing.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from keepsake.metrics.catalogue import METRICS, Kind, Metric
+
+INF = "+Inf"
+_UNKNOWN = "other"  # for a label whose value is empty
+
+
+class Series(NamedTuple):
+    """What one row of the totals counts. A histogram has a series a bucket, and one for the sum.
+
+    Attributes:
+        metric: name; with `_bucket` or `_sum` behind it for a histogram's.
+        labels: values in the catalogue's order; of a bucket also its upper bound.
+    """
+
+    metric: str
+    labels: tuple[str, ...]
+
+
+class Counts:
+    """Increments by series, and the last value that each bucket has seen."""
+
+    def __init__(self) -> None:
+        self.values: dict[Series, float] = {}
+        self.seen: dict[Series, float] = {}
+
+    def count(self, name: str, by: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        self._add(Series(name, _values(_metric(name, "counter"), labels)), by)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add a value to a histogram."""
+        metric = _metric(name, "histogram")
+        values = _values(metric, labels)
+        place = bisect_left(metric.buckets, value)
+        bound = f"{metric.buckets[place]:g}" if place < len(metric.buckets) else INF
+        bucket = Series(f"{name}_bucket", (*values, bound))
+        self._add(bucket, 1)
+        self._add(Series(f"{name}_sum", values), value)
+        self.seen[bucket] = value
+
+    def merge(self, other: "Counts") -> None:
+        """Add another's increments to these."""
+        for series, value in other.values.items():
+            self._add(series, value)
+        self.seen.update(other.seen)
+
+    def _add(self, series: Series, by: float) -> None:
+        if by < 0:
+            raise ValueError(f"{series.metric} cannot go back")
+        self.values[series] = self.values.get(series, 0.0) + by
+
+
+def _metric(name: str, kind: Kind) -> Metric:
+    metric = METRICS[name]
+    if metric.kind != kind:
+        raise ValueError(f"{name} is a {metric.kind}")
+    return metric
+
+
+def _values(metric: Metric, labels: Mapping[str, str]) -> tuple[str, ...]:
+    if labels.keys() != set(metric.labels):
+        raise ValueError(f"{metric.name} has the labels {', '.join(metric.labels)}")
+    return tuple(_printable(labels[name]) or _UNKNOWN for name in metric.labels)
+
+
+def _printable(value: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in value)
+
+
+_current: ContextVar[Counts | None] = ContextVar("counts", default=None)
+
+
+@contextmanager
+def counting() -> Iterator[Counts]:
+    """Gather what is counted inside the block, also in the tasks and threads it starts."""
+    counts = Counts()
+    token = _current.set(counts)
+    try:
+        yield counts
+    finally:
+        _current.reset(token)
+
+
+def count(name: str, by: float = 1, **labels: str) -> None:
+    """Add to a counter of the `counting()` in force; without one, do nothing."""
+    if (counts := _current.get()) is not None:
+        counts.count(name, by, **labels)
+
+
+def observe(name: str, value: float, **labels: str) -> None:
+    """Add a value to a histogram of the `counting()` in force; without one, do nothing."""
+    if (counts := _current.get()) is not None:
+        counts.observe(name, value, **labels)
