@@ -51,6 +51,8 @@ _PRIVILEGES: dict[str, LiteralString] = {
     "owners": "SELECT, UPDATE (name, time_zone)",  # a tier or a budget is not the owner's to set
     "spending": "SELECT",
     "owner_metrics": "SELECT",  # counted by who does the work
+    "alerts": "SELECT",  # which come and go by themselves
+    "alert_log": "SELECT, INSERT",  # what was written stays
     "memberships": "SELECT",  # who adds a user to its members sees the user's name and address
     "users": "SELECT",
     "audit_log": "SELECT, INSERT",  # what was written stays

@@ -34,10 +34,14 @@ OF_NO_OWNER_TOO = {
     "job_schedules": "the system's",
     "job_attempts": "the system's",
     "job_log": "the system's",
+    "alert_rules": "the system's",
+    "alerts": "the system's",
+    "alert_log": "the system's",
 }
 # A role may not write what other tables of its owner rest on.
 NOT_WRITTEN = {
     "owners", "spending", "memberships", "users", "tokens", "audit_log", "job_log", "owner_metrics",
+    "alerts", "alert_log",
 }  # fmt: skip
 VALUES = {  # by type; %(owner)s tells the owners' rows apart
     "bigint": "%(owner)s", "integer": "%(owner)s", "smallint": "%(owner)s", "numeric": "%(owner)s",

@@ -112,6 +112,9 @@ LEFT_OUT = {
     "listeners": "secrets of podcast players",
     "feeds": "addresses that hold here alone",
     "feed_changes": "when a player should look again",
+    "alert_rules": "what is watched, here",
+    "alerts": "what was found",
+    "alert_log": "and when, by ids that mean nothing elsewhere",
     "audit_log": "who did what, by ids that mean nothing elsewhere",
 }
 
