@@ -13,6 +13,7 @@ import dagster as dg
 from assets.checks import ContentCheck, check_content, check_records, named_ids
 from assets.partitions import RunPartition
 from keepsake.database import Connection
+from keepsake.owners.usage import Usage
 from keepsake.pipeline.ledger.states import StepState, step_states
 from keepsake.pipeline.line import Line, Step
 from keepsake.pipeline.reports import StepReport
@@ -75,7 +76,7 @@ class Reporter:
                 yield dg.AssetMaterialization(
                     step.name,
                     partition=partition.key,
-                    metadata=_metadata(step, state, report),
+                    metadata=figures(step, state, report) | _links(report),
                     tags=_versions(step, self.source, states),
                 )
             elif report.failed and state.all_failed:
@@ -110,12 +111,13 @@ def _versions(step: Step, source: str, states: Mapping[str, StepState]) -> dict[
     }
 
 
-def _metadata(step: Step, state: StepState, report: StepReport) -> dict[str, Any]:
-    """The story of one materialisation: counts with their zeros, so that plots are true, and ids.
+def figures(step: Step, state: StepState, report: StepReport) -> dict[str, int | float | str]:
+    """Numbers that Dagster plots over time: the same ones each time, with their zeros.
 
-    `dagster/row_count` is what the partition holds; the rest is what this run did in it.
+    `dagster/row_count` is what the partition holds, `oldest due` how long the step that waits
+    longest in it has been due; the rest is what a run did in it. A cost that is not known is left
+    out, since a plot would show it as nought.
     """
-    usage = report.usage
     counts = {
         "dagster/row_count": state.succeeded - state.nothing,
         "made": report.made,
@@ -128,20 +130,30 @@ def _metadata(step: Step, state: StepState, report: StepReport) -> dict[str, Any
         "held": report.held,
         "attempts": report.attempts,
         "seconds of work": round(report.seconds, 1),
+        "oldest due (seconds)": round(state.oldest_due_seconds, 1),
     }
-    spent = {
+    return counts | (used(report.usage) if step.roles else {})
+
+
+def used(usage: Usage) -> dict[str, int | float | str]:
+    """What was used of models, for Dagster to plot; the cost only if all of it is known."""
+    unpriced = [name for name, amounts in usage.by_model.items() if amounts.cost is None]
+    return {
         "model calls": usage.calls,
         "tokens in": usage.tokens_in,
         "tokens out": usage.tokens_out,
         "audio seconds": round(usage.audio_seconds, 1),
         "characters spoken": usage.characters,
-        "cost (USD)": "unknown" if usage.cost is None else float(usage.cost),
-        "models": ", ".join(usage.models),
+        **({} if usage.cost is None else {"cost (USD)": float(usage.cost)}),
+        **({"models": ", ".join(usage.models)} if usage.models else {}),
+        **({"models without a price": ", ".join(unpriced)} if unpriced else {}),
     }
-    links = {}
-    if report.made_ids:
-        links = {
-            "records made": named_ids(report.made_ids, report.made),
-            "show one": dg.MetadataValue.md(f"`keepsake show {report.made_ids[0]}`"),
-        }
-    return counts | (spent if step.roles else {}) | links
+
+
+def _links(report: StepReport) -> dict[str, Any]:
+    if not report.made_ids:
+        return {}
+    return {
+        "records made": named_ids(report.made_ids, report.made),
+        "show one": dg.MetadataValue.md(f"`keepsake show {report.made_ids[0]}`"),
+    }

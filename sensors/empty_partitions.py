@@ -11,13 +11,15 @@ from itertools import islice
 
 import dagster as dg
 
+from assets.events import figures
 from assets.partitions import unit_of
 from keepsake.database import Connection
+from keepsake.pipeline.ledger.states import StepState
 from keepsake.pipeline.line import Line
+from keepsake.pipeline.reports import StepReport
 from keepsake.records.first_days import starts_with_records
 
 AT_ONCE = 10  # partitions a tick: an event for each asset, about 10 ms to store, and work waits
-METADATA = {"dagster/row_count": 0, "made": 0, "failed": 0}
 
 
 def closed(partitions: dg.TimeWindowPartitionsDefinition) -> Sequence[str]:
@@ -38,6 +40,7 @@ def empty_partitions(
         return []
     have_some = set(starts)
     empty = [key for key in closed(partitions) if key >= starts[0] and key not in have_some]
+    nothing = {step.name: figures(step, StepState(), StepReport()) for step in line.steps}
     made = {
         step.name: instance.get_materialized_partitions(dg.AssetKey(step.name))
         for step in line.steps
@@ -48,7 +51,7 @@ def empty_partitions(
             lacking = [name for name, keys in made.items() if key not in keys]
             if lacking:
                 yield [
-                    dg.AssetMaterialization(name, partition=key, metadata=METADATA)
+                    dg.AssetMaterialization(name, partition=key, metadata=nothing[name])
                     for name in lacking
                 ]
 

@@ -9,10 +9,13 @@ from datetime import date, timedelta
 
 import dagster as dg
 
+from assets.events import used
 from assets.line_assets import OWNERS, kinds_of, table_schema
 from assets.partitions import Calendar
 from keepsake.family.interview_prompts import WrittenPrompts, write_prompts
 from keepsake.family.response import LINE
+from keepsake.owners.prices import billing
+from keepsake.owners.usage import metered
 from keepsake.settings import Settings
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
@@ -58,11 +61,15 @@ def interview_prompts(settings: Settings, calendar: Calendar) -> dg.AssetsDefini
         },
     )
     def make(
-        context: dg.AssetExecutionContext, database: DatabaseResource, models: ModelsResource
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        models: ModelsResource,
+        settings: dg.ResourceParam[Settings],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Write the week's questions for every family that has stories and no questions yet."""
         week = context.partition_time_window.end.date() - timedelta(days=7)
-        written = asyncio.run(_write(database, models, week))
+        with metered(billing(settings).price) as usage:
+            written = asyncio.run(_write(database, models, week))
         if written.failed:
             raise dg.Failure(
                 f"{len(written.failed)} of {written.families} families got no questions (ids "
@@ -71,7 +78,12 @@ def interview_prompts(settings: Settings, calendar: Calendar) -> dg.AssetsDefini
                 allow_retries=False,
             )
         return dg.MaterializeResult(
-            metadata={"families": written.families, "questions": written.questions}
+            metadata={
+                "families": written.families,
+                "made": written.questions,
+                "failed": len(written.failed),
+                **used(usage),
+            }
         )
 
     return make

@@ -32,7 +32,7 @@ def result(made: Made, what: str) -> dg.MaterializeResult:  # type: ignore[type-
     Raises:
         Failure: some runners have none; the others have theirs.
     """
-    metadata = {"runners": made.runners, what: made.rows, "failed": len(made.failed)}
+    metadata = {"runners": made.runners, "made": made.rows, "failed": len(made.failed)}
     if made.failed:
         raise dg.Failure(
             f"{len(made.failed)} of {made.runners} runners got no {what} (ids "

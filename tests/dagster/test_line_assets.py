@@ -4,7 +4,9 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,6 +20,7 @@ from keepsake.pipeline.reports import OnPartition, Report
 from tests.doubles.server import error
 from tests.family.conftest import OpensHouse
 from tests.family.house import NOON, STEPS, House, Storyteller
+from tests.pages import ROOT
 
 from .conftest import TEXT, Location, checks, metadata
 
@@ -46,6 +49,57 @@ def test_a_run_materialises_every_step_and_says_how_much(location: Location) -> 
     assert story["podcasts"]["characters spoken"] > 100
     assert story["transcripts"]["model calls"] == 0
     assert story["quotes"]["failed"] == story["quotes"]["held"] == 0
+
+
+def plotted(result: dg.ExecuteInProcessResult) -> dict[str, set[str]]:
+    """By step, the metadata that Dagster plots: those of its types of numbers."""
+    numbers = (dg.IntMetadataValue, dg.FloatMetadataValue)
+    return {
+        str(event.asset_key and event.asset_key.to_user_string()): {
+            name
+            for name, value in event.materialization.metadata.items()
+            if isinstance(value, numbers)
+        }
+        for event in result.get_asset_materialization_events()
+    }
+
+
+def test_dagster_plots_the_same_numbers_of_a_step_whatever_a_run_did(
+    location: Location, tmp_path: Path
+) -> None:
+    """Also of a day without records, and of one on which all is up to date: plots have no gaps."""
+    with location.house.under(PRICES_FILE=str(priced(tmp_path))) as house:
+        priced_location = replace(location, defs=build_defs(house.settings))
+        empty = plotted(priced_location.run(day="2026-05-03"))
+        add(house)
+        made, again = (plotted(priced_location.run()) for _ in range(2))
+    assert empty == made == again
+    assert set(made) == set(STEPS)
+    everywhere = {"made", "failed", "nothing to make", "seconds of work", "oldest due (seconds)"}
+    assert all(everywhere < names for names in made.values())
+    assert {"tokens in", "tokens out", "cost (USD)"} < made["stories"]
+
+
+def priced(folder: Path) -> Path:
+    """Prices of one's own, in which the chat model has one: a dollar a token that it reads."""
+    header, *_ = (ROOT / "keepsake/owners/prices.csv").read_text().splitlines()
+    prices = folder / "prices.csv"
+    prices.write_text(f"{header}\nsome-model,,,1000000,0,,,ours\n")
+    return prices
+
+
+def test_a_cost_that_is_not_known_is_left_out_of_the_plot_and_its_model_named(
+    location: Location, tmp_path: Path
+) -> None:
+    add(location.house)
+    unknown = metadata(location.run("transcripts", "stories"))["stories"]
+    assert "cost (USD)" not in unknown
+    assert unknown["models without a price"] == "some-model"
+    with location.house.under(PRICES_FILE=str(priced(tmp_path))) as house:
+        priced_location = replace(location, defs=build_defs(house.settings))
+        known = metadata(priced_location.run("stories", redo=True))["stories"]
+    assert known["cost (USD)"] == known["tokens in"] == 11
+    assert "models without a price" not in known
 
 
 def test_each_materialisation_leads_to_what_it_made(location: Location) -> None:

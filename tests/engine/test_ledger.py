@@ -74,6 +74,20 @@ def test_how_a_step_is_comes_from_all_records_of_the_window(world: World) -> Non
     assert states.step_states(world.db, DAY, STEPS)["hear"].all_failed
 
 
+def test_how_long_a_step_is_due_is_that_of_the_record_that_waits_longest(world: World) -> None:
+    for text in "ab":
+        world.add(text)
+    set_rows(world, "doww")
+    world.db.execute(
+        "UPDATE ledger SET due_at = now() - interval '2 hours' WHERE step = %s"
+        " AND record_id = (SELECT min(record_id) FROM ledger)",
+        (STEPS[0],),
+    )
+    found = states.step_states(world.db, DAY, STEPS)
+    assert found[STEPS[0]].oldest_due_seconds == pytest.approx(7200, abs=60)
+    assert [found[step].oldest_due_seconds for step in STEPS[1:]] == [0, 0, 0]  # put off, waiting
+
+
 # -- what people ask to be done again --------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ QUESTIONS = [
     "What did your first wage buy?",
     "Which song did your mother sing while she worked?",
 ]
+NOTHING = {"families": 0, "made": 0, "failed": 0, "model calls": 0}
 
 
 @pytest.fixture
@@ -56,6 +57,7 @@ def ask(instance: dg.DagsterInstance, week: str = WEEK) -> dg.ExecuteInProcessRe
     resources = {
         "database": DatabaseResource(settings=settings),
         "models": ModelsResource.of(settings),
+        "settings": settings,
     }
     return dg.materialize(
         [interview_prompts(settings, Calendar(settings.first_day))],
@@ -67,8 +69,10 @@ def ask(instance: dg.DagsterInstance, week: str = WEEK) -> dg.ExecuteInProcessRe
 
 
 def counts(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """Some of the numbers of the materialisation."""
     [event] = result.get_asset_materialization_events()
-    return {name: value.value for name, value in event.materialization.metadata.items()}
+    metadata = event.materialization.metadata
+    return {name: metadata[name].value for name in ("families", "made", "failed", "model calls")}
 
 
 def asked(house: House) -> list[str]:
@@ -82,7 +86,7 @@ def test_a_family_gets_a_few_questions_for_the_week(
 ) -> None:
     result = ask(instance)
     assert result.success
-    assert counts(result) == {"families": 1, "questions": EACH_WEEK}
+    assert counts(result) == {"families": 1, "made": EACH_WEEK, "failed": 0, "model calls": 2}
     assert asked(house) == QUESTIONS
     [row] = house.rows("SELECT DISTINCT week::text, source, model FROM interview_prompts")
     assert row == {"week": WEEK, "source": "ai", "model": "some-model"}
@@ -94,7 +98,7 @@ def test_the_same_week_again_asks_no_model(
 ) -> None:
     ask(instance)
     before = len(teller.seen)
-    assert counts(ask(instance)) == {"families": 0, "questions": 0}
+    assert counts(ask(instance)) == NOTHING
     assert (len(teller.seen), len(asked(house))) == (before, EACH_WEEK)
 
 
@@ -135,7 +139,7 @@ def test_what_is_no_question_is_left_out(
 def test_a_family_that_has_told_nothing_is_asked_nothing(
     weak_house: House, instance: dg.DagsterInstance, teller: Storyteller
 ) -> None:
-    assert counts(ask(instance)) == {"families": 0, "questions": 0}
+    assert counts(ask(instance)) == NOTHING
     assert teller.seen == []
 
 
@@ -157,4 +161,9 @@ def test_a_family_without_questions_fails_the_week_and_the_others_have_theirs(
     rows = house.rows("SELECT DISTINCT owner_id FROM interview_prompts")
     assert rows == [{"owner_id": second.id}]
     teller.confused_by = None
-    assert counts(ask(instance)) == {"families": 1, "questions": EACH_WEEK}
+    assert counts(ask(instance)) == {
+        "families": 1,
+        "made": EACH_WEEK,
+        "failed": 0,
+        "model calls": 2,
+    }

@@ -135,7 +135,7 @@ def full_week(runner: Runner) -> int:
 def test_a_week_becomes_a_row_and_a_page(ada: Runner, instance: dg.DagsterInstance) -> None:
     full_week(ada)
     result = materialize(instance, DIGESTS, WEEK)
-    assert metadata(result) == {"dagster/row_count": 1, "runners": 1, "digests": 1, "failed": 0}
+    assert metadata(result) == {"dagster/row_count": 1, "runners": 1, "made": 1, "failed": 0}
     digest, page, _ = stored(ada)
     assert (digest.total.runs, digest.total.distance, digest.before4) == (1, 10_000, 10_000)
     assert digest.weeks_in_a_row == 5
@@ -238,7 +238,7 @@ def test_a_run_without_distance_does_not_break_the_page(
 
 def test_a_week_without_runs_has_no_digest(ada: Runner, instance: dg.DagsterInstance) -> None:
     ada.ran("2026-05-11T00:10")
-    assert metadata(materialize(instance, DIGESTS, WEEK))["digests"] == 0
+    assert metadata(materialize(instance, DIGESTS, WEEK))["made"] == 0
     assert ada.rows("SELECT FROM weekly_digests") == []
 
 
@@ -246,7 +246,7 @@ def test_many_weeks_in_one_run(ada: Runner, instance: dg.DagsterInstance) -> Non
     full_week(ada)
     ada.ran("2026-03-23T07:00")
     result = materialize(instance, DIGESTS, "2026-03-23", WEEK)
-    assert metadata(result)["digests"] == 6  # none for the week without a run
+    assert metadata(result)["made"] == 6  # none for the week without a run
 
 
 def test_one_runner_who_fails_does_not_stop_the_others(
@@ -274,7 +274,7 @@ def test_a_month_becomes_a_row(ada: Runner, instance: dg.DagsterInstance) -> Non
     ada.ran("2026-05-01T00:10", 10, zones=(0, 0, 900, 100, 0), best_efforts={"5000": 1500.0})
     ada.ran("2026-05-31T23:30", 5)
     result = materialize(instance, TRENDS, "2026-05-01")
-    assert metadata(result)["months"] == 1
+    assert metadata(result)["made"] == 1
     [(facts,)] = ada.rows("SELECT facts FROM trends")
     month = Month.model_validate(facts)
     assert (month.runs, month.distance, month.change_to_last_month) == (2, 15_000, -25)

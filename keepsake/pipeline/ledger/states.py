@@ -41,6 +41,7 @@ class StepState:
         held: with a hold reason, and without a result.
         failed_ids: some of the failed.
         output: a hash of all the results' output fingerprints; None if there are none.
+        oldest_due_seconds: for how long the one that waits longest has been due; 0 if none is.
     """
 
     succeeded: int = 0
@@ -50,6 +51,7 @@ class StepState:
     held: int = 0
     failed_ids: Sequence[int] = ()
     output: str | None = None
+    oldest_due_seconds: float = 0.0
 
     @property
     def records(self) -> int:
@@ -76,7 +78,9 @@ def step_states(
                (array_agg(record_id ORDER BY record_id)
                    FILTER (WHERE status = 'failed' AND hold_reason IS NULL))[1:%(sample)s],
                md5(string_agg(record_id || ':' || coalesce(output_fingerprint, ''), ' '
-                   ORDER BY record_id) FILTER (WHERE status = 'succeeded'))
+                   ORDER BY record_id) FILTER (WHERE status = 'succeeded')),
+               coalesce(extract(epoch FROM now() - min(l.due_at)
+                   FILTER (WHERE l.due_at <= now() AND hold_reason IS NULL)), 0)::float8
         FROM records r JOIN ledger l ON l.record_id = r.id
         WHERE r.line = %(line)s AND r.recorded_at >= %(start)s AND r.recorded_at < %(end)s
           AND l.step = ANY(%(steps)s)
@@ -85,6 +89,6 @@ def step_states(
         {**window.values, "steps": list(steps), "sample": sample},
     ).fetchall()
     return {
-        step: StepState(succeeded, nothing, failed, unfinished, held, ids or (), output)
-        for step, succeeded, nothing, failed, unfinished, held, ids, output in rows
+        step: StepState(succeeded, nothing, failed, unfinished, held, ids or (), output, oldest)
+        for step, succeeded, nothing, failed, unfinished, held, ids, output, oldest in rows
     }
