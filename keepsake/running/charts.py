@@ -4,9 +4,10 @@ The template of the page draws them, so that colours and type follow the page, b
 on paper. Nothing here knows running.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from keepsake.text.round_numbers import round_numbers
 
 WIDTH, HEIGHT = 360.0, 190.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 356.0, 12.0, 166.0  # of the plot within
@@ -52,7 +53,7 @@ class DotChart:
 def bar_chart(values: Sequence[float], line: Sequence[float]) -> BarChart:
     """Bars for `values`, none below 0, and a line of as many values over them."""
     top = max(*values, *line, 1e-9)
-    marks = _ticks(0, top)
+    marks = round_numbers(0, top, most=MOST_TICKS)
     scale = _Scale(0, max(top, marks[-1]))
     step = (RIGHT - LEFT) / len(values)
     bars = tuple(
@@ -85,9 +86,8 @@ def dot_chart(
         time, value = point
         return _round(LEFT + (time - start) / (end - start) * (RIGHT - LEFT)), scale(value)
 
-    return DotChart(
-        tuple(map(place, dots)), _points(list(map(place, line))), _at(_ticks(low, high), scale)
-    )
+    marks = round_numbers(low, high, most=MOST_TICKS)
+    return DotChart(tuple(map(place, dots)), _points(list(map(place, line))), _at(marks, scale))
 
 
 @dataclass(frozen=True)
@@ -100,15 +100,6 @@ class _Scale:
     def __call__(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
         return _round(BOTTOM - share * (BOTTOM - TOP))
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Up to `MOST_TICKS` and one round numbers in the range, in steps of 1, 2 or 5."""
-    rough = (high - low) / MOST_TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(at * step, 10) for at in range(first, last + 1)]
 
 
 def _at(marks: Sequence[float], scale: _Scale) -> tuple[Tick, ...]:
