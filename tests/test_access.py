@@ -31,6 +31,7 @@ OF_NO_OWNER_TOO = {
     "audit_log": "what concerns no single owner",
     "idempotency_keys": "what operators ask for",
     "jobs": "the system's",
+    "outbox": "to the operators",
     "job_schedules": "the system's",
     "job_attempts": "the system's",
     "job_log": "the system's",

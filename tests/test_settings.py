@@ -207,10 +207,11 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 def test_no_secret_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = {
-        name.upper(): "SeCrEt{email}"  # as SIGN_IN_MAIL must have it
+        name.upper(): "https://SeCrEt/{email}"  # as SIGN_IN_MAIL must have it
         for name, field in Settings.model_fields.items()
         if field.annotation is SecretStr
     }
+    secrets["ALERT_WEBHOOK_SECRET"] = "whsec_" + "SeCrEtAA" * 4
     database = "postgresql://keepsake:SeCrEt@db/keepsake"
     settings = load(monkeypatch, **secrets, DATABASE_URL=database, S3_BUCKET="voices")
     assert len(secrets) >= 10

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from keepsake.delivery.signatures import NotSigned, verify
 from keepsake.errors import InvalidInput
 from keepsake.http.bodies import broken_off
 from keepsake.http.body_limit import allow_body
@@ -11,7 +12,6 @@ from keepsake.http.problems import Problem
 from keepsake.http.rate_limits import address_key
 from keepsake.http.state import ForState
 from keepsake.webhooks.received import LARGEST_BODY, read_event, take
-from keepsake.webhooks.signatures import NotSigned, verify
 
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 

@@ -20,12 +20,13 @@ def messages(
     if json:
         print_json(found)
     elif not found:
-        typer.echo("No message yet: see NOTIFY_URLS in docs/settings.md.")
+        typer.echo("No message yet: see NOTIFY_URLS and ALERT_URLS in docs/settings.md.")
     else:
         rows = [
             {
                 "id": message.id,
-                "owner": message.owner,
+                "to": message.owner or "operators",
+                "by": message.channel,
                 "about": message.key,
                 "status": message.status,
                 "attempts": message.attempts,

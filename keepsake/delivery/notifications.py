@@ -30,10 +30,12 @@ class Delivery:
         status: "sent": at least one address took it. "failed": none did, so that it can be sent
             again. "unknown": none answered that it did, and one may have taken it all the same.
         detail: how many took it, and which services did not. Holds no address and no content.
+        final: it failed in a way in which it would fail again.
     """
 
     status: Outcome
     detail: str
+    final: bool = False
 
 
 async def notify(
@@ -68,7 +70,7 @@ async def notify(
     if late:
         detail += f"; no answer within {seconds:g} s: {', '.join(sorted(set(late)))}"
     if unread:
-        detail += f"; {unread} cannot be read: check NOTIFY_URLS and NOTIFY_CONFIG"
+        detail += f"; {unread} cannot be read: see `keepsake doctor`"
     return Delivery("sent" if took else "unknown" if late else "failed", detail)
 
 

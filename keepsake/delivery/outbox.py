@@ -1,10 +1,13 @@
 """The outbox: messages to people, from when they are enqueued until they are sent or given up.
 
 A message is enqueued in the transaction of what it is about, once for each owner, channel and key.
-An attempt is committed before it begins, so that no message is sent twice:
+Those of an owner go to the owner's addresses, by apprise. Those of the whole system have no owner
+and go to its operators, by each channel that the settings name (`channels.py`). An attempt is
+committed before it begins, so that no message is sent twice:
 
     pending ── claimed ──> sending ──> sent       at least one address took it
-       ^                      ├──────> failed     no address took it, in any of `ATTEMPTS`
+       ^                      ├──────> failed     no address took it, in any of `ATTEMPTS`,
+       │                      │                   or it was refused for good
        └── took by none ──────┤
        │                      └──────> unknown    it may have arrived, and is not repeated
        └────── too late ─────────────> expired
@@ -19,22 +22,28 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from keepsake.database import AsyncConnection, Connection, Pool
-from keepsake.delivery.notifications import Delivery, notify, read_addresses
+from keepsake.delivery.channels import Content, Send, operators_channels, send_by_apprise
+from keepsake.delivery.notifications import Delivery, read_addresses
 from keepsake.settings import DeliverySettings
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "apprise"
+CHANNEL = "apprise"  # of owners' messages
 ATTEMPTS = 6
 FIRST_PAUSE = timedelta(minutes=1)  # then 4, 16, 64, 256 minutes: 6 hours in all
 ABANDONED = timedelta(minutes=10)  # a sender that has not settled its message by then has ended
 NO_ADDRESS_PAUSE = timedelta(minutes=15)
 SENDERS = 4  # messages sent at the same time
+
+# What sends a message, by owner and channel; the operators' have None for an owner.
+_Routes = dict[tuple[int | None, str], Send]
 
 Status = Literal["pending", "sending", "sent", "failed", "unknown", "expired"]
 
@@ -44,17 +53,21 @@ class NewMessage:
     """A message to enqueue.
 
     Attributes:
-        owner_id: to whose addresses it goes.
-        kind: what it is: `daily_quote`, `interview_prompts`, `import`, `webhook_disabled`.
-        key: of what it is about; a second message of the same owner and key is not enqueued.
+        owner_id: to whose addresses it goes; None: to the operators.
+        kind: what it is: `daily_quote`, `interview_prompts`, `import`, `webhook_disabled`,
+            `alert.firing`, `alert.resolved`.
+        key: of what it is about; a second message of the same owner, channel and key is not
+            enqueued.
         title: as it is sent.
         body: plain text, as it is sent.
         expires_at: from when on it is not worth sending.
         record_id: the record it quotes, if it quotes one: it is not sent once that is deleted.
         position: of the quote in that record.
+        channel: what sends it; an owner's are sent by apprise alone.
+        payload: the same as data, JSON, for channels that programs read.
     """
 
-    owner_id: int
+    owner_id: int | None
     kind: str
     key: str
     title: str
@@ -62,14 +75,17 @@ class NewMessage:
     expires_at: datetime
     record_id: int | None = None
     position: int | None = None
+    channel: str = CHANNEL
+    payload: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is known of a message. Holds no content."""
+    """What is known of a message. Holds no content. `owner` None: it went to the operators."""
 
     id: int
-    owner: str
+    owner: str | None
+    channel: str
     kind: str
     key: str
     status: Status
@@ -85,7 +101,7 @@ class Result:
     """What became of a message in a delivery. `pending` is: it failed, and is tried again."""
 
     id: int
-    owner_id: int
+    owner_id: int | None
     kind: str
     status: Status
     attempts: int
@@ -97,8 +113,9 @@ class Result:
         return self.status != "sent" and self.attempts > 0
 
     def __str__(self) -> str:
+        whom = "the operators" if self.owner_id is None else f"owner {self.owner_id}"
         return (
-            f"message {self.id} ({self.kind}) of owner {self.owner_id}: {self.status} after "
+            f"message {self.id} ({self.kind}) to {whom}: {self.status} after "
             f"{self.attempts} of {ATTEMPTS} attempts: {self.detail}"
         )
 
@@ -106,27 +123,28 @@ class Result:
 @dataclass(frozen=True)
 class _Claimed:
     id: int
-    owner_id: int
+    owner_id: int | None
+    channel: str
     attempts: int
-    title: str
-    body: str
+    content: Content
 
 
 async def enqueue(connection: AsyncConnection, message: NewMessage) -> bool:
-    """Put a message into the outbox; False if one with its owner and key is there.
+    """Put a message into the outbox; False if one with its owner, channel and key is there.
 
     Call it in the transaction of what the message is about.
     """
     cursor = await connection.execute(
         """
         INSERT INTO outbox (owner_id, channel, kind, idempotency_key, record_id, position, title,
-                            body, expires_at)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                            body, payload, expires_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (owner_id, channel, idempotency_key) DO NOTHING
         """,
         (
-            message.owner_id, CHANNEL, message.kind, message.key, message.record_id,
-            message.position, message.title, message.body, message.expires_at,
+            message.owner_id, message.channel, message.kind, message.key, message.record_id,
+            message.position, message.title, message.body,
+            Jsonb(message.payload) if message.payload is not None else None, message.expires_at,
         ),
     )  # fmt: skip
     return cursor.rowcount == 1
@@ -151,15 +169,11 @@ async def deliver(
     deadline = time.monotonic() + begin_within
     async with pool.connection() as connection:
         results = await _close_overdue(connection)
-        owners = await _owners_due(connection)
-    if not owners:
+        due = await _due(connection)
+    if not due:
         return results
-    addresses = await asyncio.to_thread(read_addresses, settings)
-    urls = {owner_id: addresses.of(slug) for owner_id, slug in owners.items()}
-    async with pool.connection() as connection:
-        await _postpone(connection, [owner_id for owner_id in urls if not urls[owner_id]])
-    reachable = {owner_id: found for owner_id, found in urls.items() if found}
-    senders = [_send_in_turn(pool, reachable, deadline, results) for _ in range(SENDERS)]
+    routes = await _routes(pool, settings, due)
+    senders = [_send_in_turn(pool, routes, deadline, results) for _ in range(SENDERS)]
     # A sender that fails must not cancel the others in the middle of a message.
     for ended in await asyncio.gather(*senders, return_exceptions=True):
         if isinstance(ended, BaseException):
@@ -167,22 +181,41 @@ async def deliver(
     return results
 
 
+async def _routes(
+    pool: Pool, settings: DeliverySettings, due: Mapping[int | None, str | None]
+) -> _Routes:
+    """What sends the messages of those for whom some are due. Owners without an address wait."""
+    operators = operators_channels(settings)
+    routes: _Routes = {(None, channel): send for channel, send in operators.items()}
+    slugs = {id: slug for id, slug in due.items() if id is not None and slug is not None}
+    if not slugs:
+        return routes
+    addresses = await asyncio.to_thread(read_addresses, settings)
+    urls = {owner_id: addresses.of(slug) for owner_id, slug in slugs.items()}
+    async with pool.connection() as connection:
+        await _postpone(connection, [owner_id for owner_id in urls if not urls[owner_id]])
+    for owner_id, found in urls.items():
+        if found:
+            routes[owner_id, CHANNEL] = partial(send_by_apprise, found)
+    return routes
+
+
 async def _send_in_turn(
-    pool: Pool, urls: Mapping[int, Sequence[str]], deadline: float, results: list[Result]
+    pool: Pool, routes: _Routes, deadline: float, results: list[Result]
 ) -> None:
     while time.monotonic() < deadline:
         async with pool.connection() as connection:
-            message = await _claim(connection, list(urls))
+            message = await _claim(connection, routes)
         if message is None:
             return
-        delivery = await _send(message, urls[message.owner_id])
+        delivery = await _send(message, routes[message.owner_id, message.channel])
         async with pool.connection() as connection:
             results += await _settle(connection, message, delivery)
 
 
-async def _send(message: _Claimed, urls: Sequence[str]) -> Delivery:
+async def _send(message: _Claimed, send: Send) -> Delivery:
     try:
-        return await notify(urls, title=message.title, body=message.body)
+        return await send(message.content)
     except Exception as error:  # of one of a hundred services: the others' messages go on
         log.warning("message %d broke off: %s", message.id, type(error).__name__)
         return Delivery("unknown", f"broke off while it was sent: {type(error).__name__}")
@@ -199,6 +232,7 @@ async def _close_overdue(connection: AsyncConnection) -> list[Result]:
                                      ELSE coalesce(detail, 'was not sent in time') END,
                 title = CASE status WHEN 'sending' THEN title END,
                 body = CASE status WHEN 'sending' THEN body END,
+                payload = CASE status WHEN 'sending' THEN payload END,
                 finished_at = now()
             WHERE status = 'sending' AND claimed_at <= now() - %s
                OR status = 'pending' AND expires_at <= now()
@@ -209,12 +243,11 @@ async def _close_overdue(connection: AsyncConnection) -> list[Result]:
         return await cursor.fetchall()
 
 
-async def _owners_due(connection: AsyncConnection) -> dict[int, str]:
-    """The short names of the owners for whom messages are due, by id."""
+async def _due(connection: AsyncConnection) -> dict[int | None, str | None]:
+    """For whom messages are due: the short names of owners by id; None by None, the operators."""
     cursor = await connection.execute(
-        "SELECT DISTINCT o.id, o.slug FROM outbox m JOIN owners o ON o.id = m.owner_id"
-        " WHERE m.status = 'pending' AND m.due_at <= now() AND m.channel = %s",
-        (CHANNEL,),
+        "SELECT DISTINCT m.owner_id, o.slug FROM outbox m LEFT JOIN owners o ON o.id = m.owner_id"
+        " WHERE m.status = 'pending' AND m.due_at <= now()"
     )
     return dict(await cursor.fetchall())
 
@@ -228,22 +261,31 @@ async def _postpone(connection: AsyncConnection, owner_ids: Sequence[int]) -> No
     )
 
 
-async def _claim(connection: AsyncConnection, owner_ids: Sequence[int]) -> _Claimed | None:
+async def _claim(connection: AsyncConnection, routes: _Routes) -> _Claimed | None:
     """Commit an attempt at the message that is due first. None if no other is due."""
-    async with connection.cursor(row_factory=class_row(_Claimed)) as cursor:
-        await cursor.execute(
-            """
-            UPDATE outbox SET status = 'sending', attempts = attempts + 1, claimed_at = now()
-            WHERE id = (SELECT id FROM outbox
-                        WHERE status = 'pending' AND due_at <= now()
-                          AND (expires_at IS NULL OR expires_at > now())
-                          AND owner_id = ANY(%s) AND channel = %s
-                        ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING id, owner_id, attempts, title, body
-            """,
-            (list(owner_ids), CHANNEL),
-        )
-        return await cursor.fetchone()
+    cursor = await connection.execute(
+        """
+        UPDATE outbox SET status = 'sending', attempts = attempts + 1, claimed_at = now()
+        WHERE id = (SELECT id FROM outbox
+                    WHERE status = 'pending' AND due_at <= now()
+                      AND (expires_at IS NULL OR expires_at > now())
+                      AND (owner_id = ANY(%s) AND channel = %s
+                           OR owner_id IS NULL AND channel = ANY(%s))
+                    ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+        RETURNING id, owner_id, channel, attempts, idempotency_key, kind, created_at, title, body,
+                  coalesce(payload, '{}')
+        """,
+        (
+            [owner_id for owner_id, _ in routes if owner_id is not None],
+            CHANNEL,
+            [channel for owner_id, channel in routes if owner_id is None],
+        ),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    id, owner_id, channel, attempts, *content = row
+    return _Claimed(id, owner_id, channel, attempts, Content(*content))
 
 
 async def _settle(
@@ -260,9 +302,10 @@ async def _settle(
                 due_at = CASE of.status WHEN 'pending' THEN now() + %(pause)s ELSE due_at END,
                 finished_at = CASE of.status WHEN 'pending' THEN NULL ELSE now() END,
                 title = CASE of.status WHEN 'sent' THEN NULL ELSE title END,
-                body = CASE of.status WHEN 'sent' THEN NULL ELSE body END
-            FROM (SELECT id, CASE WHEN %(status)s = 'failed' AND attempts < %(most)s
-                                       AND body IS NOT NULL
+                body = CASE of.status WHEN 'sent' THEN NULL ELSE body END,
+                payload = CASE of.status WHEN 'sent' THEN NULL ELSE payload END
+            FROM (SELECT id, CASE WHEN %(status)s = 'failed' AND NOT %(final)s
+                                       AND attempts < %(most)s AND body IS NOT NULL
                                   THEN 'pending' ELSE %(status)s END AS status
                   FROM outbox WHERE id = %(id)s FOR UPDATE) AS of
             WHERE outbox.id = of.id AND outbox.attempts = %(attempt)s
@@ -273,6 +316,7 @@ async def _settle(
                 "id": message.id,
                 "attempt": message.attempts,
                 "status": delivery.status,
+                "final": delivery.final,
                 "detail": delivery.detail,
                 "pause": FIRST_PAUSE * 4 ** (message.attempts - 1),
                 "most": ATTEMPTS,
@@ -298,14 +342,26 @@ def forget_record(connection: Connection, record_id: int) -> None:
     )
 
 
+async def withdraw(
+    connection: AsyncConnection, owner_id: int | None, key: str, *, reason: str
+) -> None:
+    """Let messages of a key expire that wait to be sent, on all channels."""
+    await connection.execute(
+        "UPDATE outbox SET status = 'expired', title = NULL, body = NULL, payload = NULL,"
+        " finished_at = now(), detail = %s WHERE status = 'pending' AND idempotency_key = %s"
+        " AND owner_id IS NOT DISTINCT FROM %s",
+        (reason, key, owner_id),
+    )
+
+
 def messages(connection: Connection, *, limit: int = 20) -> list[Message]:
     """The newest messages."""
     with connection.cursor(row_factory=class_row(Message)) as cursor:
         return cursor.execute(
             """
-            SELECT m.id, o.slug AS owner, m.kind, m.idempotency_key AS key, m.status, m.attempts,
-                   m.due_at, m.expires_at, m.finished_at, m.detail
-            FROM outbox m JOIN owners o ON o.id = m.owner_id ORDER BY m.id DESC LIMIT %s
+            SELECT m.id, o.slug AS owner, m.channel, m.kind, m.idempotency_key AS key, m.status,
+                   m.attempts, m.due_at, m.expires_at, m.finished_at, m.detail
+            FROM outbox m LEFT JOIN owners o ON o.id = m.owner_id ORDER BY m.id DESC LIMIT %s
             """,
             (limit,),
         ).fetchall()

@@ -7,6 +7,7 @@ for any. Reading the environment is in `loading.py`. A group can be made by itse
 
 import json
 import re
+from base64 import b64decode
 from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib.util import find_spec
@@ -97,7 +98,25 @@ def _with_email(url: SecretStr) -> SecretStr:
     return url
 
 
+def _secret_url(url: SecretStr) -> SecretStr:
+    _http_url(url.get_secret_value())
+    return url
+
+
+def _signing_secret(secret: SecretStr) -> SecretStr:
+    """As `keepsake/delivery/signatures.py` reads it; here so that it is checked at start."""
+    said = secret.get_secret_value()
+    try:
+        length = len(b64decode(said.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        length = 0
+    if said and not (said.startswith("whsec_") and 24 <= length <= 64):
+        raise ValueError("must be whsec_ and 24 to 64 random bytes in base64")
+    return secret
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 PathText = Annotated[str, BeforeValidator(_absolute)]
 
 
@@ -558,6 +577,33 @@ class DeliverySettings(Group):
         "", description="apprise configuration file; its tags are family slugs."
     )
     quote_hour: int = Field(9, ge=0, le=23, description="Local hour of the daily quote.")
+    alert_urls: SecretStr = Field(
+        SecretStr(""),
+        description="apprise URLs, space-separated, that get alerts about the whole system.",
+    )
+    slack_webhook_url: SecretUrl = Field(
+        SecretStr(""), description="Incoming webhook of Slack that gets them."
+    )
+    alert_webhook_url: SecretUrl = Field(
+        SecretStr(""), description="Address to which they are posted, signed."
+    )
+    alert_webhook_secret: Annotated[SecretStr, AfterValidator(_signing_secret)] = Field(
+        SecretStr(""), description="What they are signed with there: whsec_ and base64."
+    )
+    alertmanager_url: SecretUrl = Field(
+        SecretStr(""), description="Base URL of a Prometheus Alertmanager that gets them."
+    )
+
+    @model_validator(mode="after")
+    def _webhook_of_alerts_is_signed(self) -> Self:
+        if self.alert_webhook_url.get_secret_value() and not (
+            self.alert_webhook_secret.get_secret_value()
+        ):
+            raise ValueError(
+                "ALERT_WEBHOOK_URL needs ALERT_WEBHOOK_SECRET, with which what is posted there is "
+                "signed: whsec_ and 24 to 64 random bytes in base64"
+            )
+        return self
 
     @property
     def sends_messages(self) -> bool:

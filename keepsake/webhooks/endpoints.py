@@ -15,12 +15,12 @@ from psycopg.rows import class_row
 from keepsake.accounts.audit import record_write
 from keepsake.accounts.principal import Principal
 from keepsake.database import AsyncConnection
+from keepsake.delivery.signatures import new_secret
 from keepsake.errors import InvalidInput, PermanentError
 from keepsake.settings import WebSettings
 from keepsake.text.names import printable
 from keepsake.web.guard import Guard, checked_url
 from keepsake.webhooks.events import check_events
-from keepsake.webhooks.signatures import new_secret
 
 MOST_ENDPOINTS = 10  # of an owner
 LONGEST_URL = 2_000  # characters

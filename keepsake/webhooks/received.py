@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from keepsake.database import AsyncConnection
+from keepsake.delivery.signatures import LONGEST_ID, TOLERANCE
 from keepsake.errors import InvalidInput
 from keepsake.jobs.rows import wake_workers
-from keepsake.webhooks.signatures import LONGEST_ID, TOLERANCE
 
 LARGEST_BODY = 64_000  # bytes
 LONGEST_RUN_ID = 200

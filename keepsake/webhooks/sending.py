@@ -15,13 +15,13 @@ from psycopg.types.json import Jsonb
 
 from keepsake.database import AsyncConnection
 from keepsake.delivery.outbox import NewMessage, enqueue
+from keepsake.delivery.signatures import signed_headers
 from keepsake.errors import PermanentError, RetryableError, StepError
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import JobData
 from keepsake.web.guard import AddressRefused
 from keepsake.web.post import Posted, post
 from keepsake.webhooks.events import PING
-from keepsake.webhooks.signatures import signed_headers
 
 SECONDS = 20.0  # for an answer to begin
 GONE = 410

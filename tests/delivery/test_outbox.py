@@ -154,7 +154,7 @@ async def test_a_receiver_that_does_not_answer_in_time_may_have_taken_it(
 ) -> None:  # fmt: skip
     webhook.open.clear()
     monkeypatch.setattr(
-        "keepsake.delivery.outbox.notify", lambda *a, **k: notify(*a, **k, seconds=0.2)
+        "keepsake.delivery.channels.notify", lambda *a, **k: notify(*a, **k, seconds=0.2)
     )
     await put(pool, message())
     [result] = await deliver(pool, settings)
@@ -263,7 +263,7 @@ async def test_what_breaks_in_a_service_does_not_hold_back_the_others(
             raise ZeroDivisionError("secret words")
         return await notify(*urls, body=body, **options)
 
-    monkeypatch.setattr("keepsake.delivery.outbox.notify", breaks)
+    monkeypatch.setattr("keepsake.delivery.channels.notify", breaks)
     await put(pool, message(body="breaks"), *(message(key=f"test/{n}") for n in range(2, 9)))
     await deliver(pool, settings)
     assert [row["status"] for row in rows(db)] == ["unknown", *["sent"] * 7]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from keepsake.webhooks.signatures import new_secret, signed_headers, trigger_signature
+from keepsake.delivery.signatures import new_secret, signed_headers, trigger_signature
 from tests.api.conftest import Door, open_door
 from tests.databases import Copies
 

@@ -9,8 +9,7 @@ from hmac import new as hmac
 import pytest
 from standardwebhooks import Webhook
 
-from keepsake.errors import InvalidInput
-from keepsake.webhooks.signatures import (
+from keepsake.delivery.signatures import (
     NotSigned,
     key_of,
     new_secret,
@@ -19,6 +18,7 @@ from keepsake.webhooks.signatures import (
     trigger_signature,
     verify,
 )
+from keepsake.errors import InvalidInput
 
 BODY = json.dumps({"id": "msg_1", "text": "Größe"}, ensure_ascii=False).encode()
 
