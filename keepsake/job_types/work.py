@@ -1,4 +1,4 @@
-"""The process that runs jobs of all types."""
+"""The process that runs jobs of all types, and monitors."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ from keepsake.http.bodies import delete_left
 from keepsake.job_types import REGISTRY
 from keepsake.jobs.worker import run_worker
 from keepsake.logs import set_up
+from keepsake.monitoring.watch import run_monitor
 from keepsake.settings import Settings
 
 
@@ -14,4 +15,14 @@ def work(settings: Settings) -> None:
     """Run jobs until Ctrl-C or SIGTERM."""
     set_up(settings.log_format)
     delete_left(settings.incoming_folder)
-    asyncio.run(run_worker(database_url(settings), REGISTRY, settings))
+    asyncio.run(_work(database_url(settings), settings))
+
+
+async def _work(url: str, settings: Settings) -> None:
+    stop = asyncio.Event()
+    monitor = asyncio.create_task(run_monitor(url, settings, stop))
+    try:
+        await run_worker(url, REGISTRY, settings)
+    finally:
+        stop.set()
+        await monitor

@@ -1,0 +1,84 @@
+"""The monitor: what is measured, kept and judged all the time, in the process of the worker.
+
+However many workers there are, one of them monitors: it holds a lock while it does. What it does is
+in the modules that `DUTIES` names.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import psycopg
+
+from keepsake.database import AsyncConnection, Pool, open_connection, open_pool
+from keepsake.monitoring.snapshots import keep_snapshots
+from keepsake.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Duty = Callable[[Pool, Settings], Awaitable[None]]
+
+LOOK_SECONDS = 5.0  # between two looks whether the lock is free, or still ours
+_LOCK = 0x6B6D6F6E  # "kmon"
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+async def _keep_snapshots(pool: Pool, _settings: Settings) -> None:
+    async with pool.connection() as connection:
+        await keep_snapshots(connection)
+
+
+# Each with the seconds from the end of one round to the beginning of the next. None waits for
+# another: what takes long to measure does not hold up an alert.
+DUTIES: tuple[tuple[float, Duty], ...] = ((15.0, _keep_snapshots),)
+
+
+async def run_monitor(url: str, settings: Settings, stop: asyncio.Event) -> None:
+    """Monitor until `stop`, while no other process does. It waits for a database that is away."""
+    while not stop.is_set():
+        try:
+            async with open_connection(url) as lock:
+                if await _try_lock(lock):
+                    await _monitor(url, settings, lock, stop)
+        except _AWAY as error:
+            log.warning("the monitor has no database: %s", type(error).__name__)
+        await _pause(stop, LOOK_SECONDS)
+
+
+async def _try_lock(connection: AsyncConnection) -> bool:
+    cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
+    ((taken,),) = await cursor.fetchall()
+    return bool(taken)
+
+
+async def _monitor(
+    url: str, settings: Settings, lock: AsyncConnection, stop: asyncio.Event
+) -> None:
+    """Do all duties until `stop`, or until the connection is lost that holds the lock."""
+    async with open_pool(url, size=3) as pool:
+        tasks = [
+            asyncio.create_task(_repeat(seconds, duty, pool, settings)) for seconds, duty in DUTIES
+        ]
+        try:
+            while not stop.is_set():
+                await lock.execute("SELECT")
+                await _pause(stop, LOOK_SECONDS)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _repeat(seconds: float, duty: Duty, pool: Pool, settings: Settings) -> None:
+    while True:
+        try:
+            await duty(pool, settings)
+        except Exception as error:  # the next time may go well, and the other duties go on
+            log.warning("monitor, %s: %s", duty.__name__.strip("_"), type(error).__name__)
+        await asyncio.sleep(seconds)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
