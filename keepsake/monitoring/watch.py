@@ -12,6 +12,7 @@ from contextlib import suppress
 import psycopg
 
 from keepsake.database import AsyncConnection, Pool, open_connection, open_pool
+from keepsake.monitoring.alerts.delivery import deliver_messages, tell_alertmanager
 from keepsake.monitoring.snapshots import keep_snapshots
 from keepsake.settings import Settings
 
@@ -31,7 +32,11 @@ async def _keep_snapshots(pool: Pool, _settings: Settings) -> None:
 
 # Each with the seconds from the end of one round to the beginning of the next. None waits for
 # another: what takes long to measure does not hold up an alert.
-DUTIES: tuple[tuple[float, Duty], ...] = ((15.0, _keep_snapshots),)
+DUTIES: tuple[tuple[float, Duty], ...] = (
+    (15.0, _keep_snapshots),
+    (5.0, deliver_messages),
+    (30.0, tell_alertmanager),
+)
 
 
 async def run_monitor(url: str, settings: Settings, stop: asyncio.Event) -> None:

@@ -18,6 +18,8 @@ Event = Literal[
     "job.succeeded",
     "job.failed",
     "job.cancelled",
+    "alert.firing",
+    "alert.resolved",
     "webhook.disabled",
     "webhook.ping",
 ]
