@@ -36,6 +36,7 @@ from keepsake.api import (
     listeners_page,
     many_jobs_page,
     me,
+    monitoring,
     new_job_page,
     oidc,
     owners,
@@ -103,6 +104,7 @@ _ROUTERS = (
     feeds.router,
     listeners.router,
     webhook_endpoints.router,
+    monitoring.router,
     received_webhooks.router,
 )
 _PROBLEM: dict[int | str, dict[str, Any]] = {
