@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from psycopg.rows import class_row
 
 from keepsake.bookmarks.addresses import check_address, same_page
+from keepsake.bookmarks.services import platform_of
 from keepsake.database import AsyncConnection, Connection, Pool, owner_transaction
 from keepsake.errors import InvalidInput
 from keepsake.pipeline.fingerprint import fingerprint
@@ -240,6 +241,7 @@ def _record(new: NewBookmark) -> NewRecord:
         recorded_at=new.recorded_at,
         content_hash=fingerprint(new.url, new.platform, new.title, new.content),
         priority=records.check_priority(new.priority),
+        platform=platform_of(new.url, new.platform),
     )
 
 

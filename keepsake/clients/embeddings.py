@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from keepsake.clients.failures import malformed
 from keepsake.clients.model_connection import ModelConnection
 from keepsake.errors import EndpointDown, PermanentError, StepError
+from keepsake.metrics.counts import Counts, counting, merge
 from keepsake.owners import usage
 from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.settings.embedding_models import EmbeddingModel, embedding_model
@@ -34,11 +35,12 @@ REMEMBERED_CHARS = 64
 
 @dataclass(frozen=True)
 class _Embedded:
-    """A vector and its share of what the batch cost."""
+    """A vector and its share of what the batch cost. What was counted is one of them's alone."""
 
     vector: "Vector"
     calls: int
     tokens: int
+    counts: Counts | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,9 @@ class Embeddings:
                 calls=sum(each.calls for each in embedded),
                 tokens_in=sum(each.tokens for each in embedded),
             )
+            for each in embedded:
+                if each.counts is not None:
+                    merge(each.counts)
             vectors.update(zip(new, (each.vector for each in embedded), strict=True))
             self._remember(new, vectors)
         return [vectors[text] for text in texts]
@@ -153,7 +158,8 @@ class Embeddings:
     async def _send(self, batch: Sequence[_Wish]) -> None:
         """Embed a batch and answer its callers; a refused one is halved until the bad text is."""
         try:
-            vectors, tokens = await self._call([wish.text for wish in batch])
+            with counting() as counts:
+                vectors, tokens = await self._call([wish.text for wish in batch])
         except PermanentError as error:
             if len(batch) == 1:
                 _fail(batch, error)
@@ -167,7 +173,7 @@ class Embeddings:
                 wish.answer.cancel()
             raise
         else:
-            _answer(batch, vectors, tokens)
+            _answer(batch, vectors, tokens, counts)
 
     async def _call(self, texts: list[str]) -> "tuple[list[Vector], int]":
         """One request: the vectors of `texts` in their order, and the tokens it cost."""
@@ -242,8 +248,13 @@ def _batches(wishes: Sequence[_Wish]) -> list[list[_Wish]]:
     return batches
 
 
-def _answer(batch: Sequence[_Wish], vectors: "Sequence[Vector]", tokens: int) -> None:
-    """Give each caller its vector and its share of the tokens; the shares add up."""
+def _answer(
+    batch: Sequence[_Wish], vectors: "Sequence[Vector]", tokens: int, counts: Counts
+) -> None:
+    """Give each caller its vector and its share of the tokens; the shares add up.
+
+    The call itself, and what was counted of it, is the first one's.
+    """
     whole = sum(wish.size for wish in batch)
     seen = given = 0
     for number, (wish, vector) in enumerate(zip(batch, vectors, strict=True)):
@@ -251,7 +262,10 @@ def _answer(batch: Sequence[_Wish], vectors: "Sequence[Vector]", tokens: int) ->
         share = tokens * seen // whole - given
         given += share
         if not wish.answer.done():
-            wish.answer.set_result(_Embedded(vector, calls=int(number == 0), tokens=share))
+            first = number == 0
+            wish.answer.set_result(
+                _Embedded(vector, calls=int(first), tokens=share, counts=counts if first else None)
+            )
 
 
 def _fail(batch: Sequence[_Wish], error: StepError) -> None:

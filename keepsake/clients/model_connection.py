@@ -5,11 +5,13 @@ Every provider is called through `AsyncOpenAI`, also those that do not speak Ope
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from keepsake.clients.failures import translate
+from keepsake.metrics.counts import observe
 from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.settings import Endpoint
 
@@ -69,7 +71,8 @@ class ModelConnection:
     async def call(self) -> AsyncIterator["AsyncOpenAI"]:
         """`async with connection.call() as client:` around one call and the reading of its answer.
 
-        Waits for a slot, holds the call to the role's timeout, and translates what goes wrong.
+        Waits for a slot, holds the call to the role's timeout, translates what goes wrong, and
+        measures the time of an answered call.
 
         Raises:
             StepError: see `keepsake.clients.failures`.
@@ -77,9 +80,15 @@ class ModelConnection:
         import openai
 
         async with self.limiter:
+            started = time.monotonic()
             try:
                 async with asyncio.timeout(self.endpoint.timeout):
                     yield self._http.client(self.endpoint)
             except (openai.OpenAIError, TimeoutError, ValueError) as error:
                 # Not chained: the SDK's message repeats the provider's, and so maybe a person's.
                 raise translate(error, self.endpoint) from None
+            observe(
+                "keepsake_model_request_duration_seconds",
+                time.monotonic() - started,
+                model=self.endpoint.model,
+            )

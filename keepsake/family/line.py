@@ -1,6 +1,6 @@
 """The family line: its steps, in an order that respects their needs."""
 
-from keepsake.family.response import LINE, load_responses
+from keepsake.family.response import LINE, load_responses, platform_of
 from keepsake.family.steps.embeddings import EMBEDDINGS
 from keepsake.family.steps.podcasts import PODCASTS
 from keepsake.family.steps.quotes import QUOTES
@@ -14,4 +14,5 @@ FAMILY = Line(
     LINE,
     (TRANSCRIPTS, EMBEDDINGS, TAGS, WISDOM, STORIES, QUOTES, PODCASTS),
     load_responses,
+    platform=lambda response: platform_of(response.audio_key),
 )

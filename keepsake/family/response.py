@@ -412,6 +412,7 @@ async def _insert(
         recorded_at=new.recorded_at,
         content_hash=fingerprint(digest, sender.member, sender.language, sender.question),
         priority=records.check_priority(new.priority),
+        platform=platform_of(recording[0] if recording else None),
     )
     (added,) = await records.add_records(
         connection, settings, line=LINE, owner_id=sender.owner_id, rows=[record]
@@ -509,6 +510,11 @@ async def _find_sender(connection: AsyncConnection, owner_id: int, new: NewRespo
         f"{family} has no member {new.member!r} (known: {known}): "
         f"add one with `keepsake add member {slug} NAME`"
     )
+
+
+def platform_of(audio_key: str | None) -> str:
+    """What metrics call it."""
+    return "recording" if audio_key else "text"
 
 
 async def load_responses(connection: AsyncConnection, ids: Collection[int]) -> dict[int, Response]:

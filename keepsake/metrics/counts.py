@@ -5,7 +5,7 @@ not carry the counts. Without a `counting()` around it, counting does nothing.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -35,11 +35,11 @@ class Counts:
         self.values: dict[Series, float] = {}
         self.seen: dict[Series, float] = {}
 
-    def count(self, name: str, by: float = 1, **labels: str) -> None:
+    def count(self, name: str, by: float = 1, /, **labels: str) -> None:
         """Add to a counter."""
         self._add(Series(name, _values(_metric(name, "counter"), labels)), by)
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add a value to a histogram."""
         metric = _metric(name, "histogram")
         values = _values(metric, labels)
@@ -60,6 +60,14 @@ class Counts:
         if by < 0:
             raise ValueError(f"{series.metric} cannot go back")
         self.values[series] = self.values.get(series, 0.0) + by
+
+
+def merged(all_counts: Iterable[Counts]) -> Counts:
+    """The sum of several."""
+    total = Counts()
+    for counts in all_counts:
+        total.merge(counts)
+    return total
 
 
 def _metric(name: str, kind: Kind) -> Metric:
@@ -93,13 +101,19 @@ def counting() -> Iterator[Counts]:
         _current.reset(token)
 
 
-def count(name: str, by: float = 1, **labels: str) -> None:
+def count(name: str, by: float = 1, /, **labels: str) -> None:
     """Add to a counter of the `counting()` in force; without one, do nothing."""
     if (counts := _current.get()) is not None:
         counts.count(name, by, **labels)
 
 
-def observe(name: str, value: float, **labels: str) -> None:
+def observe(name: str, value: float, /, **labels: str) -> None:
     """Add a value to a histogram of the `counting()` in force; without one, do nothing."""
     if (counts := _current.get()) is not None:
         counts.observe(name, value, **labels)
+
+
+def merge(other: Counts) -> None:
+    """Add another's increments to the `counting()` in force; without one, do nothing."""
+    if (counts := _current.get()) is not None:
+        counts.merge(other)

@@ -6,8 +6,8 @@ lock the same rows in the same order, after those of their own tables.
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import LiteralString, NamedTuple
-from zlib import crc32
 
 from keepsake.database import AsyncConnection, Connection
 from keepsake.metrics.counts import Counts, Series
@@ -15,18 +15,22 @@ from keepsake.metrics.counts import Counts, Series
 SHARDS = 8
 SEPARATOR = "\x1f"
 
+# What the pages and alerts of an owner look at.
+OF_OWNERS = frozenset(
+    [
+        "keepsake_records_total",
+        "keepsake_record_duration_seconds",
+        "keepsake_steps_total",
+        "keepsake_step_duration_seconds",
+        "keepsake_step_errors_total",
+        "keepsake_media_download_bytes",
+    ]
+)
+_ROWS_OF_OWNERS = {name + part for name in OF_OWNERS for part in ("", "_bucket", "_sum")}
+
 _ADD: LiteralString = """
-    INSERT INTO metric_totals AS t (metric, labels, shard, value, exemplar_run, exemplar,
-                                    exemplar_at)
-    SELECT metric, labels, %(shard)s, value, CASE WHEN seen IS NOT NULL THEN %(run)s END, seen,
-           CASE WHEN seen IS NOT NULL THEN now() END
-    FROM unnest(%(metrics)s::text[], %(labels)s::text[], %(values)s::float8[], %(seen)s::float8[])
-         AS n(metric, labels, value, seen)
-    ORDER BY metric, labels
-    ON CONFLICT (metric, labels, shard) DO UPDATE SET value = t.value + excluded.value,
-        exemplar_run = coalesce(excluded.exemplar_run, t.exemplar_run),
-        exemplar = coalesce(excluded.exemplar, t.exemplar),
-        exemplar_at = coalesce(excluded.exemplar_at, t.exemplar_at)
+    SELECT add_to_totals(%(owners)s::bigint[], %(metrics)s::text[], %(labels)s::text[],
+                         %(values)s::float8[], %(seen)s::float8[], %(run)s::text, %(shards)s)
 """
 
 
@@ -37,33 +41,51 @@ class Total(NamedTuple):
     created_at: datetime
 
 
-async def add(connection: AsyncConnection, counts: Counts, *, run_id: str = "") -> None:
+async def add(
+    connection: AsyncConnection,
+    counts: Counts,
+    *,
+    run_id: str = "",
+    of_owners: Mapping[int, Counts] = MappingProxyType({}),
+) -> None:
     """Add counts to the totals.
 
     Args:
         connection: in the transaction of what is counted.
         counts: the increments.
-        run_id: who counts: it chooses the shard, and is the exemplar of histograms.
+        run_id: who counts: the exemplar of histograms.
+        of_owners: the part of the increments that is an owner's, by its id. Of these, the metrics
+            in `OF_OWNERS` are kept by owner too.
     """
     if counts.values:
-        await connection.execute(_ADD, _parameters(counts, run_id))
+        await connection.execute(_ADD, _parameters(counts, run_id, of_owners))
 
 
 def add_now(connection: Connection, counts: Counts, *, run_id: str = "") -> None:
     """`add`, for a connection that is not asynchronous."""
     if counts.values:
-        connection.execute(_ADD, _parameters(counts, run_id))
+        connection.execute(_ADD, _parameters(counts, run_id, {}))
 
 
-def _parameters(counts: Counts, run_id: str) -> dict[str, object]:
-    of = list(counts.values)
+def _parameters(counts: Counts, run_id: str, of_owners: Mapping[int, Counts]) -> dict[str, object]:
+    rows = [
+        (None, series, value, counts.seen.get(series) if run_id else None)
+        for series, value in counts.values.items()
+    ] + [
+        (owner_id, series, value, None)
+        for owner_id, theirs in of_owners.items()
+        for series, value in theirs.values.items()
+        if series.metric in _ROWS_OF_OWNERS
+    ]
+    owners, of, values, seen = zip(*rows, strict=True)
     return {
-        "shard": crc32(run_id.encode()) % SHARDS,
-        "run": run_id or None,
+        "owners": list(owners),
         "metrics": [series.metric for series in of],
         "labels": [SEPARATOR.join(series.labels) for series in of],
-        "values": list(counts.values.values()),
-        "seen": [counts.seen.get(series) if run_id else None for series in of],
+        "values": list(values),
+        "seen": list(seen),
+        "run": run_id or None,
+        "shards": SHARDS,
     }
 
 

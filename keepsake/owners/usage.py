@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from keepsake.metrics.counts import count
+
 
 @dataclass
 class Amounts:
@@ -115,3 +117,20 @@ def record(
         amounts = Amounts(calls, tokens_in, tokens_out, audio_seconds, characters)
         amounts.cost = meter.price(model, amounts)
         meter.usage.count(model, amounts)
+        _count(model, amounts)
+
+
+def _count(model: str, amounts: Amounts) -> None:
+    counted = {
+        "keepsake_model_calls_total": amounts.calls,
+        "keepsake_model_audio_seconds_total": amounts.audio_seconds,
+        "keepsake_model_characters_total": amounts.characters,
+        "keepsake_model_cost_usd_total": float(amounts.cost or 0),
+        "keepsake_model_unpriced_calls_total": amounts.calls if amounts.cost is None else 0,
+    }
+    for name, by in counted.items():
+        if by:
+            count(name, by, model=model)
+    for direction, tokens in (("input", amounts.tokens_in), ("output", amounts.tokens_out)):
+        if tokens:
+            count("keepsake_model_tokens_total", tokens, model=model, direction=direction)

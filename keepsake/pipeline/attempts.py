@@ -7,6 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ import psycopg
 from keepsake.database import Pool
 from keepsake.errors import EndpointDown, RetryableError, StepError
 from keepsake.jobs.rows import JobLost
+from keepsake.metrics.counts import counting
 from keepsake.owners.usage import Billing, Usage, metered
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.pipeline.ledger.rows import Attempt, AttemptOutcome, Outcome
@@ -80,7 +82,9 @@ class Maker:
         current_in_flight.set(in_flight)  # of this step's task, and those it starts
         in_flight.under_way += 1
         try:
-            return await self._attempt(step, item)
+            with counting() as counts:
+                outcome = await self._attempt(step, item)
+            return replace(outcome, counts=counts)
         finally:
             in_flight.under_way -= 1
 

@@ -65,12 +65,14 @@ class Line:
     """The steps of a line in an order that respects their needs, and how to read its records.
 
     `load(connection, ids)` returns each record's source: what its steps are made from. A source
-    has a `content_hash`.
+    has a `content_hash`. `platform(source)` is what metrics call the kind of thing it came as: one
+    of a few words.
     """
 
     name: str
     steps: tuple[Step, ...]
     load: Callable[[AsyncConnection, Sequence[int]], Awaitable[Mapping[int, Any]]]
+    platform: Callable[[Any], str] = lambda source: "other"
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -23,7 +24,7 @@ from keepsake.logs import about
 from keepsake.owners.usage import UNPRICED, Billing
 from keepsake.pipeline.attempts import Maker
 from keepsake.pipeline.ledger import claims
-from keepsake.pipeline.ledger.rows import Outcome
+from keepsake.pipeline.ledger.rows import Carried, Outcome
 from keepsake.pipeline.limits import before_call, current_owner
 from keepsake.pipeline.line import Line, Step
 from keepsake.pipeline.loading import Loader
@@ -104,6 +105,7 @@ class _Run:
         on_partition: OnPartition | None,
         config: EngineConfig,
     ) -> None:
+        self.line = line
         self.steps = [step for step in line.steps if step.name in spec.steps]
         self.spec = spec
         self.pool = pool
@@ -211,9 +213,11 @@ class _Run:
         if not self.staleness.is_to_make(step, item, made=made):
             self.tally.count_left_alone(step, item.partition, held=item.is_held(step))
             return None
+        item.in_work += 1
         outcome = self.staleness.not_now(step, item, outcomes) or await self.maker.make(
             step, item, self.tally.report.in_flight[step.name]
         )
+        item.in_work -= 1
         if outcome.usage:
             item.pacing.book(outcome.usage.cost)
         self.tally.count(step, item.partition, outcome)
@@ -222,5 +226,11 @@ class _Run:
             item.remade[step.name] = outcome.output_fingerprint
         if entry := item.entries.get(step.name):
             outcome = outcome.over(entry)
+        item.ended.add(step.name)
+        if outcome.status == "succeeded":
+            item.made.add(step.name)
+        if self.staleness.is_carried(item):
+            seconds = time.monotonic() - item.taken
+            outcome = replace(outcome, carried=Carried(self.line.platform(item.source), seconds))
         await self.writer.put(outcome)
         return outcome

@@ -3,6 +3,7 @@
 Nothing here reads the database or makes anything.
 """
 
+import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,10 @@ class WorkItem:
         planned: the steps that will be made, as far as can be known before any is.
         results: results of its steps that are in memory.
         remade: output fingerprints of what this run has made.
+        in_work: how many steps are being made.
+        ended: the steps that were made, or put off.
+        made: those of them that have a result.
+        taken: when the run took it, by the monotonic clock.
     """
 
     record_id: int
@@ -39,6 +44,10 @@ class WorkItem:
     planned: list[Step] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
     remade: dict[str, str | None] = field(default_factory=dict)
+    in_work: int = 0
+    ended: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+    taken: float = field(default_factory=time.monotonic)
 
     @property
     def owner_id(self) -> int:
@@ -99,6 +108,14 @@ class Staleness:
     def is_settled(self, item: WorkItem) -> bool:
         """Whether no step is to be made."""
         return not any(self.is_to_make(step, item, made=()) for step in self.steps)
+
+    def is_carried(self, item: WorkItem) -> bool:
+        """Whether nothing more of a record is made, now that some of its steps have ended."""
+        return not item.in_work and not any(
+            self.is_to_make(step, item, made=item.made)
+            for step in self.steps
+            if step.name not in item.ended
+        )
 
     def is_to_make(self, step: Step, item: WorkItem, *, made: Container[str]) -> bool:
         """Whether the step is not held, and due, stale or without a result.

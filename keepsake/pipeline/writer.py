@@ -15,11 +15,13 @@ import psycopg
 
 from keepsake.database import AsyncConnection, Pool
 from keepsake.metrics import totals
+from keepsake.metrics.counts import merged
 from keepsake.owners.budgets import lock_budgets
 from keepsake.pipeline.counted import counted
 from keepsake.pipeline.ledger import writes
-from keepsake.pipeline.ledger.attempts import add_attempts
+from keepsake.pipeline.ledger.attempts import add_attempts, without_written
 from keepsake.pipeline.ledger.rows import Outcome
+from keepsake.pipeline.ledger.states import ended_records
 from keepsake.pipeline.line import Line, Made
 from keepsake.pipeline.spec import DEFAULT_CONFIG, EngineConfig, RunSpec
 
@@ -85,9 +87,10 @@ class Writer:
                 self.wrote.notify_all()
 
     async def _write_with_retries(self, outcomes: list[Outcome]) -> None:
+        again = False
         for pause in (*self.config.write_pauses, None):
             try:
-                await self._write(outcomes)
+                await self._write(outcomes, again=again)
                 break
             except psycopg.OperationalError as error:
                 if pause is None:
@@ -99,11 +102,12 @@ class Writer:
                     pause,
                 )
                 await asyncio.sleep(pause)
+                again = True
 
-    async def _write(self, outcomes: list[Outcome]) -> None:
+    async def _write(self, outcomes: list[Outcome], *, again: bool) -> None:
         try:
             async with self.pool.connection() as connection, connection.transaction():
-                await self._write_together(connection, outcomes)
+                await self._write_together(connection, outcomes, again=again)
         except psycopg.OperationalError:
             raise
         except Exception as error:
@@ -111,8 +115,8 @@ class Writer:
             # error is the database's: text may hold what UTF-8 has no bytes for.
             if len(outcomes) > 1:
                 middle = len(outcomes) // 2
-                await self._write(outcomes[:middle])
-                await self._write(outcomes[middle:])
+                await self._write(outcomes[:middle], again=again)
+                await self._write(outcomes[middle:], again=again)
             elif isinstance(error, psycopg.errors.ForeignKeyViolation) and not await self._is_there(
                 outcomes[0].record_id
             ):
@@ -125,7 +129,7 @@ class Writer:
                     outcomes[0].record_id,
                     type(error).__name__,
                 )
-                await self._write([_unstorable(outcomes[0])])
+                await self._write([_unstorable(outcomes[0])], again=again)
             else:
                 raise
 
@@ -134,10 +138,14 @@ class Writer:
             found = await connection.execute("SELECT FROM records WHERE id = %s", (record_id,))
             return found.rowcount == 1
 
-    async def _write_together(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
+    async def _write_together(
+        self, connection: AsyncConnection, outcomes: list[Outcome], *, again: bool
+    ) -> None:
         run_id = self.spec.run_id
         # If the answer to a COMMIT was lost, this is a repetition: what counts already is left out.
         outcomes = await add_attempts(connection, outcomes, run_id=run_id)
+        if again:
+            outcomes = await without_written(connection, outcomes, run_id=run_id)
         if put_off := {o.owner_id for o in outcomes if o.wait_reason == "budget"}:
             await lock_budgets(connection, put_off)
         for step in self.line.steps:
@@ -157,7 +165,14 @@ class Writer:
             if waiting:
                 await writes.mark_due(connection, [each.record_id for each in made], waiting)
         await writes.write(connection, self.line.name, outcomes, run_id=run_id)
-        await totals.add(connection, counted(self.line.name, outcomes), run_id=run_id)
+        await self._count(connection, outcomes)
+
+    async def _count(self, connection: AsyncConnection, outcomes: list[Outcome]) -> None:
+        carried = [outcome.record_id for outcome in outcomes if outcome.carried is not None]
+        ended = await ended_records(connection, carried) if carried else {}
+        of_owners = counted(self.line.name, outcomes, ended)
+        counts = merged(of_owners.values())
+        await totals.add(connection, counts, run_id=self.spec.run_id, of_owners=of_owners)
 
 
 def _unstorable(outcome: Outcome) -> Outcome:

@@ -6,12 +6,15 @@ own tables are written by the lines (`keepsake/family/`).
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput
+from keepsake.metrics import totals
+from keepsake.metrics.counts import Counts
 from keepsake.owners.tiers import apply_tier
 from keepsake.settings import IntakeSettings, StepSettings
 
@@ -38,12 +41,16 @@ async def nothing_more(_connection: AsyncConnection, _added: Added) -> None:
 
 @dataclass(frozen=True)
 class NewRecord:
-    """A record as its line hands it in. `external_id` is the sender's name for it."""
+    """A record as its line hands it in.
+
+    `external_id` is the sender's name for it, `platform` what metrics call the kind of thing it is.
+    """
 
     external_id: str
     recorded_at: datetime
     content_hash: str
     priority: int
+    platform: str = "other"
 
 
 async def add_record(
@@ -135,10 +142,21 @@ async def add_records(
             (line, owner_id, list(others)),
         )
         known.update(await cursor.fetchall())
-    return [
+    result = [
         Added(known[row.external_id], created=fresh.pop(row.external_id, None) is not None)
         for row in rows
     ]
+    await _count(
+        connection, line, [row for row, one in zip(rows, result, strict=True) if one.created]
+    )
+    return result
+
+
+async def _count(connection: AsyncConnection, line: str, rows: Sequence[NewRecord]) -> None:
+    counts = Counts()
+    for platform, by in Counter(row.platform for row in rows).items():
+        counts.count("keepsake_records_added_total", by, line=line, platform=platform)
+    await totals.add(connection, counts)
 
 
 def check_recorded_at(moment: datetime, first_day: date) -> datetime:

@@ -33,6 +33,7 @@ class Activity:
     time_zone: str
     file_key: str
     file_name: str
+    format: str  # fit, gpx or tcx
     title: str | None
     sport: str | None
     max_heart_rate: int | None  # the runner's, as said
@@ -170,7 +171,10 @@ async def add(
         settings,
         line=LINE,
         owner_id=owner_id,
-        rows=[NewRecord(f.external_id, f.recorded_at, f.content_hash, priority) for f in files],
+        rows=[
+            NewRecord(f.external_id, f.recorded_at, f.content_hash, priority, f.format)
+            for f in files
+        ],
         batch_id=batch_id,
     )
     ids = [record.record_id for record in added]
@@ -272,8 +276,8 @@ async def load_activities(connection: AsyncConnection, ids: Collection[int]) -> 
                 FROM activities
                 WHERE owner_id IN (SELECT owner_id FROM wanted) GROUP BY owner_id
             )
-            SELECT r.id AS record_id, r.owner_id, o.time_zone, f.file_key, f.file_name, f.title,
-                   f.sport, f.part, u.max_heart_rate, seen.beats AS seen_heart_rate,
+            SELECT r.id AS record_id, r.owner_id, o.time_zone, f.file_key, f.file_name, f.format,
+                   f.title, f.sport, f.part, u.max_heart_rate, seen.beats AS seen_heart_rate,
                    -- One that is computed again is not among the others.
                    coalesce(seen.activities, 0) - (own.max_heart_rate IS NOT NULL)::int AS seen_in,
                    r.content_hash

@@ -10,4 +10,5 @@ RUNNING = Line(
     LINE,
     (ACTIVITIES, LETTERS, COACHING_INSIGHTS),
     load_activities,
+    platform=lambda activity: activity.format,
 )

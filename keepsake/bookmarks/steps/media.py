@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from keepsake.bookmarks.bookmark import Bookmark
+from keepsake.bookmarks.services import service_of
 from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.line import Made, Step
 from keepsake.pipeline.window import Window
@@ -31,32 +32,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 60.0  # that looking into one file may take
 LONGEST_NAME = 150  # characters
 
-# What Cobalt serves, by the hosts of its links; the hosts below them count too.
-SERVICES = {
-    "bilibili.com": "bilibili", "b23.tv": "bilibili", "bilibili.tv": "bilibili",
-    "bsky.app": "bluesky",
-    "dailymotion.com": "dailymotion", "dai.ly": "dailymotion",
-    "facebook.com": "facebook", "fb.watch": "facebook",
-    "instagram.com": "instagram",
-    "loom.com": "loom",
-    "newgrounds.com": "newgrounds",
-    "ok.ru": "ok",
-    "pinterest.com": "pinterest", "pin.it": "pinterest",
-    "reddit.com": "reddit", "redd.it": "reddit",
-    "rutube.ru": "rutube",
-    "snapchat.com": "snapchat",
-    "soundcloud.com": "soundcloud",
-    "streamable.com": "streamable",
-    "tiktok.com": "tiktok",
-    "tumblr.com": "tumblr",
-    "twitch.tv": "twitch",
-    "twitter.com": "twitter", "x.com": "twitter",
-    "vimeo.com": "vimeo",
-    "vk.com": "vk", "vk.ru": "vk", "vkvideo.ru": "vk",
-    "xiaohongshu.com": "xiaohongshu", "xhslink.com": "xiaohongshu",
-    "youtube.com": "youtube", "youtu.be": "youtube",
-}  # fmt: skip
-PLATFORMS = {*SERVICES.values(), "x"}
 SUFFIXES = {
     ".aac", ".avi", ".flac", ".m4a", ".m4v", ".mkv", ".mov", ".mp3", ".mp4", ".oga", ".ogg", ".ogv",
     ".opus", ".wav", ".weba", ".webm",
@@ -100,7 +75,7 @@ async def keep(bookmark: Bookmark, tools: Tools) -> Media:
     if _file_name(link).suffix.lower() in SUFFIXES:
         async with tools.cobalt.places:
             return Media((await _linked(bookmark.url, link, tools),))
-    if _served(link, bookmark.platform):
+    if service_of(bookmark.url, bookmark.platform):
         # Held until the last byte is here: what Cobalt offers does not wait.
         async with tools.cobalt.places:
             offers = await tools.cobalt.media(bookmark.url)
@@ -120,13 +95,6 @@ def _link(url: str) -> SplitResult | None:
 
 def _file_name(link: SplitResult) -> PurePosixPath:
     return PurePosixPath(PurePosixPath(unquote(link.path)).name)
-
-
-def _served(link: SplitResult, platform: str | None) -> bool:
-    """Whether Cobalt may know the link, by its host or by what the sender calls the service."""
-    labels = (link.hostname or "").split(".")
-    hosts = {".".join(labels[at:]) for at in range(len(labels))}
-    return bool(hosts & SERVICES.keys()) or (platform or "").strip().lower() in PLATFORMS
 
 
 async def _linked(url: str, link: SplitResult, tools: Tools) -> MediaFile:

@@ -53,6 +53,24 @@ async def add_attempts(
     return [o for o in outcomes if not o.history or (o.record_id, o.step) in new]
 
 
+async def without_written(
+    connection: AsyncConnection, outcomes: Sequence[Outcome], *, run_id: str
+) -> list[Outcome]:
+    """The outcomes without those of no attempt that the run has written before.
+
+    Their rows say so: a run that has only claimed a row leaves it `running`.
+    """
+    unattempted = [o for o in outcomes if not o.history]
+    cursor = await connection.execute(
+        "SELECT record_id, step FROM ledger"
+        " JOIN unnest(%s::bigint[], %s::text[]) AS t(record_id, step) USING (record_id, step)"
+        " WHERE run_id = %s AND status <> 'running' ORDER BY record_id, step FOR UPDATE OF ledger",
+        ([o.record_id for o in unattempted], [o.step for o in unattempted], run_id),
+    )
+    written = set(await cursor.fetchall())
+    return [o for o in outcomes if o.history or (o.record_id, o.step) not in written]
+
+
 def timeline(connection: Connection, owner_id: int, record_id: int) -> list[dict[str, Any]]:
     """The attempts at the steps of an owner's record, in the order of time."""
     with connection.cursor(row_factory=dict_row) as cursor:

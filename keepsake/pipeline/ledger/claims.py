@@ -37,8 +37,8 @@ async def entries(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, 
     async with connection.cursor(row_factory=class_row(Entry)) as cursor:
         await cursor.execute(
             """
-            SELECT record_id, step, status, coalesce(due_at <= now(), false) AS due, attempts,
-                   deferrals, crashes, hold_reason, input_fingerprint, output_fingerprint,
+            SELECT record_id, step, status, coalesce(due_at <= now(), false) AS due, due_at,
+                   attempts, deferrals, crashes, hold_reason, input_fingerprint, output_fingerprint,
                    nothing_reason, asked
             FROM ledger WHERE record_id = ANY(%s)
             """,

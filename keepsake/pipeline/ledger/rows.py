@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from keepsake.metrics.counts import Counts
 from keepsake.owners.usage import Usage
 
 Status = Literal["pending", "running", "succeeded", "failed"]
@@ -26,6 +27,7 @@ class Entry:
     step: str
     status: Status
     due: bool
+    due_at: datetime | None
     attempts: int
     deferrals: int
     crashes: int
@@ -65,13 +67,27 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """A record of which this run makes nothing more.
+
+    Attributes:
+        platform: what metrics call the kind of thing that it came as.
+        seconds: since the run took it.
+    """
+
+    platform: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one step of one record ended in this run: the row to write, and the result if any.
 
     `wait_reason` says why it was not made, `waits_for` which need has no result, if that is it.
     `attempts` counts those that are held against the step, `history` has all of them.
     `asked` is that of the entry the run began with: asked for again since then, the row stays due.
-    `earlier` is that entry.
+    `earlier` is that entry. `counts` is what was counted while it was made, `carried` is set in the
+    last outcome of its record.
     """
 
     record_id: int
@@ -94,6 +110,8 @@ class Outcome:
     asked: int = 0
     history: Sequence[Attempt] = ()
     earlier: Entry | None = None
+    counts: Counts | None = None
+    carried: Carried | None = None
 
     def over(self, entry: Entry) -> "Outcome":
         """The outcome as it is written over the row that was there."""

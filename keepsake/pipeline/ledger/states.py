@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from keepsake.database import Connection
+from keepsake.database import AsyncConnection, Connection
 from keepsake.pipeline.window import Window
 
 
@@ -27,6 +27,16 @@ def record_steps(connection: Connection, owner_id: int, record_id: int) -> list[
             """,
             (record_id, owner_id),
         ).fetchall()
+
+
+async def ended_records(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, str]:
+    """Those of some records of which nothing is due: completed, partial_success or failed."""
+    cursor = await connection.execute(
+        "SELECT record_id, lower(status) FROM record_status WHERE record_id = ANY(%s)"
+        " AND status IN ('COMPLETED', 'PARTIAL_SUCCESS', 'FAILED')",
+        (list(ids),),
+    )
+    return dict(await cursor.fetchall())
 
 
 @dataclass(frozen=True)
