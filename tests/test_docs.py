@@ -50,7 +50,7 @@ EXAMPLES = {
     "schedules/recipes.py",
     "sensors/recipes.py",
 }
-TOP = "assets|benchmarks|docs|keepsake|requirements|resources|schedules|sensors|tests"
+TOP = "assets|benchmarks|deploy|docs|keepsake|requirements|resources|schedules|sensors|tests"
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
