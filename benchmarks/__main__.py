@@ -25,6 +25,7 @@ NAMES = (
     "search_speed",
     "job_claims",
     "long_recordings",
+    "monitoring",
 )
 
 

@@ -28,7 +28,7 @@ def run() -> list[Figure]:
     """Fill a database of its own, and read."""
     with own_database() as database_url:
         with connect(database_url) as db:
-            owner_id = _fill(db)
+            owner_id = fill(db)
             token, _ = create_token(db, "benchmark", owner_id=owner_id, scopes=["read"])
         with serving(database_url) as api:
             client = httpx.Client(
@@ -56,10 +56,10 @@ def _measured(client: httpx.Client) -> list[Figure]:
         "urgent": "priority=urgent",
     }
     return [
-        _figure("a record", _times(client, (f"/api/records/{id}" for id in ids))),
+        _figure("a record", times(client, (f"/api/records/{id}" for id in ids))),
         _figure(
             "a record that has not changed",
-            _times(
+            times(
                 client,
                 (f"/api/records/{id}" for id in tags),
                 lambda address: {"If-None-Match": tags[int(address.rpartition("/")[2])]},
@@ -79,7 +79,7 @@ def _figure(name: str, times: Sequence[float], at_most: float = TARGET) -> Figur
     return Figure(f"{name}: p95", float(p95), "ms", at_most=at_most, note=note)
 
 
-def _times(
+def times(
     client: httpx.Client,
     addresses: Iterator[str],
     headers: Callable[[str], dict[str, str]] = lambda _: {},
@@ -107,7 +107,7 @@ def _paged(client: httpx.Client, query: str) -> list[float]:
     return times
 
 
-def _fill(db: Connection) -> int:
+def fill(db: Connection) -> int:
     """Add all records, and return the owner that has every other one of them."""
     owners = [add_owner(db, f"Owner {number}").id for number in range(OTHERS + 1)]
     db.execute("SET session_replication_role = replica")  # neither foreign keys nor triggers
