@@ -17,6 +17,7 @@ from keepsake.cli import (
     jobs,
     logs,
     messages,
+    monitor,
     owners,
     run,
     show,
@@ -87,6 +88,7 @@ app.add_typer(jobs.jobs, name="jobs", rich_help_panel="Running it")
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("serve", rich_help_panel="Running it")(run.serve)
 app.command("logs", rich_help_panel="Running it")(logs.logs)
+app.command("monitor", rich_help_panel="Running it")(monitor.monitor)
 app.command("demo", rich_help_panel="Running it")(run.demo)
 app.command("doctor", rich_help_panel="Running it")(run.doctor)
 app.add_typer(run.db, name="db", rich_help_panel="Running it")
