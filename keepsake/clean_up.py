@@ -15,6 +15,7 @@ from keepsake.accounts.retention import (
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.errors import RetryableError
+from keepsake.monitoring.alerts.retention import delete_old_alerts
 from keepsake.pipeline.ledger.attempts import delete_old_attempts
 from keepsake.records.deletion import sweep
 from keepsake.settings import Settings
@@ -28,6 +29,7 @@ class CleanedUp:
         attempts: at steps.
         sign_ins: sessions that are over, and requests to sign in.
         writes: entries of the audit log.
+        alerts: that have ended.
         requests: what is kept of requests for a day.
         objects: that nothing names any more.
     """
@@ -35,6 +37,7 @@ class CleanedUp:
     attempts: int
     sign_ins: int
     writes: int
+    alerts: int
     requests: int
     objects: int
 
@@ -48,8 +51,9 @@ def clean_up(connection: Connection, objects: ObjectStore, settings: Settings) -
     attempts = delete_old_attempts(connection, settings.attempts_kept_days)
     sign_ins = delete_old_sign_ins(connection)
     writes = delete_old_writes(connection, settings.audit_kept_days)
+    alerts = delete_old_alerts(connection, settings.audit_kept_days)
     requests = delete_old_requests(connection)
     swept = asyncio.run(sweep(connection, objects))
     if swept.reason:
         raise RetryableError(f"{swept.left} objects could not be deleted: {swept.reason}")
-    return CleanedUp(attempts, sign_ins, writes, requests, swept.deleted)
+    return CleanedUp(attempts, sign_ins, writes, alerts, requests, swept.deleted)

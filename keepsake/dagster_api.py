@@ -28,6 +28,16 @@ mutation ($runs: [String!]!, $policy: TerminateRunPolicy!) {
 """
 
 
+_HEALTH = """{
+  instance { daemonHealth { allDaemonStatuses { daemonType required lastHeartbeatTime } } }
+  workspaceOrError { __typename ... on Workspace { locationEntries { name locationOrLoadError {
+    __typename
+    ... on PythonError { className }
+    ... on RepositoryLocation { repositories { sensors {
+      name sensorState { status ticks(limit: 1) { timestamp endTimestamp } } } } } } } } } }
+"""
+
+
 class DagsterAway(KeepsakeError):
     """Dagster's webserver does not answer, or not what was asked."""
 
@@ -46,8 +56,33 @@ class Run:
         return self.status in FINISHED
 
 
-def ask(dagster_url: str, query: str, **variables: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Health:
+    """How Dagster's parts do.
+
+    Attributes:
+        heartbeats: when each daemon that there has to be gave its last sign of life, as Unix time;
+            None: it never did.
+        locations: each code location, and what is wrong with it; None: it is loaded.
+        ticks: when each sensor that is switched on began or ended its last tick, as Unix time;
+            None: it never ticked. Those of a location that is not loaded are not known.
+    """
+
+    heartbeats: Mapping[str, float | None]
+    locations: Mapping[str, str | None]
+    ticks: Mapping[str, float | None]
+
+
+def ask(
+    dagster_url: str, query: str, *, timeout: float = TIMEOUT_SECONDS, **variables: Any
+) -> dict[str, Any]:
     """The data of the answer.
+
+    Args:
+        dagster_url: of the webserver.
+        query: in GraphQL.
+        timeout: seconds that each part of the exchange may take.
+        variables: of the query.
 
     Raises:
         DagsterAway: there is none.
@@ -56,7 +91,7 @@ def ask(dagster_url: str, query: str, **variables: Any) -> dict[str, Any]:
         answer = httpx.post(
             f"{dagster_url}/graphql",
             json={"query": query, "variables": variables},
-            timeout=TIMEOUT_SECONDS,
+            timeout=timeout,
         )
         data: dict[str, Any] | None = answer.raise_for_status().json()["data"]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError) as error:
@@ -106,6 +141,46 @@ def find_runs(
         found += page
         if len(page) < MOST:
             return found
+
+
+def health(dagster_url: str, *, timeout: float = TIMEOUT_SECONDS) -> Health:
+    """How Dagster's parts do, as far as its webserver knows.
+
+    A daemon's own `healthy` stays true for half an hour after its death, so times are given. That a
+    code location is dead the webserver finds out when it asks for something of it.
+
+    Raises:
+        DagsterAway: it does not answer.
+    """
+    answer = ask(dagster_url, _HEALTH, timeout=timeout)
+    daemons = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
+    entries = answer["workspaceOrError"].get("locationEntries")
+    if entries is None:
+        raise DagsterAway("Dagster does not say which code it has loaded")
+    sensors = [
+        sensor
+        for entry in entries
+        for repository in (entry["locationOrLoadError"] or {}).get("repositories", ())
+        for sensor in repository["sensors"]
+        if sensor["sensorState"]["status"] == "RUNNING"
+    ]
+    return Health(
+        {each["daemonType"]: each["lastHeartbeatTime"] for each in daemons if each["required"]},
+        {entry["name"]: _what_is_wrong(entry["locationOrLoadError"]) for entry in entries},
+        {sensor["name"]: _last_tick(sensor["sensorState"]["ticks"]) for sensor in sensors},
+    )
+
+
+def _what_is_wrong(location: Mapping[str, Any] | None) -> str | None:
+    if location is None:
+        return "still loading"
+    if location["__typename"] == "RepositoryLocation":
+        return None
+    return str(location.get("className") or location["__typename"])
+
+
+def _last_tick(ticks: Sequence[Mapping[str, float | None]]) -> float | None:
+    return max((time for tick in ticks for time in tick.values() if time is not None), default=None)
 
 
 def terminate(dagster_url: str, run_ids: Sequence[str], how: HOW) -> None:

@@ -236,6 +236,17 @@ _ALL = (
     ),
     Metric("keepsake_object_store_bytes", "gauge", "Size of all objects that are stored."),
     Metric("keepsake_object_store_quota_bytes", "gauge", "What the objects may take."),
+    Metric(
+        "keepsake_disk_used_ratio",
+        "gauge",
+        "Share of the disk of the data folder that is used.",
+    ),
+    Metric(
+        "keepsake_model_end_timestamp_seconds",
+        "gauge",
+        "When the provider switches a model off that the settings name.",
+        ("model",),
+    ),
     Metric("keepsake_database_bytes", "gauge", "Size of the database."),
     Metric(
         "keepsake_backup_timestamp_seconds", "gauge", "When the newest complete backup was made."

@@ -6,13 +6,18 @@ in the modules that `DUTIES` names.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import psycopg
 
 from keepsake.database import AsyncConnection, Pool, open_connection, open_pool
-from keepsake.monitoring.alerts.delivery import deliver_messages, tell_alertmanager
+from keepsake.monitoring.alerts.delivery import deliver_messages, notify, tell_alertmanager
+from keepsake.monitoring.alerts.evaluation import evaluate
+from keepsake.monitoring.alerts.rules import install
+from keepsake.monitoring.probes import PROBES, Probe, carry_out, is_due
 from keepsake.monitoring.snapshots import keep_snapshots
 from keepsake.settings import Settings
 
@@ -30,22 +35,54 @@ async def _keep_snapshots(pool: Pool, _settings: Settings) -> None:
         await keep_snapshots(connection)
 
 
+def _look_at(probe: Probe) -> Duty:
+    async def look(pool: Pool, settings: Settings) -> None:
+        async with pool.connection() as connection:
+            due = await is_due(connection, probe)
+        if due:
+            await carry_out(pool, probe, settings)
+
+    look.__name__ = f"probe {probe.name}"
+    return look
+
+
+def _judge(settle_seconds: float) -> Duty:
+    began = time.monotonic()
+
+    async def judge(pool: Pool, settings: Settings) -> None:
+        settling = time.monotonic() - began < settle_seconds
+        async with pool.connection() as connection:
+            await evaluate(connection, partial(notify, settings=settings), settling=settling)
+
+    return judge
+
+
 # Each with the seconds from the end of one round to the beginning of the next. None waits for
 # another: what takes long to measure does not hold up an alert.
+# Probes are looked at more often than they are due.
 DUTIES: tuple[tuple[float, Duty], ...] = (
     (15.0, _keep_snapshots),
     (5.0, deliver_messages),
     (30.0, tell_alertmanager),
+    *((2.0, _look_at(probe)) for probe in PROBES.values()),
 )
+JUDGE_SECONDS = 10.0
+SETTLE_SECONDS = 90.0  # for what starts along with us: until then it is not missed
 
 
-async def run_monitor(url: str, settings: Settings, stop: asyncio.Event) -> None:
+async def run_monitor(
+    url: str,
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    settle_seconds: float = SETTLE_SECONDS,
+) -> None:
     """Monitor until `stop`, while no other process does. It waits for a database that is away."""
     while not stop.is_set():
         try:
             async with open_connection(url) as lock:
                 if await _try_lock(lock):
-                    await _monitor(url, settings, lock, stop)
+                    await _monitor(url, settings, lock, stop, settle_seconds)
         except _AWAY as error:
             log.warning("the monitor has no database: %s", type(error).__name__)
         await _pause(stop, LOOK_SECONDS)
@@ -58,12 +95,18 @@ async def _try_lock(connection: AsyncConnection) -> bool:
 
 
 async def _monitor(
-    url: str, settings: Settings, lock: AsyncConnection, stop: asyncio.Event
+    url: str,
+    settings: Settings,
+    lock: AsyncConnection,
+    stop: asyncio.Event,
+    settle_seconds: float,
 ) -> None:
     """Do all duties until `stop`, or until the connection is lost that holds the lock."""
-    async with open_pool(url, size=3) as pool:
+    await install(lock)
+    duties = (*DUTIES, (JUDGE_SECONDS, _judge(settle_seconds)))
+    async with open_pool(url, size=4) as pool:
         tasks = [
-            asyncio.create_task(_repeat(seconds, duty, pool, settings)) for seconds, duty in DUTIES
+            asyncio.create_task(_repeat(seconds, duty, pool, settings)) for seconds, duty in duties
         ]
         try:
             while not stop.is_set():

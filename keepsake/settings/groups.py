@@ -115,6 +115,17 @@ def _signing_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+_SIZES = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _size(text: object) -> object:
+    """A size such as 50GB, in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]B|)", str(text).strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no size: write it like 50GB, with kB, MB, GB or TB")
+    return round(float(match[1]) * _SIZES[match[2]])
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 PathText = Annotated[str, BeforeValidator(_absolute)]
@@ -268,6 +279,9 @@ class ObjectSettings(HomeSettings):
         SecretStr(""), description="Access key. Empty: the AWS default chain."
     )
     s3_secret_key: SecretStr = Field(SecretStr(""), description="Secret key of S3_ACCESS_KEY.")
+    objects_quota: Annotated[int, BeforeValidator(_size)] = Field(
+        0, description="What all objects may take, such as 50GB, for an alert. 0: no quota."
+    )
 
     @model_validator(mode="after")
     def _complete_bucket(self) -> Self:

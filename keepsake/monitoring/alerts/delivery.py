@@ -44,6 +44,8 @@ REMEDIES: Mapping[Metric, str] = {
     "orchestrator_down": "Run `keepsake doctor` and `keepsake logs`; start again what has ended "
     "with `keepsake up`.",
     "storage_used_ratio": "Make room in the object store, or raise OBJECTS_QUOTA with the disk.",
+    "disk_used_ratio": "Make room on the disk of KEEPSAKE_HOME: what takes it is in "
+    "docs/operations.md, what takes space.",
     "database_bytes": "See which tables grow, and make room on the disk of the database.",
     "budget_spent_ratio": "See `keepsake costs`; raise the budget with `keepsake owner`, or let "
     "the work wait for the next month.",

@@ -27,6 +27,7 @@ Metric = Literal[
     "queue_depth",
     "orchestrator_down",
     "storage_used_ratio",
+    "disk_used_ratio",
     "database_bytes",
     "budget_spent_ratio",
     "model_days_left",
@@ -65,15 +66,16 @@ METRICS: Mapping[Metric, About] = {
     "queue_oldest_age": About("Age of the oldest step that is due", "seconds", of_owners=True),
     "queue_depth": About("Steps that are due", "number", of_owners=True),
     "orchestrator_down": About("Parts of Dagster that are down", "number"),
-    "storage_used_ratio": About("Storage that is used", "ratio"),
+    "storage_used_ratio": About("Share of the storage's quota that is used", "ratio"),
+    "disk_used_ratio": About("Share of the disk that is used", "ratio"),
     "database_bytes": About("Size of the database", "bytes"),
     "budget_spent_ratio": About("Share of the month's budget that is spent", "ratio", False, True),
     "model_days_left": About("Days until a model is switched off", "days"),
     "unpriced_calls": About("Calls of models without a known price", "number", True),
     "backup_age": About("Age of the newest backup", "seconds"),
     "days_to_expiry": About("Days until something expires", "days", of_owners=True),
-    "endpoint_failures": About("Attempts that met a dead model endpoint", "number", True),
-    "webhook_failures": About("Webhooks that could not be delivered", "number", True, True),
+    "endpoint_failures": About("Steps put off since a model or another service is down", "number"),
+    "webhook_failures": About("Attempts at webhooks that failed", "number", True),
     "workers": About("Workers that are alive", "number"),
 }
 
@@ -251,9 +253,14 @@ async def rules(connection: AsyncConnection, *, owner_id: int | None) -> list[Ru
     )
 
 
-async def enabled_rules(connection: AsyncConnection) -> list[Rule]:
-    """All rules that are to be judged, those of the system first."""
-    return await _select(connection, "WHERE enabled ORDER BY owner_id NULLS FIRST, id", ())
+async def judged_rules(connection: AsyncConnection) -> list[Rule]:
+    """All rules that are on, and those whose alerts are still open; the system's first."""
+    return await _select(
+        connection,
+        "WHERE enabled OR id IN (SELECT rule_id FROM alerts WHERE state <> 'resolved')"
+        " ORDER BY owner_id NULLS FIRST, id",
+        (),
+    )
 
 
 async def find_rule(
@@ -380,7 +387,7 @@ BUILT_IN = (
         "Dagster is down",
         "orchestrator_down",
         0,
-        for_seconds=15,
+        for_seconds=10,
         severity="critical",
         cooldown_seconds=_MINUTE,
     ),
@@ -388,7 +395,6 @@ BUILT_IN = (
         "A model endpoint is down",
         "endpoint_failures",
         0,
-        window_seconds=5 * _MINUTE,
         severity="high",
         cooldown_seconds=5 * _MINUTE,
     ),
@@ -398,6 +404,14 @@ BUILT_IN = (
         0.8,
         clear_at=0.78,
         severity="medium",
+        cooldown_seconds=_HOUR,
+    ),
+    NewRule(
+        "The disk is nearly full",
+        "disk_used_ratio",
+        0.95,
+        clear_at=0.94,
+        severity="high",
         cooldown_seconds=_HOUR,
     ),
     NewRule(

@@ -151,7 +151,9 @@ def write_message(rule: Rule, reading: Reading, *, resolved: bool = False) -> st
         what += f", in {write_value(rule.window_seconds, 'seconds')}"
     if reading.error is not None:
         return f"{what}: cannot be measured: {reading.error}."
-    value = "none" if reading.value is None else write_value(reading.value, metric.unit)
+    if reading.value is None:
+        return f"{what}: there is nothing to measure any more."
+    value = write_value(reading.value, metric.unit)
     limit = f"{rule.comparison} {write_value(rule.threshold, metric.unit)}"
     if resolved:
         return f"{what}: {value}, no longer {limit}."
