@@ -17,7 +17,7 @@ dev: $(VENV)/run.done    ## Start everything and stay up: http://127.0.0.1:8000
 test: $(VENV)/dev.done   ## All tests, on two processes
 	@$(TEST) -m "not chaos"
 
-chaos: $(VENV)/dev.done  ## Kill every part of Keepsake in random order while jobs run: minutes
+chaos: $(VENV)/dev.done  ## Kill and freeze parts of Keepsake while jobs run and alerts are judged: minutes
 	@$(RUN)/python -m pytest -m chaos --log-cli-level=WARNING
 
 test-fast: $(VENV)/dev.done ## Without the whole system and the embedded language models

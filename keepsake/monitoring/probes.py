@@ -242,7 +242,7 @@ async def _models(settings: Settings) -> Measured:
     }
 
 
-_OFTEN, _SELDOM = timedelta(seconds=15), timedelta(minutes=10)
+_OFTEN, _SELDOM = timedelta(seconds=10), timedelta(minutes=10)
 
 PROBES: Mapping[str, Probe] = {
     probe.name: probe

@@ -58,15 +58,15 @@ def _judge(settle_seconds: float) -> Duty:
 
 
 # Each with the seconds from the end of one round to the beginning of the next. None waits for
-# another: what takes long to measure does not hold up an alert.
-# Probes are looked at more often than they are due.
+# another: what takes long to measure does not hold up an alert. Whether a probe is due is looked at
+# more often than it is.
 DUTIES: tuple[tuple[float, Duty], ...] = (
     (15.0, _keep_snapshots),
     (5.0, deliver_messages),
     (30.0, tell_alertmanager),
     *((2.0, _look_at(probe)) for probe in PROBES.values()),
 )
-JUDGE_SECONDS = 10.0
+JUDGE_SECONDS = 5.0
 SETTLE_SECONDS = 90.0  # for what starts along with us: until then it is not missed
 
 

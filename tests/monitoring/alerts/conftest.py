@@ -1,25 +1,18 @@
 """Rounds of the evaluator, and what people were told in them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from keepsake.database import AsyncConnection, Connection, connect, open_connection
+from keepsake.database import AsyncConnection, Connection, open_connection
 from keepsake.monitoring.alerts.evaluation import evaluate
 from keepsake.monitoring.alerts.rules import NewRule, add_rule
 from keepsake.monitoring.alerts.states import Alert, Event
 from tests.given import on_connection
 
 Told = tuple[str, str, Event]
-
-
-@pytest.fixture
-def db(database_url: str) -> Iterator[Connection]:
-    """A connection to this test's database."""
-    with connect(database_url) as connection:
-        yield connection
 
 
 @pytest.fixture
