@@ -62,7 +62,7 @@ class Dashboard(_Figures):
     week: Period = Field(description="Since Monday.")
     month: Period = Field(description="Since the first.")
     active: int = Field(description="Records in work.")
-    queue_depth: int = Field(description="Steps of records that are due.")
+    queue_depth: int = Field(description="Steps of records that are due or in work.")
     queue_oldest_seconds: float | None = Field(
         description="For how long the oldest has been due; null: none is."
     )
@@ -108,7 +108,9 @@ class Performance(_Figures):
     until: datetime
     latencies: list[Latency]
     throughput_per_minute: float = Field(description="Records that came to their end.")
-    points: list[Point] = Field(description="5 minutes apart up to 6 hours, then an hour.")
+    points: list[Point] = Field(
+        description="5 minutes apart up to 6 hours, an hour up to 48, then 4."
+    )
     steps: list[StepFigures]
 
 
@@ -157,7 +159,7 @@ class QueueLine(BaseModel):
     """What waits in a line."""
 
     line: str
-    depth: int = Field(description="Steps that are due.")
+    depth: int = Field(description="Steps that are due or in work.")
     active: int = Field(description="Records in work.")
     oldest_seconds: float | None
     steps: list[QueuedStep]
@@ -177,7 +179,7 @@ class JobsOfType(BaseModel):
 class Queue(BaseModel):
     """What waits."""
 
-    depth: int = Field(description="Steps of records that are due.")
+    depth: int = Field(description="Steps of records that are due or in work.")
     lines: list[QueueLine]
     jobs: list[JobsOfType]
 

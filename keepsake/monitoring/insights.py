@@ -17,13 +17,21 @@ from psycopg.rows import class_row
 
 from keepsake.database import AsyncConnection
 from keepsake.monitoring.quantiles import quantile
-from keepsake.monitoring.windows import FINEST, Histogram, Window, window, windows
+from keepsake.monitoring.windows import (
+    FINEST,
+    Histogram,
+    Window,
+    window,
+    windows,
+    windows_since,
+)
+from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 
 RECORDS = "keepsake_records_total"
 DURATIONS = "keepsake_record_duration_seconds"
 STEPS = "keepsake_steps_total"
 STEP_DURATIONS = "keepsake_step_duration_seconds"
-DOWNLOADED = "keepsake_media_download_bytes"
+DOWNLOADED = "keepsake_media_download_bytes_sum"
 
 LONGEST_HOURS = 168  # that `performance` looks back
 MOST_ERRORS = 500  # in a list
@@ -66,7 +74,7 @@ class Dashboard:
         week: since Monday.
         month: since the first of the month.
         active: records that runs have in work.
-        queue_depth: steps that are due.
+        queue_depth: steps that are due, those in work among them.
         queue_oldest_seconds: for how long the oldest of them has been; None: there are none.
         as_of: when that was so.
     """
@@ -201,7 +209,7 @@ class QueueLine:
     """What waits in a line.
 
     Attributes:
-        depth: steps that are due.
+        depth: steps that are due, those in work among them.
         active: records that runs have in work.
         oldest_seconds: for how long the oldest has been due; None: nothing is.
         steps: name, and how many are due.
@@ -281,10 +289,11 @@ class Resources:
 async def dashboard(connection: AsyncConnection, *, owner_id: int | None) -> Dashboard:
     """Today, this week and this month, and what is in work now."""
     now, zone = await _clock(connection, owner_id)
-    today, week, month = [
-        _period(await window(connection, since, (RECORDS, DURATIONS), owner_id=owner_id))
-        for since in period_starts(now, zone)
-    ]
+    wanted = (RECORDS, f"{DURATIONS}_sum")
+    today, week, month = map(
+        _period,
+        await windows_since(connection, period_starts(now, zone), wanted, owner_id=owner_id),
+    )
     lines = await _queue_lines(connection, owner_id)
     return Dashboard(
         today,
@@ -328,7 +337,7 @@ def _period(found: Window) -> Period:
         failed=failed,
         partial_success=partly,
         success_rate=_percent(completed, total),
-        average_seconds=found.histogram(DURATIONS).average,
+        average_seconds=found.total(f"{DURATIONS}_sum") / total if total else None,
         since=found.since,
         until=found.until,
     )
@@ -346,17 +355,20 @@ async def performance(
 ) -> Performance:
     """How fast records and steps were made in the last hours, 1 to `LONGEST_HOURS`.
 
-    Points are 5 minutes apart for up to 6 hours, and an hour for more.
+    Points are 5 minutes apart for up to 6 hours, an hour up to two days, 4 hours for more.
     """
     now, _ = await _clock(connection, owner_id)
-    every = FINEST if hours <= 6 else timedelta(hours=1)
+    every = FINEST if hours <= 6 else timedelta(hours=1 if hours <= 48 else 4)
     since = _floor(now - timedelta(hours=hours), every)
     wanted = (RECORDS, DURATIONS, STEPS, STEP_DURATIONS)
     found = await window(connection, since, wanted, owner_id=owner_id)
     return Performance(
         since=found.since,
         until=found.until,
-        latencies=[_latency(line, found) for line in _lines(found)],
+        latencies=[
+            _latency(line, took)
+            for (line,), took in sorted(found.histograms(DURATIONS, "line").items())
+        ],
         throughput_per_minute=found.total(RECORDS) / found.minutes,
         points=await _points(connection, since, every, owner_id),
         steps=_step_figures(found),
@@ -367,17 +379,12 @@ def _floor(moment: datetime, every: timedelta) -> datetime:
     return moment - timedelta(seconds=moment.timestamp() % every.total_seconds())
 
 
-def _lines(found: Window) -> list[str]:
-    return sorted({labels["line"] for labels, _ in found.select(RECORDS)})
-
-
-def _latency(line: str, found: Window) -> Latency:
-    took = found.histogram(DURATIONS, line=line)
+def _latency(line: str, took: Histogram) -> Latency:
     return Latency(line, took.count, took.average, *_quantiles(took, 0.5, 0.95, 0.99))
 
 
-def _quantiles(histogram: Histogram, *shares: float) -> list[float | None]:
-    return [quantile(share, histogram.buckets) for share in shares]
+def _quantiles(took: Histogram | None, *shares: float) -> list[float | None]:
+    return [quantile(share, took.buckets if took else {}) for share in shares]
 
 
 def _step_figures(found: Window) -> list[StepFigures]:
@@ -385,13 +392,14 @@ def _step_figures(found: Window) -> list[StepFigures]:
     for labels, value in found.select(STEPS):
         of = tried.setdefault((labels["line"], labels["step"]), {})
         of[labels["status"]] = of.get(labels["status"], 0.0) + value
+    took = found.histograms(STEP_DURATIONS, "line", "step")
     return [
         StepFigures(
             line,
             step,
             round(sum(value for status, value in of.items() if status != "waiting")),
             round(of.get("failed", 0)),
-            *_quantiles(found.histogram(STEP_DURATIONS, line=line, step=step), 0.5, 0.95),
+            *_quantiles(took.get((line, step)), 0.5, 0.95),
         )
         for (line, step), of in sorted(tried.items())
     ]
@@ -500,16 +508,14 @@ async def queue(connection: AsyncConnection, *, owner_id: int | None) -> Queue:
 
 
 async def _queue_lines(connection: AsyncConnection, owner_id: int | None) -> list[QueueLine]:
-    # A row that runs is due as well. The condition on status says nothing new: it is that of the
-    # index that has an owner's open rows.
+    # A step that runs is due as well. For the whole system an index alone answers; what the last
+    # condition adds to the second is that of the index that has an owner's open rows.
     cursor = await connection.execute(
         """
-        SELECT line, step, count(*) FILTER (WHERE status <> 'running'),
-               count(*) FILTER (WHERE status = 'running'),
-               extract(epoch FROM now() - min(due_at) FILTER (WHERE status <> 'running'))::float
-        FROM ledger
-        WHERE due_at <= now() AND (status <> 'succeeded' OR due_at IS NOT NULL)
-          AND (%(owner)s::bigint IS NULL OR owner_id = %(owner)s)
+        SELECT line, step, count(*), extract(epoch FROM now() - min(due_at))::float FROM ledger
+        WHERE due_at <= now()
+          AND (%(owner)s::bigint IS NULL
+               OR owner_id = %(owner)s AND (status <> 'succeeded' OR due_at IS NOT NULL))
         GROUP BY line, step ORDER BY line, step
         """,
         {"owner": owner_id},
@@ -519,27 +525,29 @@ async def _queue_lines(connection: AsyncConnection, owner_id: int | None) -> lis
     return [
         QueueLine(
             line,
-            depth=sum(row[2] for row in rows if row[0] == line),
+            depth=sum(due for of, _, due, _ in rows if of == line),
             active=active.get(line, 0),
-            oldest_seconds=max(
-                (row[4] for row in rows if row[0] == line and row[4] is not None), default=None
-            ),
-            steps=[(row[1], row[2]) for row in rows if row[0] == line and row[2]],
+            oldest_seconds=max((age for of, _, _, age in rows if of == line), default=None),
+            steps=[(step, due) for of, step, due, _ in rows if of == line],
         )
-        for line in sorted({row[0] for row in rows})
+        for line in sorted({of for of, *_ in rows} | active.keys())
     ]
 
 
 async def _active(connection: AsyncConnection, owner_id: int | None) -> dict[str, int]:
-    """Records that runs have in work, by line: a run works on several steps of one at a time."""
+    """Records that runs have in work, by line: a run holds a lock on each as long as it lives."""
     cursor = await connection.execute(
         """
-        SELECT line, count(DISTINCT record_id) FROM ledger
-        WHERE status = 'running' AND due_at IS NOT NULL
-          AND (%(owner)s::bigint IS NULL OR owner_id = %(owner)s)
+        WITH held AS MATERIALIZED (
+            SELECT (classid::bigint << 32) + objid::bigint - %(locks)s AS id FROM pg_locks
+            WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        )
+        SELECT line, count(*) FROM held JOIN records USING (id)
+        WHERE id > 0 AND (%(owner)s::bigint IS NULL OR owner_id = %(owner)s)
         GROUP BY line
         """,
-        {"owner": owner_id},
+        {"locks": RECORD_LOCKS, "owner": owner_id},
     )
     return dict(await cursor.fetchall())
 
@@ -559,7 +567,7 @@ async def resources(connection: AsyncConnection, *, owner_id: int | None) -> Res
         days=days,
         month_spent=sum((d.cost for d in days if d.day >= month.date()), Decimal()),
         month_budget=await _budget(connection, owner_id),
-        media_bytes=round(downloaded.histogram(DOWNLOADED).sum),
+        media_bytes=round(downloaded.total(DOWNLOADED)),
         **await _of_system(connection) if owner_id is None else {},
     )
 

@@ -4,9 +4,10 @@ Of the whole system it is the difference between two snapshots of the totals, or
 snapshot; of an owner, the sum of its rows. Both say which bounds they really have.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 
 from keepsake.database import AsyncConnection
@@ -17,6 +18,24 @@ from keepsake.metrics.totals import SEPARATOR
 FINEST = timedelta(minutes=5)  # in which an owner's figures are kept
 
 Values = Mapping[Series, float]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many observations each bucket has, by its upper bound, and the sum of them all."""
+
+    buckets: Mapping[float, float]
+    sum: float
+
+    @property
+    def count(self) -> int:
+        """How many observations there are."""
+        return round(sum(self.buckets.values()))
+
+    @property
+    def average(self) -> float | None:
+        """None over nothing."""
+        return self.sum / self.count if self.count else None
 
 
 @dataclass(frozen=True)
@@ -38,56 +57,50 @@ class Window:
         """How long it is; at least a second."""
         return max((self.until - self.since).total_seconds(), 1.0) / 60
 
-    def total(self, metric: str, **labels: str) -> float:
-        """The sum of a counter over all series that have these labels."""
-        return sum(value for _, value in self.select(metric, **labels))
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of a counter, or of a histogram's `_sum`, over the series with these labels."""
+        return sum(value for of, value in self.select(name) if labels.items() <= of.items())
 
-    def select(self, metric: str, **labels: str) -> Iterator[tuple[dict[str, str], float]]:
-        """Labels and value of each series of a counter that has these labels."""
-        names = METRICS[metric].labels
-        for series, value in self.values.items():
-            if series.metric == metric:
-                of = dict(zip(names, series.labels, strict=True))
-                if labels.items() <= of.items():
-                    yield of, value
+    def select(self, name: str) -> Iterator[tuple[dict[str, str], float]]:
+        """Labels and value of each series of a counter, or of a part of a histogram."""
+        labels = _labels(name)
+        for series in self._by_name.get(name, ()):
+            yield dict(zip(labels, series.labels, strict=True)), self.values[series]
 
-    def histogram(self, metric: str, **labels: str) -> "Histogram":
-        """A histogram over all series that have these labels."""
-        names = METRICS[metric].labels
-        buckets = dict.fromkeys((*METRICS[metric].buckets, float("inf")), 0.0)
-        total = 0.0
-        for series, value in self.values.items():
-            if labels.items() <= dict(zip(names, series.labels, strict=False)).items():
-                if series.metric == f"{metric}_bucket":
-                    bound = float(series.labels[-1])
-                    buckets[bound] = buckets.get(bound, 0.0) + value
-                elif series.metric == f"{metric}_sum":
-                    total += value
-        return Histogram(buckets, total)
+    def histograms(self, metric: str, *by: str) -> dict[tuple[str, ...], Histogram]:
+        """A histogram's sums over all series that have the same values of the labels `by`."""
+        bounds = (*METRICS[metric].buckets, float("inf"))
+        buckets: dict[tuple[str, ...], dict[float, float]] = {}
+        for labels, value in self.select(f"{metric}_bucket"):
+            of = buckets.setdefault(tuple(labels[name] for name in by), dict.fromkeys(bounds, 0.0))
+            bound = float(labels["le"])
+            of[bound] = of.get(bound, 0.0) + value
+        sums: dict[tuple[str, ...], float] = {}
+        for labels, value in self.select(f"{metric}_sum"):
+            key = tuple(labels[name] for name in by)
+            sums[key] = sums.get(key, 0.0) + value
+        return {key: Histogram(of, sums.get(key, 0.0)) for key, of in buckets.items()}
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, list[Series]]:
+        found: dict[str, list[Series]] = {}
+        for series in self.values:
+            found.setdefault(series.metric, []).append(series)
+        return found
 
 
-@dataclass(frozen=True)
-class Histogram:
-    """How many observations each bucket has, by its upper bound, and the sum of them all."""
-
-    buckets: Mapping[float, float]
-    sum: float
-
-    @property
-    def count(self) -> int:
-        """How many observations there are."""
-        return round(sum(self.buckets.values()))
-
-    @property
-    def average(self) -> float | None:
-        """None over nothing."""
-        return self.sum / self.count if self.count else None
+def _labels(name: str) -> tuple[str, ...]:
+    """The labels of a counter, or of a part of a histogram."""
+    if name in METRICS:
+        return METRICS[name].labels
+    metric, _, part = name.rpartition("_")
+    return METRICS[metric].labels + (("le",) if part == "bucket" else ())
 
 
 async def window(
     connection: AsyncConnection,
     since: datetime,
-    metrics: Collection[str],
+    names: Collection[str],
     *,
     owner_id: int | None,
 ) -> Window:
@@ -97,52 +110,62 @@ async def window(
         connection: for an owner, in a transaction of the owner.
         since: from when on. Of the system it is the snapshot nearest to it, of an owner the five
             minutes, or later the hour, that begin then.
-        metrics: of the catalogue, counters and histograms.
+        names: of counters and histograms; of a part of a histogram with `_bucket` or `_sum`.
         owner_id: whose; None: of the whole system.
     """
-    if owner_id is None:
-        return await _system_window(connection, since, metrics)
+    (found,) = await windows_since(connection, [since], names, owner_id=owner_id)
+    return found
+
+
+async def windows_since(
+    connection: AsyncConnection,
+    sinces: Sequence[datetime],
+    names: Collection[str],
+    *,
+    owner_id: int | None,
+) -> list[Window]:
+    """The same for several beginnings, at the price of the earliest."""
+    stored = _stored(names)
     now, began = await _now_and_beginning(connection)
-    cursor = await connection.execute(
-        "SELECT metric, labels, sum(value) FROM owner_metrics"
-        " WHERE owner_id = %s AND at >= %s AND metric = ANY(%s) GROUP BY 1, 2",
-        (owner_id, since, _stored(metrics)),
-    )
-    return Window(max(since, began), now, {_series(*row): row[2] async for row in cursor})
+    if owner_id is None:
+        totals = await _totals_now(connection, now, stored)
+        return [
+            (await _totals_near(connection, since, began, stored)).until(totals) for since in sinces
+        ]
+    bounds = sorted(sinces)
+    parts = await _parts(connection, owner_id, bounds, stored)
+    return [Window(max(since, began), now, _sum(parts[bounds.index(since) :])) for since in sinces]
 
 
 async def windows(
     connection: AsyncConnection,
     since: datetime,
     every: timedelta,
-    metrics: Collection[str],
+    names: Collection[str],
     *,
     owner_id: int | None,
 ) -> list[Window]:
-    """The same in steps, in order: each begins where the one before ends.
+    """What was counted until now in steps, in order: each begins where the one before ends.
 
     Args:
         connection: as above.
         since: from when on.
         every: how long each is, `FINEST` or a multiple of it. Where snapshots are missing, windows
             of the system are longer.
-        metrics: as above.
+        names: as above.
         owner_id: as above.
     """
-    if owner_id is None:
-        return await _system_windows(connection, since, every, metrics)
+    stored = _stored(names)
     now, began = await _now_and_beginning(connection)
-    cursor = await connection.execute(
-        "SELECT date_bin(%s, at, %s), metric, labels, sum(value) FROM owner_metrics"
-        " WHERE owner_id = %s AND at >= %s AND metric = ANY(%s) GROUP BY 1, 2, 3",
-        (every, since, owner_id, since, _stored(metrics)),
-    )
-    found: dict[datetime, dict[Series, float]] = {}
-    async for at, metric, labels, value in cursor:
-        found.setdefault(at, {})[_series(metric, labels)] = value
+    if owner_id is None:
+        bounds = await _snapshots(connection, since, every, began, stored)
+        bounds.append(await _totals_now(connection, now, stored))
+        return [one.until(following) for one, following in pairwise(bounds)]
+    steps = list(_steps(since, now, every))
+    parts = await _parts(connection, owner_id, steps, stored)
     return [
-        Window(at, min(at + every, now), found.get(at, {}))
-        for at in _steps(since, now, every)
+        Window(at, min(at + every, now), values)
+        for at, values in zip(steps, parts, strict=True)
         if at + every > began
     ]
 
@@ -153,21 +176,29 @@ def _steps(since: datetime, until: datetime, every: timedelta) -> Iterator[datet
         since += every
 
 
-def _stored(metrics: Collection[str]) -> list[str]:
-    """The names under which values of these metrics are stored."""
+def _stored(names: Collection[str]) -> list[str]:
+    """The names under which values are stored: of a histogram those of its parts."""
     return [
-        name
-        for metric in metrics
-        for name in (
-            (f"{metric}_bucket", f"{metric}_sum")
-            if METRICS[metric].kind == "histogram"
-            else (metric,)
+        part
+        for name in names
+        for part in (
+            (f"{name}_bucket", f"{name}_sum")
+            if name in METRICS and METRICS[name].kind == "histogram"
+            else (name,)
         )
     ]
 
 
-def _series(metric: str, labels: str, *_: object) -> Series:
+def _series(metric: str, labels: str) -> Series:
     return Series(metric, tuple(labels.split(SEPARATOR)) if labels else ())
+
+
+def _sum(parts: Sequence[Values]) -> Values:
+    total: dict[Series, float] = {}
+    for part in parts:
+        for series, value in part.items():
+            total[series] = total.get(series, 0.0) + value
+    return total
 
 
 async def _now_and_beginning(connection: AsyncConnection) -> tuple[datetime, datetime]:
@@ -177,6 +208,26 @@ async def _now_and_beginning(connection: AsyncConnection) -> tuple[datetime, dat
     )
     ((now, began),) = await cursor.fetchall()
     return now, began
+
+
+# -- of an owner -----------------------------------------------------------------------------------
+
+
+async def _parts(
+    connection: AsyncConnection, owner_id: int, bounds: Sequence[datetime], stored: list[str]
+) -> list[Values]:
+    """What was counted from each bound to the next, and from the last one on."""
+    cursor = await connection.execute(
+        "SELECT width_bucket(at, %(bounds)s::timestamptz[]), metric, labels, sum(value)"
+        " FROM owner_metrics"
+        " WHERE owner_id = %(owner)s AND at >= %(first)s AND metric = ANY(%(names)s)"
+        " GROUP BY 1, 2, 3",
+        {"bounds": bounds, "owner": owner_id, "first": bounds[0], "names": stored},
+    )
+    parts: list[dict[Series, float]] = [{} for _ in bounds]
+    async for number, metric, labels, value in cursor:
+        parts[number - 1][_series(metric, labels)] = value
+    return list(parts)
 
 
 # -- of the whole system ---------------------------------------------------------------------------
@@ -201,66 +252,63 @@ class _Totals:
         )
 
 
-async def _system_window(
-    connection: AsyncConnection, since: datetime, metrics: Collection[str]
-) -> Window:
-    stored = _stored(metrics)
-    now = await _totals_now(connection, stored)
-    return (await _totals_near(connection, since, stored)).until(now)
-
-
-async def _system_windows(
-    connection: AsyncConnection, since: datetime, every: timedelta, metrics: Collection[str]
-) -> list[Window]:
-    stored = _stored(metrics)
-    bounds = [await _totals_near(connection, since, stored)]
+async def _totals_now(connection: AsyncConnection, now: datetime, stored: list[str]) -> _Totals:
     cursor = await connection.execute(
-        "SELECT at, m, totals -> m FROM"
-        " (SELECT DISTINCT ON (date_bin(%(every)s, at, %(since)s)) at, totals"
-        "  FROM metric_snapshots WHERE at >= %(after)s"
-        "  ORDER BY date_bin(%(every)s, at, %(since)s), at) AS s"
-        " CROSS JOIN unnest(%(metrics)s::text[]) AS m ORDER BY at",
-        {"every": every, "since": since, "after": since + every, "metrics": stored},
+        "SELECT metric, labels, sum(value) FROM metric_totals WHERE metric = ANY(%s) GROUP BY 1, 2",
+        (stored,),
     )
-    bounds += _by_moment(await cursor.fetchall())
-    bounds.append(await _totals_now(connection, stored))
-    return [one.until(following) for one, following in pairwise(bounds)]
+    return _Totals(now, {_series(metric, labels): value async for metric, labels, value in cursor})
 
 
-def _by_moment(rows: Collection[tuple[datetime, str, Mapping[str, float] | None]]) -> list[_Totals]:
-    """Totals from rows of moment, metric and the values by labels, ordered by the moment."""
+async def _totals_near(
+    connection: AsyncConnection, moment: datetime, began: datetime, stored: list[str]
+) -> _Totals:
+    """The totals at the snapshot nearest to a moment; at the beginning all were 0."""
+    cursor = await connection.execute(
+        "(SELECT at FROM metric_snapshots WHERE at <= %(at)s ORDER BY at DESC LIMIT 1) UNION ALL"
+        " (SELECT at FROM metric_snapshots WHERE at > %(at)s ORDER BY at LIMIT 1)",
+        {"at": moment},
+    )
+    taken = [at for (at,) in await cursor.fetchall()]
+    nearest = min((began, *taken), key=lambda at: abs(at - moment))
+    if nearest == began:
+        return _Totals(began, {})
+    cursor = await connection.execute(
+        "SELECT at, name, totals -> name"
+        " FROM metric_snapshots CROSS JOIN unnest(%s::text[]) AS name WHERE at = %s",
+        (stored, nearest),
+    )
+    return _by_moment(await cursor.fetchall())[0]
+
+
+async def _snapshots(
+    connection: AsyncConnection,
+    since: datetime,
+    every: timedelta,
+    began: datetime,
+    stored: list[str],
+) -> list[_Totals]:
+    """The totals near a moment, then at the first snapshot of each step after it."""
+    cursor = await connection.execute(
+        """
+        SELECT at, name, totals -> name FROM (
+            SELECT DISTINCT ON (date_bin(%(every)s, at, %(since)s)) at, totals
+            FROM metric_snapshots WHERE at >= %(second)s
+            ORDER BY date_bin(%(every)s, at, %(since)s), at
+        ) AS s CROSS JOIN unnest(%(names)s::text[]) AS name
+        ORDER BY at
+        """,
+        {"every": every, "since": since, "second": since + every, "names": stored},
+    )
+    following = _by_moment(await cursor.fetchall())
+    return [await _totals_near(connection, since, began, stored), *following]
+
+
+def _by_moment(rows: Sequence[tuple[datetime, str, Mapping[str, float] | None]]) -> list[_Totals]:
+    """Totals from rows of moment, name and the values by labels, ordered by the moment."""
     found: dict[datetime, dict[Series, float]] = {}
     for at, metric, of_labels in rows:
         values = found.setdefault(at, {})
         for labels, value in (of_labels or {}).items():
             values[_series(metric, labels)] = value
     return [_Totals(at, values) for at, values in found.items()]
-
-
-async def _totals_now(connection: AsyncConnection, stored: list[str]) -> _Totals:
-    now, _ = await _now_and_beginning(connection)
-    cursor = await connection.execute(
-        "SELECT metric, labels, sum(value) FROM metric_totals WHERE metric = ANY(%s) GROUP BY 1, 2",
-        (stored,),
-    )
-    return _Totals(now, {_series(*row): row[2] async for row in cursor})
-
-
-async def _totals_near(connection: AsyncConnection, moment: datetime, stored: list[str]) -> _Totals:
-    """The totals at the snapshot nearest to a moment; at the beginning all were 0."""
-    _, began = await _now_and_beginning(connection)
-    cursor = await connection.execute(
-        "(SELECT at FROM metric_snapshots WHERE at <= %(at)s ORDER BY at DESC LIMIT 1) UNION ALL"
-        " (SELECT at FROM metric_snapshots WHERE at > %(at)s ORDER BY at LIMIT 1)",
-        {"at": moment},
-    )
-    taken = [row[0] for row in await cursor.fetchall()]
-    nearest = min((began, *taken), key=lambda at: abs(at - moment))
-    if nearest == began:
-        return _Totals(began, {})
-    cursor = await connection.execute(
-        "SELECT at, m, totals -> m FROM metric_snapshots CROSS JOIN unnest(%s::text[]) AS m"
-        " WHERE at = %s",
-        (stored, nearest),
-    )
-    return _by_moment(await cursor.fetchall())[0]

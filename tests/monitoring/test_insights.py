@@ -11,6 +11,7 @@ from keepsake.metrics.counts import Counts
 from keepsake.monitoring import insights
 from keepsake.monitoring.insights import period_starts
 from keepsake.owners.owners import add_owner
+from keepsake.pipeline.ledger.claims import RECORD_LOCKS
 from tests.given import given_record, on_connection
 from tests.monitoring.given import (
     given_counting_since,
@@ -188,17 +189,17 @@ def test_the_queue_has_what_is_due_by_line_and_step(db: Connection, ada: int) ->
         assert line.oldest_seconds == pytest.approx(90, abs=30)
 
 
-def test_a_record_with_two_steps_in_work_is_active_once(db: Connection, ada: int) -> None:
-    record = given_record(db, line="bookmarks", owner_id=ada, external_id="1")
-    running = db.execute(
-        "UPDATE ledger SET status = 'running', due_at = now()"
-        " WHERE record_id = %s AND hold_reason IS NULL",
-        (record.record_id,),
-    ).rowcount
-    assert running > 1
-    for owner_id in (ada, None):
-        found = on_connection(db, insights.dashboard, owner_id=owner_id)
-        assert (found.active, found.queue_depth, found.queue_oldest_seconds) == (1, 0, None)
+def test_a_record_is_active_while_a_run_holds_its_lock(db: Connection, ada: int) -> None:
+    record = given_record(db, line="bookmarks", owner_id=ada, external_id="1").record_id
+    ben = add_owner(db, "Ben").id
+    db.execute("SELECT pg_advisory_lock(%s)", (RECORD_LOCKS + record,))
+    active = {
+        owner_id: on_connection(db, insights.dashboard, owner_id=owner_id).active
+        for owner_id in (ada, ben, None)
+    }
+    assert active == {ada: 1, ben: 0, None: 1}
+    db.execute("SELECT pg_advisory_unlock_all()")
+    assert on_connection(db, insights.dashboard, owner_id=None).active == 0
 
 
 def test_jobs_are_counted_by_type(db: Connection, ada: int) -> None:
