@@ -54,7 +54,7 @@ $(VENV)/%.done: requirements/%.lock pyproject.toml
 
 lock: $(VENV)/dev.done   ## Write both locks again from pyproject.toml
 	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local -o requirements/run.lock
-	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local --extra local-e5 --group dev -o requirements/dev.lock
+	$(RUN)/uv pip compile pyproject.toml $(LOCK) --extra local --extra local-e5 --extra traces --group dev -o requirements/dev.lock
 LOCK := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --quiet --custom-compile-command "make lock"
 

@@ -28,6 +28,7 @@ from keepsake.pipeline.spec import RunSpec
 from keepsake.pipeline.window import Window
 from keepsake.settings import ROLES, Endpoint, ObjectSettings, Settings, is_openai
 from keepsake.steps.tools import open_tools
+from keepsake.traces.spans import exported
 from resources.database import DatabaseResource
 from resources.models import ModelsResource
 
@@ -145,7 +146,7 @@ def line_multi_asset(
         spec = _run_spec(line, config, days, context, settings)
         reporter = Reporter(line, source, checks, context)
         report = Report({})
-        with frozen_heap():
+        with frozen_heap(), exported(settings.span_receiver, "run"):
             if spec.steps:
                 try:
                     report = yield from events_as_they_complete(

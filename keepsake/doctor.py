@@ -27,11 +27,13 @@ from keepsake.settings import (
     Endpoint,
     ObjectSettings,
     Settings,
+    TraceSettings,
     load_settings,
 )
 from keepsake.settings.embedding_models import E5
 from keepsake.settings.files import checkout, env_file
 from keepsake.text.counted import counted
+from keepsake.traces.spans import Receiver
 
 if TYPE_CHECKING:
     from keepsake.clients.chat import Chat
@@ -52,6 +54,11 @@ URLS = "write apprise URLs with blanks between them, as in docs/settings.md#noti
 SIGN_IN_MAIL = "write an apprise URL with {email} in it, as in docs/settings.md#signing-in-by-mail"
 CONFIG = "write an apprise configuration file, as in docs/settings.md#notifications"
 COBALT = "check COBALT_URL and COBALT_API_KEY, and that the server is up; without it set neither"
+TRACES = (
+    "check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_HEADERS, and that the server takes "
+    "OTLP over HTTP (port 4318, not 4317); without it set neither"
+)
+TRACES_EXTRA = "pip install 'keepsake[traces]', or take OTEL_EXPORTER_OTLP_ENDPOINT away"
 LOCATION = "keepsake"  # as workspace.yaml names it
 INSTANCE = """
 { instance { daemonHealth { allDaemonStatuses {
@@ -131,6 +138,7 @@ async def check_all(settings: Settings) -> list[Check]:
             ),
             *_messages(settings),
             *_sign_in_mail(settings),
+            *_traces(settings),
             _checked("dagster", _dagster(settings), fix=START),
             _checked("jobs", asyncio.to_thread(_jobs, settings), fix=START),
         )
@@ -438,6 +446,28 @@ def _outbox(settings: DatabaseSettings) -> list[Check]:
     counts = ", ".join(f"{count} {status}" for status, count in found.items())
     detail = f"in the last {UNDELIVERED_SINCE.days} days: {counts}"
     return [Check("messages", False, detail, "see `keepsake messages`, and docs/operations.md")]
+
+
+def _traces(settings: TraceSettings) -> Sequence[Awaitable[Check]]:
+    """What is checked of the receiver of traces: that it takes none."""
+    receiver = settings.span_receiver
+    return [_checked("traces", _send_no_spans(receiver), fix=TRACES)] if receiver else []
+
+
+async def _send_no_spans(receiver: Receiver) -> str:
+    import httpx
+
+    try:
+        from keepsake.traces.otlp import headers_of
+    except ImportError:
+        raise Trouble("the extra `traces` is not installed", fix=TRACES_EXTRA) from None
+    headers = {**headers_of(receiver.headers), "content-type": "application/x-protobuf"}
+    async with httpx.AsyncClient(timeout=SECONDS) as client:
+        # No bytes are a request with no spans in it.
+        answer = await client.post(receiver.url, content=b"", headers=headers)
+    if not answer.is_success:
+        raise Trouble(f"the receiver of traces answers {answer.status_code}")
+    return "the receiver takes them"
 
 
 async def _dagster(settings: Settings) -> str:

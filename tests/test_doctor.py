@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from starlette.responses import Response
 from typer.testing import CliRunner
 
 from keepsake.access import API_ROLE
@@ -18,6 +19,7 @@ from keepsake.jobs.attempts import become_worker
 from keepsake.local.ports import free_port
 from keepsake.owners.owners import add_owner
 from tests.doubles.cobalt import KEY, Cobalt
+from tests.doubles.otlp import SpanReceiver
 from tests.doubles.server import serving
 
 
@@ -202,6 +204,29 @@ def test_a_cobalt_that_refuses_our_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not cobalt.ok
     assert "auth.key" in cobalt.detail
     assert "COBALT_API_KEY" in (cobalt.fix or "")
+
+
+def test_a_receiver_of_traces_that_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(SpanReceiver()) as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        assert checks()["traces"].ok
+
+
+def test_a_receiver_of_traces_that_refuses_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver = SpanReceiver()
+    receiver.next(Response(status_code=401))
+    with serving(receiver) as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        traces = checks()["traces"]
+    assert (traces.ok, "401" in traces.detail) == (False, True)
+    assert "OTEL_EXPORTER_OTLP_HEADERS" in (traces.fix or "")
+
+
+def test_a_receiver_of_traces_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    traces = checks()["traces"]
+    assert not traces.ok
+    assert "4318" in (traces.fix or "")
 
 
 def test_a_cobalt_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

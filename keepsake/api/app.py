@@ -65,8 +65,10 @@ from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
 from keepsake.http.proxies import ProxyMiddleware
 from keepsake.http.security_headers import SecurityHeadersMiddleware
 from keepsake.http.state import open_state
+from keepsake.http.traced import TraceMiddleware
 from keepsake.job_types import REGISTRY
 from keepsake.settings import Settings
+from keepsake.traces.spans import exported
 
 STATIC = Path(__file__).parent / "static"
 _ROUTERS = (
@@ -122,15 +124,19 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(delete_left, settings.incoming_folder)
-        async with open_state(settings, REGISTRY) as state:
-            app.state.keepsake = state
-            yield
+        # Here, since a signal ends the process before `serve` returns.
+        with exported(settings.span_receiver, "api"):
+            async with open_state(settings, REGISTRY) as state:
+                app.state.keepsake = state
+                yield
 
     app = FastAPI(
         title="Keepsake",
         version=version("keepsake"),
         description="What people record, save and run, and what was made of it.",
         lifespan=lifespan,
+        # It would record whole paths, with the tokens in them, and what errors say.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         docs_url=None,  # a page of our own, which asks no other server for anything
         redoc_url=None,
         responses=_PROBLEM,
@@ -151,6 +157,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(CrossSiteMiddleware)
     app.add_middleware(FaultMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
+    if settings.span_receiver:
+        app.add_middleware(TraceMiddleware)
     app.add_middleware(ProxyMiddleware, settings=settings)
     app.add_middleware(AccessLogMiddleware)
     # A line's own `records/{record_id}/feed` goes before `records/{record_id}/{field}`.

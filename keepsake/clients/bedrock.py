@@ -14,6 +14,7 @@ from keepsake.clients.model_connection import ModelConnection
 from keepsake.clients.structured import Form
 from keepsake.errors import PermanentError
 from keepsake.owners import usage
+from keepsake.traces.spans import note_tokens
 
 _REFUSED = {"guardrail_intervened", "content_filtered"}
 _CUT_OFF = {"max_tokens", "model_context_window_exceeded"}
@@ -67,11 +68,10 @@ class BedrockChat:
             except (LookupError, TypeError, AttributeError):
                 raise malformed(endpoint, "no message") from None
             counted = answer.get("usage") or {}
-            usage.record(
-                endpoint.model,
-                tokens_in=counted.get("inputTokens") or 0,
-                tokens_out=counted.get("outputTokens") or 0,
-            )
+            tokens_in = counted.get("inputTokens") or 0
+            tokens_out = counted.get("outputTokens") or 0
+            usage.record(endpoint.model, tokens_in=tokens_in, tokens_out=tokens_out)
+            note_tokens(tokens_in, tokens_out)
             return reply
 
 

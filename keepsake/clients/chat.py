@@ -18,6 +18,7 @@ from keepsake.clients.structured import Form, Unfit, form_of, read_answer
 from keepsake.errors import PermanentError, UnfitAnswer
 from keepsake.owners import usage
 from keepsake.pipeline.limits import EndpointLimiter
+from keepsake.traces.spans import note_tokens
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -172,11 +173,10 @@ class OpenAIChat:
             except (LookupError, TypeError, AttributeError):
                 raise malformed(endpoint, "no choices") from None
             counted = answer.get("usage") or {}
-            usage.record(
-                endpoint.model,
-                tokens_in=counted.get("prompt_tokens") or 0,
-                tokens_out=counted.get("completion_tokens") or 0,
-            )
+            tokens_in = counted.get("prompt_tokens") or 0
+            tokens_out = counted.get("completion_tokens") or 0
+            usage.record(endpoint.model, tokens_in=tokens_in, tokens_out=tokens_out)
+            note_tokens(tokens_in, tokens_out)
             return reply
 
     def _learns(self, error: "APIStatusError", mode: Mode, limit: str) -> bool:

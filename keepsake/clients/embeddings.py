@@ -18,10 +18,12 @@ from keepsake.metrics.counts import Counts, counting, merge
 from keepsake.owners import usage
 from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.settings.embedding_models import EmbeddingModel, embedding_model
+from keepsake.traces.spans import here, note_tokens
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from opentelemetry.trace import SpanContext
 
     Vector = NDArray[np.float32]
 
@@ -49,6 +51,7 @@ class _Wish:
 
     text: str
     answer: "asyncio.Future[_Embedded]" = field(repr=False)
+    asked_by: "SpanContext | None" = field(default_factory=here)
 
     @property
     def size(self) -> int:
@@ -159,7 +162,7 @@ class Embeddings:
         """Embed a batch and answer its callers; a refused one is halved until the bad text is."""
         try:
             with counting() as counts:
-                vectors, tokens = await self._call([wish.text for wish in batch])
+                vectors, tokens = await self._call(batch)
         except PermanentError as error:
             if len(batch) == 1:
                 _fail(batch, error)
@@ -175,12 +178,13 @@ class Embeddings:
         else:
             _answer(batch, vectors, tokens, counts)
 
-    async def _call(self, texts: list[str]) -> "tuple[list[Vector], int]":
-        """One request: the vectors of `texts` in their order, and the tokens it cost."""
+    async def _call(self, batch: Sequence[_Wish]) -> "tuple[list[Vector], int]":
+        """One request: the vectors of a batch in its order, and the tokens it cost."""
         from openai import omit
 
         endpoint = self._connection.endpoint
-        async with self._connection.call() as client:
+        texts = [wish.text for wish in batch]
+        async with self._connection.call([wish.asked_by for wish in batch]) as client:
             # The raw answer: the SDK would look at each of its numbers.
             raw = await client.embeddings.with_raw_response.create(
                 model=endpoint.model,
@@ -193,6 +197,7 @@ class Embeddings:
                 rows = sorted(answer["data"], key=lambda row: row["index"])
                 vectors = [self._vector(row["embedding"]) for row in rows]
                 tokens = (answer.get("usage") or {}).get("prompt_tokens") or 0
+                note_tokens(tokens)
             except (LookupError, TypeError, AttributeError):
                 raise malformed(endpoint, "no vectors") from None
             if len(vectors) != len(texts):

@@ -6,7 +6,7 @@ Every provider is called through `AsyncOpenAI`, also those that do not speak Ope
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,11 @@ from keepsake.clients.failures import translate
 from keepsake.metrics.counts import observe
 from keepsake.pipeline.limits import EndpointLimiter
 from keepsake.settings import Endpoint
+from keepsake.traces.spans import model_call
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from opentelemetry.trace import SpanContext
 
 CONNECT_SECONDS = 10.0
 
@@ -68,27 +70,35 @@ class ModelConnection:
         self._http = http
 
     @asynccontextmanager
-    async def call(self) -> AsyncIterator["AsyncOpenAI"]:
+    async def call(
+        self, asked_by: "Collection[SpanContext | None]" = ()
+    ) -> AsyncIterator["AsyncOpenAI"]:
         """`async with connection.call() as client:` around one call and the reading of its answer.
 
         Waits for a slot, holds the call to the role's timeout, translates what goes wrong, and
         measures the time of an answered call.
+
+        Args:
+            asked_by: the spans whose wishes it gathers; none: it is within the span around.
 
         Raises:
             StepError: see `keepsake.clients.failures`.
         """
         import openai
 
+        end = self.endpoint
         async with self.limiter:
-            started = time.monotonic()
-            try:
-                async with asyncio.timeout(self.endpoint.timeout):
-                    yield self._http.client(self.endpoint)
-            except (openai.OpenAIError, TimeoutError, ValueError) as error:
-                # Not chained: the SDK's message repeats the provider's, and so maybe a person's.
-                raise translate(error, self.endpoint) from None
-            observe(
-                "keepsake_model_request_duration_seconds",
-                time.monotonic() - started,
-                model=self.endpoint.model,
-            )
+            with model_call(end.role, end.provider, end.model, asked_by=asked_by):
+                started = time.monotonic()
+                try:
+                    async with asyncio.timeout(end.timeout):
+                        yield self._http.client(end)
+                except (openai.OpenAIError, TimeoutError, ValueError) as error:
+                    # Not chained: the SDK's message repeats the provider's, and so maybe a
+                    # person's.
+                    raise translate(error, end) from None
+                observe(
+                    "keepsake_model_request_duration_seconds",
+                    time.monotonic() - started,
+                    model=end.model,
+                )

@@ -9,13 +9,15 @@ from keepsake.jobs.worker import run_worker
 from keepsake.logs import set_up
 from keepsake.monitoring.watch import run_monitor
 from keepsake.settings import Settings
+from keepsake.traces.spans import exported
 
 
 def work(settings: Settings) -> None:
     """Run jobs until Ctrl-C or SIGTERM."""
     set_up(settings.log_format)
     delete_left(settings.incoming_folder)
-    asyncio.run(_work(database_url(settings), settings))
+    with exported(settings.span_receiver, "worker"):
+        asyncio.run(_work(database_url(settings), settings))
 
 
 async def _work(url: str, settings: Settings) -> None:

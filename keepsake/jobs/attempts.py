@@ -8,7 +8,7 @@ than the row, or that does not run any more.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from socket import gethostname
@@ -38,6 +38,7 @@ from keepsake.jobs.rows import (
 )
 from keepsake.logs import where
 from keepsake.text.names import printable
+from keepsake.traces.spans import fail, note, span
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,26 @@ class End:
 
 
 GIVE_BACK = End("given_back", again_in=timedelta())
+
+
+def attempt_span(job: Claimed) -> AbstractContextManager[None]:
+    """The span of an attempt."""
+    return span(
+        f"job {job.type}",
+        {
+            "keepsake.job.id": job.id,
+            "keepsake.job.type": job.type,
+            "keepsake.attempt": job.attempt,
+        },
+        kind="CONSUMER",
+    )
+
+
+def trace_end(how: End) -> None:
+    """Add to an attempt's span how it ended."""
+    note({"keepsake.outcome": how.outcome})
+    if how.error_type is not None:
+        fail(how.error_type)
 
 
 def timed_out(job: Claimed) -> End:

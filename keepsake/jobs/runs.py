@@ -26,6 +26,7 @@ from keepsake.jobs.attempts import (
     GIVE_BACK,
     Claimed,
     End,
+    attempt_span,
     become_worker,
     claim_for_run,
     end,
@@ -33,6 +34,7 @@ from keepsake.jobs.attempts import (
     failed,
     give_turns,
     timed_out,
+    trace_end,
 )
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.log import JobLog
@@ -190,7 +192,11 @@ async def carried(
                 f" or not to be made any more (`keepsake jobs show {fence.job_id}`)"
             )
         job = RunningJob(pool, claimed)
-        with JobLog(url), about(job=fence.job_id, attempt=fence.attempt, owner=claimed.owner_id):
+        with (
+            JobLog(url),
+            about(job=fence.job_id, attempt=fence.attempt, owner=claimed.owner_id),
+            attempt_span(claimed),
+        ):
             log.info("%s begins, run %s", claimed.type, run_id)
             watch = asyncio.create_task(_watch(url, locks, lock, worker_id, job))
             limit = asyncio.timeout(claimed.timeout.total_seconds())
@@ -241,6 +247,7 @@ async def _watch(
 
 async def _end(url: str, job: RunningJob, how: End) -> None:
     """Write how an attempt ended, as soon as the database answers."""
+    trace_end(how)
     for _ in range(WRITE_TRIES):
         try:
             async with open_connection(url) as connection:

@@ -21,11 +21,13 @@ from keepsake.jobs.attempts import (
     GIVE_BACK,
     Claimed,
     End,
+    attempt_span,
     become_worker,
     claim,
     end,
     failed,
     timed_out,
+    trace_end,
 )
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.following import Following
@@ -181,7 +183,7 @@ class Worker:
     # -- one job ----------------------------------------------------------------------------------
 
     async def _carry(self, job: Claimed) -> None:
-        with about(job=job.id, attempt=job.attempt, owner=job.owner_id):
+        with about(job=job.id, attempt=job.attempt, owner=job.owner_id), attempt_span(job):
             log.info("%s begins, worker %s", job.type, self._id)
             how = await self._attempt(job)
             self._under_way.discard(job.fence)
@@ -212,6 +214,7 @@ class Worker:
             return failed(job, error)
 
     async def _end(self, job: Claimed, how: End) -> bool:
+        trace_end(how)
         while True:
             try:
                 async with self._pool.connection() as connection:

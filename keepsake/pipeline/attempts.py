@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -25,6 +25,7 @@ from keepsake.pipeline.line import Line, Step
 from keepsake.pipeline.loading import stored_results
 from keepsake.pipeline.retry import RetryPolicy
 from keepsake.pipeline.staleness import Staleness, WorkItem
+from keepsake.traces.spans import Attributes, event, fail, note, span
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +83,19 @@ class Maker:
         current_in_flight.set(in_flight)  # of this step's task, and those it starts
         in_flight.under_way += 1
         try:
-            with counting() as counts:
+            with span(f"step {step.name}", self._traced(step, item)), counting() as counts:
                 outcome = await self._attempt(step, item)
+                _trace(outcome)
             return replace(outcome, counts=counts)
         finally:
             in_flight.under_way -= 1
+
+    def _traced(self, step: Step, item: WorkItem) -> Attributes:
+        return {
+            "keepsake.line": self._line.name,
+            "keepsake.step": step.name,
+            "keepsake.record.id": item.record_id,
+        }
 
     async def _attempt(self, step: Step, item: WorkItem) -> Outcome:
         started = time.monotonic()
@@ -162,6 +171,23 @@ class Maker:
         if due_at is None:
             return {**ending, "status": "failed"}
         return {**ending, "status": "pending", "due_at": due_at, "deferrals": deferrals + 1}
+
+
+def _trace(outcome: Outcome) -> None:
+    """Add to the step's span how it ended, and what was retried on the way."""
+    note(
+        {"keepsake.attempts": len(outcome.history), "keepsake.outcome": outcome.history[-1].outcome}
+    )
+    if outcome.error_type is not None:
+        fail(outcome.error_type)
+    for attempt in outcome.history:
+        if attempt.outcome == "retried" and attempt.error_type is not None:
+            failed_at = attempt.started_at + timedelta(seconds=attempt.seconds)
+            event(
+                "retry",
+                {"keepsake.attempt": attempt.number, "error.type": attempt.error_type},
+                failed_at,
+            )
 
 
 def _may_pass(error: Exception) -> bool:

@@ -32,6 +32,7 @@ from keepsake.pipeline.reports import OnPartition, Report, Tally
 from keepsake.pipeline.spec import DEFAULT_CONFIG, EngineConfig, RunSpec
 from keepsake.pipeline.staleness import Staleness, WorkItem
 from keepsake.pipeline.writer import Writer
+from keepsake.traces.spans import Attributes, here, note, span
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,10 @@ async def run_line(
     run = _Run(line, spec, tools, pool, models, billing, on_partition, config)
     before = before_call.set(check)
     try:
-        return await run.run(on_progress or (lambda report: None))
+        with span(f"run {line.name}", run.traced):
+            report = await run.run(on_progress or (lambda report: None))
+            note({"keepsake.records": report.records})
+            return report
     except BaseExceptionGroup as group:
         raise _first(group) from None
     finally:
@@ -116,6 +120,7 @@ class _Run:
         self.maker = Maker(line, tools, pool, self.staleness, billing, config.retry)
         self.writer = Writer(line, pool, spec, config)
         self.one_suspect = asyncio.Lock()
+        self.traced: Attributes = {"keepsake.line": line.name, "keepsake.run.id": spec.run_id}
 
     async def run(self, on_progress: Callable[[Report], None]) -> Report:
         started = time.monotonic()
@@ -169,7 +174,12 @@ class _Run:
 
     async def _carry(self, item: WorkItem) -> None:
         current_owner.set(item.owner_id)  # of this task, and those it starts
-        with about(record=item.record_id, owner=item.owner_id):
+        traced: Attributes = {**self.traced, "keepsake.record.id": item.record_id}
+        with (
+            about(record=item.record_id, owner=item.owner_id),
+            # Apart: a run may have a hundred thousand, and a trace is read and kept as a whole.
+            span(f"record {self.line.name}", traced, apart_from=[here()]),
+        ):
             if item.is_suspect:
                 await self._carry_alone(item)
             else:

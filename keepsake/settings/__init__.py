@@ -31,6 +31,7 @@ from keepsake.settings.groups import (
     ModelSettings,
     ObjectSettings,
     StepSettings,
+    TraceSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "Role",
     "Settings",
     "StepSettings",
+    "TraceSettings",
     "WebSettings",
     "WorkerSettings",
     "dot_env",

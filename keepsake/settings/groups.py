@@ -30,6 +30,7 @@ from keepsake.logs import Format
 from keepsake.settings.embedding_models import EMBEDDED, embedding_model
 from keepsake.settings.endpoint import LOCAL_MODELS, ROLES, Endpoint, Provider, Role, is_openai
 from keepsake.settings.files import default_home
+from keepsake.traces.spans import Receiver
 
 
 def _absolute(path: object) -> object:
@@ -579,6 +580,32 @@ class LogSettings(Group):
     log_format: Format = Field(
         "text", description="`text` for people, `json` for programs: one object a line."
     )
+
+
+class TraceSettings(Group):
+    """Where traces are sent. The names are OpenTelemetry's."""
+
+    otel_exporter_otlp_endpoint: HttpUrl = Field(
+        "",
+        description="Server that takes traces over OTLP/HTTP, such as http://127.0.0.1:4318. "
+        "Empty: there are none.",
+    )
+    otel_exporter_otlp_traces_endpoint: HttpUrl = Field(
+        "", description="The same as a whole address, with its path. Wins."
+    )
+    otel_exporter_otlp_headers: SecretStr = Field(
+        SecretStr(""), description="Headers for it, such as its key: name=value, comma-separated."
+    )
+
+    @property
+    def span_receiver(self) -> Receiver | None:
+        """Where spans go; None: nowhere."""
+        base = self.otel_exporter_otlp_endpoint
+        url = self.otel_exporter_otlp_traces_endpoint or (
+            f"{base.rstrip('/')}/v1/traces" if base else ""
+        )
+        headers = self.otel_exporter_otlp_headers.get_secret_value()
+        return Receiver(url, headers) if url else None
 
 
 class DeliverySettings(Group):

@@ -41,6 +41,7 @@ class Settings(
     BaseSettings,
     # In this order the fields of the last group come first, as pydantic puts them together.
     groups.DeliverySettings,
+    groups.TraceSettings,
     groups.LogSettings,
     groups.JobSettings,
     groups.WorkerSettings,
