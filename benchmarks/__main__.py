@@ -24,6 +24,7 @@ NAMES = (
     "search",
     "search_speed",
     "job_claims",
+    "traces",
     "long_recordings",
     "monitoring",
 )
