@@ -36,6 +36,7 @@ from keepsake.api import (
     listeners_page,
     many_jobs_page,
     me,
+    metrics,
     monitoring,
     new_job_page,
     oidc,
@@ -63,6 +64,7 @@ from keepsake.http.idempotency import AnsweredBefore, answer_again
 from keepsake.http.pages import Revalidated, Section
 from keepsake.http.problems import MEDIA_TYPE, ProblemDetails, answer_problem
 from keepsake.http.proxies import ProxyMiddleware
+from keepsake.http.request_metrics import RequestCounts, RequestMetricsMiddleware, flushing
 from keepsake.http.security_headers import SecurityHeadersMiddleware
 from keepsake.http.state import open_state
 from keepsake.http.traced import TraceMiddleware
@@ -73,6 +75,7 @@ from keepsake.traces.spans import exported
 STATIC = Path(__file__).parent / "static"
 _ROUTERS = (
     health.router,
+    metrics.router,
     me.router,
     pages.router,
     edit_page.router,
@@ -120,6 +123,7 @@ _PROBLEM: dict[int | str, dict[str, Any]] = {
 
 def create_app(settings: Settings) -> FastAPI:
     """The application. Nothing is connected before it starts."""
+    requests = RequestCounts()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -129,6 +133,9 @@ def create_app(settings: Settings) -> FastAPI:
             async with open_state(settings, REGISTRY) as state:
                 app.state.keepsake = state
                 yield
+        async with open_state(settings, REGISTRY) as state, flushing(requests, state.pool):
+            app.state.keepsake = state
+            yield
 
     app = FastAPI(
         title="Keepsake",
@@ -159,6 +166,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeadersMiddleware)
     if settings.span_receiver:
         app.add_middleware(TraceMiddleware)
+    app.add_middleware(RequestMetricsMiddleware, counts=requests)
     app.add_middleware(ProxyMiddleware, settings=settings)
     app.add_middleware(AccessLogMiddleware)
     # A line's own `records/{record_id}/feed` goes before `records/{record_id}/{field}`.

@@ -17,6 +17,7 @@ from keepsake.cli import (
     jobs,
     logs,
     messages,
+    metrics,
     monitor,
     owners,
     run,
@@ -88,6 +89,7 @@ app.add_typer(jobs.jobs, name="jobs", rich_help_panel="Running it")
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("serve", rich_help_panel="Running it")(run.serve)
 app.command("logs", rich_help_panel="Running it")(logs.logs)
+app.command("metrics", rich_help_panel="Running it")(metrics.metrics)
 app.command("monitor", rich_help_panel="Running it")(monitor.monitor)
 app.command("demo", rich_help_panel="Running it")(run.demo)
 app.command("doctor", rich_help_panel="Running it")(run.doctor)

@@ -29,7 +29,9 @@ from keepsake.owners.owners import Owner, find_owner
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="token", description="`keepsake token create`")
+token_scheme = HTTPBearer(
+    auto_error=False, scheme_name="token", description="`keepsake token create`"
+)
 _cookie = APIKeyCookie(
     name="keepsake_session",
     auto_error=False,
@@ -103,7 +105,7 @@ def forwarded_email(request: HTTPConnection) -> str:
 
 async def principal(
     request: Request,
-    _token: Annotated[Any, Security(_bearer)],
+    _token: Annotated[Any, Security(token_scheme)],
     _session: Annotated[Any, Security(_cookie)],
 ) -> Principal:
     """Who asks.

@@ -23,6 +23,7 @@ from keepsake.database import (
 from keepsake.http.live import Live, open_live
 from keepsake.http.rate_limits import RateLimits
 from keepsake.jobs.registry import Registry
+from keepsake.monitoring.exposition import Scraper
 from keepsake.settings import Settings
 from keepsake.worker_pool import WorkerPool, open_worker_pool
 
@@ -48,6 +49,7 @@ class State:
         workers: processes in which other people's files are read.
         limits: how much was asked, and by whom.
         registry: the types of jobs that may be submitted.
+        scraper: gives the figures to whoever monitors.
         under_way: requests that this process is working on, by owner and Idempotency-Key.
     """
 
@@ -62,6 +64,7 @@ class State:
     workers: WorkerPool
     limits: RateLimits
     registry: Registry
+    scraper: Scraper
     under_way: set[tuple[int | None, str]] = field(default_factory=set)
 
     async def call_as(
@@ -130,6 +133,7 @@ async def open_state(settings: Settings, registry: Registry) -> AsyncIterator[St
                 workers=workers,
                 limits=limits,
                 registry=registry,
+                scraper=Scraper(pool),
             )
 
 

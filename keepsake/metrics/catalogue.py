@@ -200,15 +200,20 @@ _ALL = (
     ),
     # -- read when somebody asks ------------------------------------------------------------------
     Metric("keepsake_records_active", "gauge", "Records that runs have in work.", ("line",)),
-    Metric("keepsake_queue_steps", "gauge", "Steps of records that are due now.", ("line", "step")),
+    Metric(
+        "keepsake_queue_steps",
+        "gauge",
+        "Steps of records that are due now, those that runs have in work included.",
+        ("line", "step"),
+    ),
     Metric(
         "keepsake_queue_oldest_age_seconds",
         "gauge",
-        "For how long the step that waits longest has been due.",
+        "For how long the step that is due longest has been so.",
         ("line",),
     ),
     Metric(
-        "keepsake_steps_held",
+        "keepsake_steps_failed",
         "gauge",
         "Steps of records that failed for good and wait for a retry.",
         ("line", "step"),
@@ -277,7 +282,7 @@ _ALL = (
     Metric(
         "keepsake_probe_success",
         "gauge",
-        "Whether a part could be measured from outside: 1 or 0.",
+        "Whether a part of these figures could be read or measured: 1 or 0.",
         ("probe",),
     ),
     Metric("keepsake_alerts", "gauge", "Alerts that are pending or firing.", ("severity", "state")),

@@ -44,7 +44,7 @@ class Counts:
         metric = _metric(name, "histogram")
         values = _values(metric, labels)
         place = bisect_left(metric.buckets, value)
-        bound = f"{metric.buckets[place]:g}" if place < len(metric.buckets) else INF
+        bound = written(metric.buckets[place]) if place < len(metric.buckets) else INF
         bucket = Series(f"{name}_bucket", (*values, bound))
         self._add(bucket, 1)
         self._add(Series(f"{name}_sum", values), value)
@@ -68,6 +68,11 @@ def merged(all_counts: Iterable[Counts]) -> Counts:
     for counts in all_counts:
         total.merge(counts)
     return total
+
+
+def written(bound: float) -> str:
+    """A bucket's upper bound, as its series has it: exact, and short."""
+    return repr(bound).removesuffix(".0")
 
 
 def _metric(name: str, kind: Kind) -> Metric:

@@ -41,6 +41,14 @@ class Total(NamedTuple):
     created_at: datetime
 
 
+class Exemplar(NamedTuple):
+    """What a bucket has seen last, in which run and when."""
+
+    run_id: str
+    value: float
+    at: datetime
+
+
 async def add(
     connection: AsyncConnection,
     counts: Counts,
@@ -97,4 +105,19 @@ async def totals(connection: AsyncConnection) -> Mapping[Series, Total]:
     return {
         Series(metric, tuple(labels.split(SEPARATOR))): Total(value, created_at)
         async for metric, labels, value, created_at in cursor
+    }
+
+
+async def exemplars(connection: AsyncConnection) -> Mapping[Series, Exemplar]:
+    """The exemplars of the buckets that have one."""
+    cursor = await connection.execute(
+        """
+        SELECT DISTINCT ON (metric, labels) metric, labels, exemplar_run, exemplar, exemplar_at
+        FROM metric_totals WHERE exemplar_run IS NOT NULL
+        ORDER BY metric, labels, exemplar_at DESC
+        """
+    )
+    return {
+        Series(metric, tuple(labels.split(SEPARATOR))): Exemplar(*seen)
+        async for metric, labels, *seen in cursor
     }

@@ -212,6 +212,11 @@ class ApiSettings(Group):
         description="What messages to /api/webhooks/trigger are signed with. Empty: it takes none.",
     )
 
+    metrics_token: SecretStr = Field(
+        SecretStr(""),
+        description="Token with which /metrics may be read. Empty: only with an operator's.",
+    )
+
     @property
     def base_url(self) -> str:
         """What links begin with, without a slash at the end: PUBLIC_URL, or this machine."""
