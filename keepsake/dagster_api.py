@@ -64,8 +64,8 @@ class Health:
         heartbeats: when each daemon that there has to be gave its last sign of life, as Unix time;
             None: it never did.
         locations: each code location, and what is wrong with it; None: it is loaded.
-        ticks: when each sensor that is switched on began or ended its last tick, as Unix time;
-            None: it never ticked. Those of a location that is not loaded are not known.
+        ticks: when each sensor that is switched on last ended a tick well, as Unix time; None: it
+            never did. Those of a location that is not loaded are not known.
     """
 
     heartbeats: Mapping[str, float | None]
@@ -180,7 +180,7 @@ def _what_is_wrong(location: Mapping[str, Any] | None) -> str | None:
 
 
 def _last_tick(ticks: Sequence[Mapping[str, float | None]]) -> float | None:
-    return max((time for tick in ticks for time in tick.values() if time is not None), default=None)
+    return ticks[0]["endTimestamp"] if ticks else None
 
 
 def terminate(dagster_url: str, run_ids: Sequence[str], how: HOW) -> None:

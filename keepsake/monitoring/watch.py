@@ -46,13 +46,12 @@ def _look_at(probe: Probe) -> Duty:
     return look
 
 
-def _judge(settle_seconds: float) -> Duty:
-    began = time.monotonic()
-
+def _judge(*, urgent: bool, settled_at: float) -> Duty:
     async def judge(pool: Pool, settings: Settings) -> None:
-        settling = time.monotonic() - began < settle_seconds
+        tell = partial(notify, settings=settings)
+        settling = time.monotonic() < settled_at
         async with pool.connection() as connection:
-            await evaluate(connection, partial(notify, settings=settings), settling=settling)
+            await evaluate(connection, tell, urgent=urgent, settling=settling)
 
     return judge
 
@@ -66,7 +65,7 @@ DUTIES: tuple[tuple[float, Duty], ...] = (
     (30.0, tell_alertmanager),
     *((2.0, _look_at(probe)) for probe in PROBES.values()),
 )
-JUDGE_SECONDS = 5.0
+URGENT_SECONDS, OTHERS_SECONDS = 5.0, 60.0  # between rounds in which rules are judged
 SETTLE_SECONDS = 90.0  # for what starts along with us: until then it is not missed
 
 
@@ -103,7 +102,12 @@ async def _monitor(
 ) -> None:
     """Do all duties until `stop`, or until the connection is lost that holds the lock."""
     await install(lock)
-    duties = (*DUTIES, (JUDGE_SECONDS, _judge(settle_seconds)))
+    settled_at = time.monotonic() + settle_seconds
+    duties = (
+        *DUTIES,
+        (URGENT_SECONDS, _judge(urgent=True, settled_at=settled_at)),
+        (OTHERS_SECONDS, _judge(urgent=False, settled_at=settled_at)),
+    )
     async with open_pool(url, size=4) as pool:
         tasks = [
             asyncio.create_task(_repeat(seconds, duty, pool, settings)) for seconds, duty in duties

@@ -55,7 +55,7 @@ class Webserver(Double):
 
     @staticmethod
     def sensor(name: str, status: str, at: float) -> dict[str, Any]:
-        ticks = [{"timestamp": at - 20, "endTimestamp": at}]
+        ticks = [{"endTimestamp": at}]
         return {"name": name, "sensorState": {"status": status, "ticks": ticks}}
 
     async def answer(self, request: Request) -> Response:

@@ -35,7 +35,7 @@ async def monitoring(url: str, settings: Settings) -> AsyncIterator[asyncio.Even
     task = asyncio.create_task(run_monitor(url, settings, stop))
     yield stop
     stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 30)
 
 
 async def test_it_keeps_snapshots(db: Connection, database_url: str, settings: Settings) -> None:

@@ -37,12 +37,19 @@ _AFTER_THE_CLOCK_WENT_BACK = """
 """
 
 
-async def evaluate(connection: AsyncConnection, notify: Notify, *, settling: bool = False) -> None:
-    """Judge all rules once. One that goes wrong leaves the others alone.
+async def evaluate(
+    connection: AsyncConnection,
+    notify: Notify,
+    *,
+    urgent: bool | None = None,
+    settling: bool = False,
+) -> None:
+    """Judge rules once. One that goes wrong leaves the others alone.
 
     Args:
         connection: in no transaction.
         notify: tells people, in the transaction in which the alert fires or ends.
+        urgent: only the rules that are, or are not; None: all.
         settling: whether Keepsake has started just now.
 
     Raises:
@@ -50,6 +57,8 @@ async def evaluate(connection: AsyncConnection, notify: Notify, *, settling: boo
     """
     await connection.execute(_AFTER_THE_CLOCK_WENT_BACK)
     for rule in await judged_rules(connection):
+        if urgent not in (None, rule.is_urgent):
+            continue
         try:
             async with connection.transaction():
                 await _judge(connection, rule, settling=settling, notify=notify)

@@ -20,8 +20,8 @@ from keepsake.monitoring.alerts.states import Reading
 from keepsake.monitoring.windows import FINEST, Window, window
 
 HEARTBEAT_SECONDS = 150  # a living daemon's last heartbeat may be 55 s old
-TICK_SECONDS = 45  # by then some sensor has ticked: the lines' do so every 25 s or more often
-STUCK_SECONDS = 600  # by then each has
+TICK_SECONDS = 45  # by then some sensor's tick has ended: the lines' take 25 s at most
+STUCK_SECONDS = 600  # by then one of each has
 _NAMED = 5  # causes that a detail names
 
 # How long our own tokens must hold for their end to be worth a word.

@@ -52,12 +52,14 @@ class About:
         unit: of its values.
         has_window: whether it looks at what came in a window of time, or at how things are now.
         of_owners: whether rules of owners may have it.
+        by_owner: whether it looks at each owner, so that it takes the longer the more there are.
     """
 
     about: str
     unit: Unit
     has_window: bool = False
     of_owners: bool = False
+    by_owner: bool = False
 
 
 METRICS: Mapping[Metric, About] = {
@@ -69,11 +71,13 @@ METRICS: Mapping[Metric, About] = {
     "storage_used_ratio": About("Share of the storage's quota that is used", "ratio"),
     "disk_used_ratio": About("Share of the disk that is used", "ratio"),
     "database_bytes": About("Size of the database", "bytes"),
-    "budget_spent_ratio": About("Share of the month's budget that is spent", "ratio", False, True),
+    "budget_spent_ratio": About(
+        "Share of the month's budget that is spent", "ratio", of_owners=True, by_owner=True
+    ),
     "model_days_left": About("Days until a model is switched off", "days"),
     "unpriced_calls": About("Calls of models without a known price", "number", True),
     "backup_age": About("Age of the newest backup", "seconds"),
-    "days_to_expiry": About("Days until something expires", "days", of_owners=True),
+    "days_to_expiry": About("Days until something expires", "days", of_owners=True, by_owner=True),
     "endpoint_failures": About("Steps put off since a model or another service is down", "number"),
     "webhook_failures": About("Attempts at webhooks that failed", "number", True),
     "workers": About("Workers that are alive", "number"),
@@ -126,6 +130,11 @@ class Rule(NewRule):
     owner_id: int | None = None
     built_in: bool = False
     muted_until: datetime | None = None
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it is judged every few seconds, and not every minute: there are few of those."""
+        return self.owner_id is None and not METRICS[self.metric].by_owner
 
     @property
     def clears_at(self) -> float:

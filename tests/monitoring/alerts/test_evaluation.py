@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from keepsake.database import Connection, open_connection
+from keepsake.database import AsyncConnection, Connection, open_connection
 from keepsake.monitoring.alerts.evaluation import evaluate
+from keepsake.monitoring.alerts.retention import delete_old_alerts
 from keepsake.monitoring.alerts.rules import NewRule
+from keepsake.monitoring.alerts.states import Alert, Event
 from tests.monitoring.alerts.conftest import Told, given_owner, given_probe, given_rule, later
 
 Round = Callable[[], list[Told]]
@@ -241,6 +243,55 @@ def test_an_evaluator_that_is_killed_tells_exactly_once(
     assert states(db) == ["firing"]
 
 
+async def test_two_that_judge_at_once_tell_once(db: Connection, database_url: str) -> None:
+    """As when one has lost its connection, and does not know yet that another took its place."""
+    given_rule(db, STORAGE)
+    told: list[Event] = []
+    both_judge = asyncio.Event()
+
+    async def notify(_: AsyncConnection, __: Alert, event: Event) -> None:
+        await both_judge.wait()
+        told.append(event)
+
+    async def judge() -> None:
+        async with open_connection(database_url) as connection:
+            await evaluate(connection, notify)
+
+    async def wait_for_both() -> None:
+        waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+        while not db.execute(waits, (db.info.dbname,)).rowcount:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        both_judge.set()
+
+    for ratio in (0.9, 0.1):
+        both_judge.clear()
+        used(db, ratio)
+        async with asyncio.timeout(20):
+            await asyncio.gather(judge(), judge(), wait_for_both())
+    assert told == ["firing", "resolved"]
+
+
+async def test_rules_of_owners_and_about_each_of_them_are_judged_apart(
+    db: Connection, database_url: str
+) -> None:
+    owner = given_owner(db)
+    given_rule(db, STORAGE)
+    given_rule(db, BUDGET)
+    given_rule(db, NewRule("mine", "budget_spent_ratio", 0.8), owner_id=owner)
+    used(db, 0.9)
+    spent(db, owner, 9)
+    told: list[str] = []
+
+    async def notify(_: AsyncConnection, alert: Alert, __: Event) -> None:
+        told.append(alert.rule_name)
+
+    async with open_connection(database_url) as connection:
+        await evaluate(connection, notify, urgent=True)
+        assert told == ["storage"]
+        await evaluate(connection, notify, urgent=False)
+        assert told == ["storage", "budget", "mine"]
+
+
 def test_what_goes_wrong_in_telling_is_told_in_the_next_round(
     db: Connection, database_url: str, round_: Round
 ) -> None:
@@ -256,3 +307,18 @@ def test_what_goes_wrong_in_telling_is_told_in_the_next_round(
     asyncio.run(judge())
     assert states(db) == []
     assert round_() == FIRES
+
+
+def test_alerts_that_ended_long_ago_are_deleted_with_their_log(
+    db: Connection, round_: Round
+) -> None:
+    given_rule(db, STORAGE)
+    for ratio in (0.9, 0.1, 0.9):
+        used(db, ratio)
+        round_()
+    later(db, 100 * 86_400)
+    db.execute("UPDATE alert_log SET at = at - interval '100 days'")
+    assert delete_old_alerts(db, 101) == 0
+    assert delete_old_alerts(db, 99) == 1
+    assert states(db) == ["firing"]
+    assert db.execute("SELECT FROM alert_log").rowcount == 0
