@@ -130,12 +130,9 @@ def create_app(settings: Settings) -> FastAPI:
         await run_in_threadpool(delete_left, settings.incoming_folder)
         # Here, since a signal ends the process before `serve` returns.
         with exported(settings.span_receiver, "api"):
-            async with open_state(settings, REGISTRY) as state:
+            async with open_state(settings, REGISTRY) as state, flushing(requests, state.pool):
                 app.state.keepsake = state
                 yield
-        async with open_state(settings, REGISTRY) as state, flushing(requests, state.pool):
-            app.state.keepsake = state
-            yield
 
     app = FastAPI(
         title="Keepsake",
