@@ -51,6 +51,8 @@ BUSY = "it is busy or slow: try again once `keepsake status` shows nothing being
 WRITABLE = "name a folder that you may write to in KEEPSAKE_HOME"
 PRICES = "correct the file, or take PRICES_FILE away; keepsake/owners/prices.csv shows the format"
 URLS = "write apprise URLs with blanks between them, as in docs/settings.md#notifications"
+ALERT_URLS = "write apprise URLs with blanks between them into ALERT_URLS (docs/monitoring.md)"
+ALERT_CHANNELS = "set ALERT_URLS or SLACK_WEBHOOK_URL (docs/monitoring.md)"
 SIGN_IN_MAIL = "write an apprise URL with {email} in it, as in docs/settings.md#signing-in-by-mail"
 CONFIG = "write an apprise configuration file, as in docs/settings.md#notifications"
 COBALT = "check COBALT_URL and COBALT_API_KEY, and that the server is up; without it set neither"
@@ -139,6 +141,7 @@ async def check_all(settings: Settings) -> list[Check]:
             *_messages(settings),
             *_sign_in_mail(settings),
             *_traces(settings),
+            *_alerts(settings),
             _checked("dagster", _dagster(settings), fix=START),
             _checked("jobs", asyncio.to_thread(_jobs, settings), fix=START),
         )
@@ -407,6 +410,25 @@ def _sign_in_mail(settings: AccountSettings) -> Sequence[Awaitable[Check]]:
     """The same of the mail that people sign in with."""
     url = settings.sign_in_mail.get_secret_value().replace("{email}", "ada%40example.org")
     return [_checked("SIGN_IN_MAIL", _notify_urls([url]), fix=SIGN_IN_MAIL)] if url else []
+
+
+def _alerts(settings: DeliverySettings) -> Sequence[Awaitable[Check]]:
+    """Whether alerts reach somebody. None that do is no fault: pages and commands show them."""
+    from keepsake.delivery.channels import operators_channels
+
+    channels = list(operators_channels(settings))
+    if settings.alertmanager_url.get_secret_value():
+        channels.append("alertmanager")
+    urls = settings.alert_urls.get_secret_value().split()
+
+    async def reach() -> str:
+        if not channels:
+            return f"reach no one, and wait on the page /alerts: {ALERT_CHANNELS}"
+        if urls:
+            await _notify_urls(urls)
+        return f"go to {', '.join(channels)}; `keepsake alerts test` sends one"
+
+    return [_checked("alerts", reach(), fix=ALERT_URLS)]
 
 
 async def _notify_urls(urls: Sequence[str]) -> str:

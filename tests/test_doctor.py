@@ -46,7 +46,9 @@ def checks() -> dict[str, Check]:
 
 def test_nothing_runs() -> None:
     found = checks()
-    assert [name for name, check in found.items() if check.ok] == ["settings", "home", "objects"]
+    assert [name for name, check in found.items() if check.ok] == [
+        "settings", "home", "objects", "alerts",
+    ]  # fmt: skip
     for name in ("database", "chat", "embeddings", "speech", "dagster"):
         assert "keepsake up" in (found[name].fix or "")
 
@@ -54,7 +56,7 @@ def test_nothing_runs() -> None:
 def test_it_makes_no_home(folder: Path) -> None:
     folder.rmdir()
     found = checks()
-    assert [name for name, check in found.items() if check.ok] == ["settings"]
+    assert [name for name, check in found.items() if check.ok] == ["settings", "alerts"]
     assert all("keepsake up" in (found[name].fix or "") for name in ("home", "objects"))
     assert not folder.exists()
 
@@ -304,6 +306,19 @@ def test_addresses_of_messages_are_read_and_nothing_is_sent(
     found = checks()
     assert found["NOTIFY_URLS"].ok
     assert found["NOTIFY_CONFIG"].ok
+
+
+def test_it_says_whether_alerts_reach_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = checks()["alerts"]
+    assert nowhere.ok, "pages and commands show them"
+    assert "reach no one" in nowhere.detail
+    monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1:1")
+    monkeypatch.setenv("ALERTMANAGER_URL", "http://127.0.0.1:1")
+    assert "go to apprise, alertmanager;" in checks()["alerts"].detail
+    monkeypatch.setenv("ALERT_URLS", "foo://SeCrEt@h")
+    unread = checks()["alerts"]
+    assert not unread.ok
+    assert "SeCrEt" not in f"{unread}"
 
 
 def test_the_mail_to_sign_in_with_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from keepsake import lines
 from keepsake.api import (
     access,
     account,
+    alerts,
     batch_pages,
     batches,
     changes,
@@ -96,6 +97,7 @@ _ROUTERS = (
     job_events.router,
     jobs.router,
     job_schedules.router,
+    alerts.router,
     owners.router,
     exports.router,
     search.router,

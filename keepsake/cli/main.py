@@ -6,6 +6,7 @@ import typer
 
 from keepsake import lines
 from keepsake.cli import (
+    alerts,
     backup,
     costs,
     delete,
@@ -86,6 +87,7 @@ app.add_typer(webhooks.webhooks, name="webhooks", rich_help_panel="Owners")
 app.command("export", rich_help_panel="Owners")(export.export)
 app.command("costs", rich_help_panel="Owners")(costs.costs)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel="Running it")
+app.add_typer(alerts.alerts, name="alerts", rich_help_panel="Running it")
 app.command("up", rich_help_panel="Running it")(run.up)
 app.command("serve", rich_help_panel="Running it")(run.serve)
 app.command("logs", rich_help_panel="Running it")(logs.logs)

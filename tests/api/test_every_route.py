@@ -143,6 +143,7 @@ def theirs(_copies: Copies, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 "type_name": "make_digest",
                 "action": "cancel",
                 "schedule_id": keep_a_schedule(door),
+                "rule_id": keep_a_rule(door),
                 **keep_jobs(door),
                 **keep_accounts(door),
                 **keep_a_webhook(door),
@@ -185,6 +186,18 @@ def keep_a_schedule(door: Door) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def keep_a_rule(door: Door) -> int:
+    """A rule of alerts, and an alert of it."""
+    rule = {"name": SECRET, "metric": "failure_rate", "threshold": 0.1}
+    rule_id: int = door.client().post("/api/alert-rules", json=rule).raise_for_status().json()["id"]
+    door.db.execute(
+        "INSERT INTO alerts (owner_id, rule_id, subject, state, since)"
+        " VALUES (%s, %s, %s, 'pending', now())",
+        (door.marlows.id, rule_id, SECRET),
+    )
+    return rule_id
 
 
 def keep_accounts(door: Door) -> dict[str, Any]:
