@@ -18,6 +18,7 @@ from keepsake import lines
 from keepsake.api import (
     access,
     account,
+    alert_pages,
     alerts,
     batch_pages,
     batches,
@@ -89,6 +90,7 @@ _ROUTERS = (
     new_job_page.router,
     many_jobs_page.router,
     schedule_pages.router,
+    alert_pages.router,
     record_list.router,
     records.router,
     changes.router,
