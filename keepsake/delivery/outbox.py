@@ -31,6 +31,7 @@ from psycopg.types.json import Jsonb
 from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.delivery.channels import Content, Send, operators_channels, send_by_apprise
 from keepsake.delivery.notifications import Delivery, read_addresses
+from keepsake.errors import SettingsError
 from keepsake.settings import DeliverySettings
 
 log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ async def deliver(
         begin_within: seconds after which no other message is begun.
 
     Raises:
-        SettingsError: NOTIFY_CONFIG cannot be read. The messages wait.
+        SettingsError: NOTIFY_CONFIG cannot be read. The messages of owners wait.
     """
     deadline = time.monotonic() + begin_within
     async with pool.connection() as connection:
@@ -172,32 +173,41 @@ async def deliver(
         due = await _due(connection)
     if not due:
         return results
-    routes = await _routes(pool, settings, due)
+    routes: _Routes = {(None, name): send for name, send in operators_channels(settings).items()}
+    slugs = {id: slug for id, slug in due.items() if id is not None and slug is not None}
+    unread: SettingsError | None = None
+    if slugs:
+        try:
+            routes |= await _owners_routes(pool, settings, slugs)
+        except SettingsError as error:  # which must not keep alerts from the operators
+            unread = error
     senders = [_send_in_turn(pool, routes, deadline, results) for _ in range(SENDERS)]
     # A sender that fails must not cancel the others in the middle of a message.
     for ended in await asyncio.gather(*senders, return_exceptions=True):
         if isinstance(ended, BaseException):
             raise ended
+    if unread:
+        raise unread
     return results
 
 
-async def _routes(
-    pool: Pool, settings: DeliverySettings, due: Mapping[int | None, str | None]
+async def _owners_routes(
+    pool: Pool, settings: DeliverySettings, slugs: Mapping[int, str]
 ) -> _Routes:
-    """What sends the messages of those for whom some are due. Owners without an address wait."""
-    operators = operators_channels(settings)
-    routes: _Routes = {(None, channel): send for channel, send in operators.items()}
-    slugs = {id: slug for id, slug in due.items() if id is not None and slug is not None}
-    if not slugs:
-        return routes
+    """What sends the messages of owners, whose short names these are. Those without address wait.
+
+    Raises:
+        SettingsError: NOTIFY_CONFIG cannot be read.
+    """
     addresses = await asyncio.to_thread(read_addresses, settings)
     urls = {owner_id: addresses.of(slug) for owner_id, slug in slugs.items()}
     async with pool.connection() as connection:
         await _postpone(connection, [owner_id for owner_id in urls if not urls[owner_id]])
-    for owner_id, found in urls.items():
-        if found:
-            routes[owner_id, CHANNEL] = partial(send_by_apprise, found)
-    return routes
+    return {
+        (owner_id, CHANNEL): partial(send_by_apprise, found)
+        for owner_id, found in urls.items()
+        if found
+    }
 
 
 async def _send_in_turn(
@@ -262,7 +272,10 @@ async def _postpone(connection: AsyncConnection, owner_ids: Sequence[int]) -> No
 
 
 async def _claim(connection: AsyncConnection, routes: _Routes) -> _Claimed | None:
-    """Commit an attempt at the message that is due first. None if no other is due."""
+    """Commit an attempt at the message that is due first. None if no other is due.
+
+    Operators come before owners: an alert does not wait for a thousand quotes.
+    """
     cursor = await connection.execute(
         """
         UPDATE outbox SET status = 'sending', attempts = attempts + 1, claimed_at = now()
@@ -271,7 +284,7 @@ async def _claim(connection: AsyncConnection, routes: _Routes) -> _Claimed | Non
                       AND (expires_at IS NULL OR expires_at > now())
                       AND (owner_id = ANY(%s) AND channel = %s
                            OR owner_id IS NULL AND channel = ANY(%s))
-                    ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+                    ORDER BY owner_id IS NOT NULL, due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
         RETURNING id, owner_id, channel, attempts, idempotency_key, kind, created_at, title, body,
                   coalesce(payload, '{}')
         """,

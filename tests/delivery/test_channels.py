@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,6 +189,25 @@ async def test_one_channel_that_fails_holds_back_no_other(
         "slack": "pending",
         "webhook": "sent",
     }
+
+
+@pytest.mark.usefixtures("ada")
+async def test_an_operators_message_is_sent_first_and_where_addresses_of_owners_are_unread(
+    pool: Pool, db: Connection, receiver: tuple[Webhook, str], tmp_path: Path
+) -> None:
+    service = receiver[1].replace("http", "json")
+    async with pool.connection() as connection:
+        await enqueue(connection, message())
+    await put(pool, "apprise", title="An alert")
+    unread = channels(alert_urls=service, notify_config=str(tmp_path / "none.yml"))
+    with pytest.raises(SettingsError, match="NOTIFY_CONFIG"):
+        await deliver(pool, unread)
+    assert receiver[0].messages == ["An alert\nSing to it."]
+    await put(pool, "apprise", key="test/2", title="Another")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keepsake.delivery.outbox.SENDERS", 1)
+        await deliver(pool, channels(alert_urls=service, notify_urls=service))
+    assert receiver[0].messages[1:] == ["Another\nSing to it.", "A title\nSing to it."]
 
 
 async def test_a_message_waits_for_a_channel_that_no_setting_names(pool: Pool) -> None:

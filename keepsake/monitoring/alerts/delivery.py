@@ -71,6 +71,10 @@ async def notify(
     Each channel gets a message once, whoever asks again. That an alert fires is not told any more
     where it still waits to be when it ends.
     """
+    log.log(
+        logging.WARNING if event == "firing" else logging.INFO,
+        "alert %d of rule %d: %s", alert.id, alert.rule_id, event,
+    )  # fmt: skip
     key = f"alert/{alert.id}"
     if event == "resolved":
         reason = "the alert ended before it could be sent"
