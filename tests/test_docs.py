@@ -33,6 +33,7 @@ FOREIGN = {
     "parentbased_traceidratio",
     "pg_dump",
     "pg_restore",
+    "keep_firing_for",
     "TOKEN",
     "RECORD",
     "JOB",
@@ -59,7 +60,7 @@ EXAMPLES = {
 }
 TOP = "assets|benchmarks|deploy|docs|keepsake|requirements|resources|schedules|sensors|tests"
 
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def inline(page: Path) -> list[str]:

@@ -128,6 +128,12 @@ def test_several_installations_are_never_added_up() -> None:
         assert all('job="$job"' in each or "job=~" in each for each in selectors), panel["title"]
 
 
+def test_every_metric_is_on_the_dashboard() -> None:
+    asked = " ".join(target["expr"] for _, target in targets())
+    shown = {SERIES[name].name for name, _ in selected(asked)}
+    assert set(METRICS) - shown == {"keepsake_build_info"}  # it says which installations there are
+
+
 # -- what Prometheus takes ------------------------------------------------------------------------
 
 
