@@ -66,7 +66,7 @@ DUTIES: tuple[tuple[float, Duty], ...] = (
     *((2.0, _look_at(probe)) for probe in PROBES.values()),
 )
 URGENT_SECONDS, OTHERS_SECONDS = 5.0, 60.0  # between rounds in which rules are judged
-SETTLE_SECONDS = 90.0  # for what starts along with us: until then it is not missed
+SETTLE_SECONDS = 120.0  # for what starts along with us: until then it is not missed
 
 
 async def run_monitor(

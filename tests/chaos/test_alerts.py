@@ -6,6 +6,7 @@
 import signal
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import psutil
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from keepsake.database import Connection, connect
 from keepsake.local.ports import free_port
 from keepsake.local.up import Addresses, started
+from keepsake.monitoring.watch import SETTLE_SECONDS
 from keepsake.prepare import prepare
 from keepsake.settings import Settings
 from tests import session
@@ -54,7 +56,7 @@ def up(settings: Settings) -> Iterator[Addresses]:
 
     with started(settings, prepare=bring_up_to_date) as addresses:
         with connect(addresses.database_url) as db:
-            eventually(lambda: well(db))
+            eventually(lambda: well(db), timeout=280)
         yield addresses
 
 
@@ -65,10 +67,13 @@ def db(up: Addresses) -> Iterator[Connection]:
 
 
 def well(db: Connection) -> bool:
-    """Whether the monitor misses nothing any more if it is not there, and all is there."""
+    """Whether all is there, and the monitor would miss what is not."""
+    settled = timedelta(seconds=SETTLE_SECONDS + 10)
     row = db.execute(
-        "SELECT value = 1 AND now() - (SELECT min(at) FROM metric_snapshots) > interval '95 s'"
-        " FROM probes WHERE metric = 'keepsake_probe_success' AND labels = 'dagster'"
+        "SELECT value = 1 AND now() - (SELECT min(at) FROM metric_snapshots) > %s"
+        " AND NOT EXISTS (SELECT FROM alerts WHERE state <> 'resolved')"
+        " FROM probes WHERE metric = 'keepsake_probe_success' AND labels = 'dagster'",
+        (settled,),
     ).fetchone()
     return row == (True,)
 
@@ -98,6 +103,7 @@ def kill_the_judge(db: Connection, settings: Settings) -> None:
     )
 
 
+@pytest.mark.timeout(600)  # the first also waits until all is up
 @pytest.mark.parametrize("part", ["Dagster daemon", "code server", "Dagster webserver"])
 def test_a_part_of_dagster_that_stops_is_told_once(
     db: Connection, settings: Settings, operator: tuple[Webhook, str], part: str
