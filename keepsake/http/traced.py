@@ -3,9 +3,8 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keepsake.http.request_metrics import METHODS
 from keepsake.traces.spans import Attributes, fail, note, rename, span
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class TraceMiddleware:
@@ -24,7 +23,7 @@ class TraceMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 note({"http.response.status_code": status})
-                if route := getattr(scope.get("route"), "path", None):
+                if route := getattr(scope.get("route"), "path_format", None):
                     note({"http.route": route})
                     rename(f"{verb} {route}")
                 if status >= 500:
@@ -32,7 +31,7 @@ class TraceMiddleware:
             await send(message)
 
         # A method may be any word of the caller's; these are the conventions' names for it.
-        known = scope["method"] in _METHODS
+        known = scope["method"] in METHODS
         method, verb = (scope["method"],) * 2 if known else ("_OTHER", "HTTP")
         caller = Headers(scope=scope).get("traceparent")
         attributes: Attributes = {"http.request.method": method}
