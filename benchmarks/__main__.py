@@ -27,6 +27,7 @@ NAMES = (
     "traces",
     "long_recordings",
     "monitoring",
+    "metrics_scrape",
 )
 
 
