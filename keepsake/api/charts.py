@@ -7,7 +7,7 @@ and only the lines, in an SVG within, are stretched. What was not measured is a 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from keepsake.text.round_numbers import round_numbers
 
@@ -18,27 +18,43 @@ _MOST_TIMES = 4
 _EDGE = 8.0  # percent; a time nearer to the edge would be cut off
 _DAY = timedelta(days=1)
 _QUARTER = timedelta(minutes=15)
-_HOURS = (1, 2, 3, 6, 12, 24, 48, 120, 240, 720)  # between two times
+_HOURS = (1, 2, 3, 6, 12, 24, 48, 120, 240)  # between two times
 _NOTHING = "–"
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """The spans of time that a chart is made of, all of the same length.
+    """The spans of time that a chart is made of: each begins where the one before ends.
 
     Attributes:
-        since: when the first begins, in the zone whose times the chart shows.
-        every: how long each is.
-        count: how many there are.
+        bounds: when the first begins, when each ends; in the zone whose times the chart shows.
     """
 
-    since: datetime
-    every: timedelta
-    count: int
+    bounds: Sequence[datetime]
 
-    def begins(self, at: int) -> datetime:
-        """When one of them begins."""
-        return (self.since.astimezone(UTC) + at * self.every).astimezone(self.since.tzinfo)
+    @property
+    def since(self) -> datetime:
+        """When the first begins."""
+        return self.bounds[0]
+
+    @property
+    def are_days(self) -> bool:
+        """Whether each is a day."""
+        return self.bounds[1] - self.since >= _DAY
+
+    def place(self, moment: datetime) -> float:
+        """Where a moment is in the chart, in percent of its width."""
+        return (moment - self.since) / (self.bounds[-1] - self.since) * 100
+
+    def spans(self) -> Iterator[tuple[float, float]]:
+        """From where to where each reaches, in percent."""
+        return pairwise(map(self.place, self.bounds))
+
+
+def evenly(since: datetime, every: timedelta, count: int) -> Buckets:
+    """So many spans of the same length."""
+    start = since.astimezone(UTC)
+    return Buckets([(start + at * every).astimezone(since.tzinfo) for at in range(count + 1)])
 
 
 @dataclass(frozen=True)
@@ -120,7 +136,7 @@ def line_chart(
 ) -> Chart:
     """A line for each figure, through the middle of each bucket; none of the values below 0."""
     top, ticks = _axis(_highest(figures), says)
-    lines = tuple(_line(figure.values, top) for figure in figures)
+    lines = tuple(_line(buckets, figure.values, top) for figure in figures)
     return Chart(
         names=tuple(figure.name for figure in figures),
         lines=lines,
@@ -166,62 +182,58 @@ def _y(value: float, top: float) -> float:
     return round(FOOT - value / top * (FOOT - TOP), 2)
 
 
-def _line(values: Sequence[float | None], top: float) -> Line:
+def _line(buckets: Buckets, values: Sequence[float | None], top: float) -> Line:
     """A line that is broken where nothing was measured."""
     path: list[str] = []
     dots: list[str] = []
-    for measured, run in groupby(enumerate(values), key=lambda each: each[1] is not None):
+    places = zip(buckets.spans(), values, strict=True)
+    for measured, run in groupby(places, key=lambda each: each[1] is not None):
         if measured:
-            places = [_place(at, len(values), value or 0, top) for at, value in run]
-            if len(places) > 1:
-                path.append("M" + "L".join(places))
+            points = [
+                f"{(start + end) / 200 * WIDE:.1f} {HIGH - (value or 0) / top * HIGH:.1f}"
+                for (start, end), value in run
+            ]
+            if len(points) > 1:
+                path.append("M" + "L".join(points))
             else:
-                dots.append(f"M{places[0]}h.01")
+                dots.append(f"M{points[0]}h.01")
     return Line("".join(path), "".join(dots))
 
 
-def _place(at: int, count: int, value: float, top: float) -> str:
-    return f"{(at + 0.5) / count * WIDE:.1f} {HIGH - value / top * HIGH:.1f}"
-
-
 def _bars(buckets: Buckets, figures: Sequence[Measured], top: float) -> Iterator[Bar]:
-    step = 100 / buckets.count
-    for at, values in enumerate(_by_bucket(figures)):
+    for (start, end), values in zip(buckets.spans(), _by_bucket(figures), strict=True):
+        x, width = start + 0.12 * (end - start), 0.76 * (end - start)
         below = 0.0
         for of, value in enumerate(values):
             if value:
                 foot, below = below, below + value
                 y = _y(below, top)
-                x, width = round((at + 0.12) * step, 3), round(step * 0.76, 3)
-                yield Bar(x, y, width, round(_y(foot, top) - y, 2), of)
+                yield Bar(round(x, 3), y, round(width, 3), round(_y(foot, top) - y, 2), of)
 
 
 def _columns(
     buckets: Buckets, figures: Sequence[Measured], says: Callable[[float], str]
 ) -> Iterator[Column]:
-    step = 100 / buckets.count
-    days = buckets.every >= _DAY
-    for at, values in enumerate(_by_bucket(figures)):
-        begins = buckets.begins(at)
+    of_all = zip(buckets.bounds, buckets.spans(), _by_bucket(figures), strict=False)
+    for begins, (start, end), values in of_all:
         yield Column(
-            x=round(at * step, 3),
-            width=round(step, 3),
-            day="" if days else _day(begins),
-            time=_day(begins) if days else f"{begins:%H:%M}",
+            x=round(start, 3),
+            width=round(end - start, 3),
+            day="" if buckets.are_days else _day(begins),
+            time=_day(begins) if buckets.are_days else f"{begins:%H:%M}",
             values=tuple(_NOTHING if value is None else says(value) for value in values),
         )
 
 
 def _times(buckets: Buckets) -> Iterator[Tick]:
     """The round times that have room below the chart; of days, below the middle of each."""
-    whole = buckets.every * buckets.count
-    hours = next((h for h in _HOURS if whole / timedelta(hours=h) <= _MOST_TIMES), _HOURS[-1])
-    middle = buckets.every / 2 if buckets.every >= _DAY else timedelta()
-    start = buckets.since.astimezone(UTC)
+    start, end = (moment.astimezone(UTC) for moment in (buckets.since, buckets.bounds[-1]))
+    hours = next((h for h in _HOURS if (end - start) / timedelta(hours=h) <= _MOST_TIMES), 720)
+    middle = _DAY / 2 if buckets.are_days else timedelta()
     moment = start + timedelta(seconds=-start.timestamp() % _QUARTER.total_seconds())
-    while moment < start + whole:
+    while moment < end:
         local = moment.astimezone(buckets.since.tzinfo)
-        at = (moment + middle - start) / whole * 100
+        at = buckets.place(moment + middle)
         if _is_round(local, hours) and _EDGE <= at <= 100 - _EDGE:
             yield Tick(round(at, 2), _day(local) if local.hour == 0 else f"{local:%H:%M}")
         moment += _QUARTER

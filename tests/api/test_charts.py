@@ -6,14 +6,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from keepsake.api.charts import FOOT, TOP, Buckets, Measured, bar_chart, line_chart
+from keepsake.api.charts import FOOT, TOP, Buckets, Measured, bar_chart, evenly, line_chart
 
-DAY = Buckets(datetime(2026, 11, 27, 12, tzinfo=UTC), timedelta(hours=1), 24)
-MONTH = Buckets(datetime(2026, 10, 30, tzinfo=UTC), timedelta(days=1), 30)
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+DAY = evenly(NOON, timedelta(hours=1), 24)
+MONTH = evenly(datetime(2026, 10, 30, tzinfo=UTC), timedelta(days=1), 30)
 
 
 def hours(count: int) -> Buckets:
-    return Buckets(datetime(2026, 11, 27, 12, tzinfo=UTC), timedelta(hours=1), count)
+    return evenly(NOON, timedelta(hours=1), count)
 
 
 def plain(value: float) -> str:
@@ -30,6 +31,13 @@ def test_what_was_not_measured_is_a_gap_and_never_a_zero() -> None:
 def test_a_value_without_neighbours_is_a_dot() -> None:
     chart = line_chart(hours(3), [Measured("a", [None, 2, None])], plain)
     assert (chart.lines[0].path, chart.lines[0].dots) == ("", "M500.0 0.0h.01")
+
+
+def test_a_bucket_is_as_wide_as_it_is_long() -> None:
+    longer = Buckets([NOON, NOON + timedelta(hours=1), NOON + timedelta(hours=4)])
+    chart = line_chart(longer, [Measured("a", [1, 1])], plain)
+    assert [(column.x, column.width) for column in chart.columns] == [(0, 25), (25, 75)]
+    assert chart.lines[0].path == "M125.0 0.0L625.0 0.0"
 
 
 def test_figures_stand_on_each_other_in_a_bar() -> None:
@@ -55,8 +63,8 @@ def test_round_numbers_beside_a_chart_begin_with_0_and_hold_all_of_it(highest: f
     ("buckets", "said"),
     [
         (DAY, ["18:00", "28 Nov", "06:00"]),
-        (Buckets(DAY.since + timedelta(minutes=7), DAY.every, 24), ["18:00", "28 Nov", "06:00"]),
-        (Buckets(DAY.since, timedelta(minutes=5), 36), ["13:00", "14:00"]),
+        (evenly(NOON + timedelta(minutes=7), timedelta(hours=1), 24), ["18:00", "28 Nov", "06:00"]),
+        (evenly(NOON, timedelta(minutes=5), 36), ["13:00", "14:00"]),
         (MONTH, ["10 Nov", "20 Nov"]),
     ],
     ids=["a day", "a day that begins askew", "three hours", "a month"],
@@ -64,7 +72,7 @@ def test_round_numbers_beside_a_chart_begin_with_0_and_hold_all_of_it(highest: f
 def test_times_below_a_chart_are_round_and_far_from_each_other(
     buckets: Buckets, said: list[str]
 ) -> None:
-    chart = bar_chart(buckets, [Measured("a", [1] * buckets.count)], plain)
+    chart = bar_chart(buckets, [Measured("a", [1] * (len(buckets.bounds) - 1))], plain)
     assert [time.label for time in chart.times] == said
     places = [time.at for time in chart.times]
     assert 8 <= places[0] <= places[-1] <= 92
@@ -73,7 +81,7 @@ def test_times_below_a_chart_are_round_and_far_from_each_other(
 
 def test_times_are_those_of_the_place_also_where_the_clock_goes_back() -> None:
     since = datetime(2026, 10, 31, 12, tzinfo=ZoneInfo("America/New_York"))
-    chart = line_chart(Buckets(since, timedelta(hours=1), 24), [Measured("a", [1] * 24)], plain)
+    chart = line_chart(evenly(since, timedelta(hours=1), 24), [Measured("a", [1] * 24)], plain)
     assert [time.label for time in chart.times] == ["18:00", "1 Nov", "06:00"]
     assert [column.time for column in chart.columns][12:15] == ["00:00", "01:00", "01:00"]
 
