@@ -2,7 +2,7 @@
 
 import pytest
 
-from keepsake.text.amounts import dollars, share, size, span
+from keepsake.text.amounts import dollars, many, percent, rate, size, span
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,26 @@ def test_money_that_is_there_is_never_said_to_be_nothing(amount: float, said: st
     ("part", "said"),
     [
         (0, "0 %"),
-        (0.0001, "0.1 %"),
-        (0.974, "97.4 %"),
-        (0.9999, "99.9 %"),
-        (1, "100 %"),
-        (1.2, "120 %"),
+        (0.01, "0.1 %"),
+        (97.44, "97.4 %"),
+        (99.99, "99.9 %"),
+        (100, "100 %"),
+        (120, "120 %"),
     ],
 )
 def test_only_all_is_100_percent_and_only_nothing_is_0(part: float, said: str) -> None:
-    assert share(part) == said
+    assert percent(part) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(98_200, "98,200"), (999_950, "1.0 million"), (3_217_427, "3.2 million")]
+)
+def test_of_a_large_number_the_first_digits_are_said(number: int, said: str) -> None:
+    assert many(number) == said
+
+
+@pytest.mark.parametrize(
+    ("per_time", "said"), [(0, "0"), (0.0167, "0.02"), (2.1, "2.1"), (14.2, "14"), (1203, "1,203")]
+)
+def test_a_rate_is_as_exact_as_it_is_small(per_time: float, said: str) -> None:
+    assert rate(per_time) == said

@@ -14,7 +14,7 @@ from keepsake.text.round_numbers import round_numbers
 TOP, FOOT = 14.0, 84.0  # of the plot, in percent of the chart's height
 WIDE, HIGH = 1000, 100  # of the SVG that holds the lines
 _MOST_TICKS = 3
-_MOST_TIMES = 4
+_MOST_TIMES = 5
 _EDGE = 8.0  # percent; a time nearer to the edge would be cut off
 _DAY = timedelta(days=1)
 _QUARTER = timedelta(minutes=15)
@@ -59,10 +59,14 @@ def evenly(since: datetime, every: timedelta, count: int) -> Buckets:
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure by bucket; None: nothing was measured in that one."""
+    """A figure by bucket; None: nothing was measured in that one.
+
+    `look` is a class of the style sheet; without one its place among the figures decides.
+    """
 
     name: str
     values: Sequence[float | None]
+    look: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Chart:
     """A chart to draw.
 
     Attributes:
-        names: of the figures.
+        names, looks: of the figures.
         lines: one for each figure; empty in a chart of bars.
         bars: empty in a chart of lines.
         ticks, times: beside it and below it.
@@ -119,6 +123,7 @@ class Chart:
     """
 
     names: tuple[str, ...]
+    looks: tuple[str, ...]
     lines: tuple[Line, ...]
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
@@ -139,6 +144,7 @@ def line_chart(
     lines = tuple(_line(buckets, figure.values, top) for figure in figures)
     return Chart(
         names=tuple(figure.name for figure in figures),
+        looks=_looks(figures),
         lines=lines,
         bars=(),
         ticks=ticks,
@@ -153,12 +159,17 @@ def bar_chart(buckets: Buckets, figures: Sequence[Measured], says: Callable[[flo
     top, ticks = _axis(max(sums, default=0), says)
     return Chart(
         names=tuple(figure.name for figure in figures),
+        looks=_looks(figures),
         lines=(),
         bars=tuple(_bars(buckets, figures, top)),
         ticks=ticks,
         times=tuple(_times(buckets)),
         columns=tuple(_columns(buckets, figures, says)),
     )
+
+
+def _looks(figures: Sequence[Measured]) -> tuple[str, ...]:
+    return tuple(figure.look or f"s{place}" for place, figure in enumerate(figures, 1))
 
 
 def _by_bucket(figures: Sequence[Measured]) -> Iterator[tuple[float | None, ...]]:

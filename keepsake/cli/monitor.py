@@ -257,7 +257,7 @@ def _tables(look: Look) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
 
 
 def _period(name: str, period: "Period") -> Mapping[str, Any]:
-    from keepsake.text.amounts import share
+    from keepsake.text.amounts import percent
 
     rate = period.success_rate
     return {
@@ -266,7 +266,7 @@ def _period(name: str, period: "Period") -> Mapping[str, Any]:
         "completed": period.completed,
         "in part": period.partial_success,
         "failed": period.failed,
-        "success": None if rate is None else share(rate / 100),
+        "success": None if rate is None else percent(rate),
         "average": _span(period.average_seconds),
     }
 

@@ -1,4 +1,4 @@
-"""Measured amounts as people read them: `2.4 s`, `1 h 20 min`, `38.2 GB`, `$1.23`, `97.4 %`."""
+"""Measured amounts as people read them: `2.4 s`, `1 h 20 min`, `38 GB`, `$1.23`, `97.4 %`."""
 
 
 def span(seconds: float) -> str:
@@ -15,6 +15,18 @@ def span(seconds: float) -> str:
         return _two(hours, "h", minutes, "min")
     days, hours = divmod(round(seconds / 3600), 24)
     return _two(days, "d", hours, "h")
+
+
+def many(number: int) -> str:
+    """A large number where its first digits matter: `98,200`, `3.2 million`."""
+    if number < 999_950:
+        return f"{number:,}"
+    return f"{_short(number / 1e6)} million"
+
+
+def rate(per_time: float) -> str:
+    """So many in a time: `0.02`, `2.1`, `14`, `1,203`."""
+    return f"{per_time:,.0f}" if per_time >= 9.995 else f"{round(per_time, 2):g}"
 
 
 def size(amount: float) -> str:
@@ -35,12 +47,11 @@ def dollars(amount: float) -> str:
     return f"${amount:,.2f}"
 
 
-def share(part: float) -> str:
-    """A part of 1 as percent: `97.4 %`. Only all is `100 %`, and only nothing `0 %`."""
-    percent = part * 100
-    if 0 < percent < 100:
-        percent = min(max(percent, 0.1), 99.9)
-    return f"{round(percent, 1):g} %"
+def percent(of_hundred: float) -> str:
+    """A part of 100: `97.4 %`. Only all is `100 %`, and only nothing `0 %`."""
+    if 0 < of_hundred < 100:
+        of_hundred = min(max(of_hundred, 0.1), 99.9)
+    return f"{round(of_hundred, 1):g} %"
 
 
 def _two(large: int, unit: str, small: int, smaller: str) -> str:

@@ -13,7 +13,7 @@ _RETRY = """
           AND (%(owner_id)s::bigint IS NULL OR owner_id = %(owner_id)s)
           AND (%(record_id)s::bigint IS NULL OR record_id = %(record_id)s)
           AND (%(step)s::text IS NULL OR step = %(step)s)
-          AND (%(error_type)s::text IS NULL OR error_type = %(error_type)s)
+          AND (%(error_type)s::text IS NULL OR coalesce(error_type, '') = %(error_type)s)
     )
     UPDATE ledger l
     SET status = 'pending', due_at = now(), attempts = 0, deferrals = 0, crashes = 0,
@@ -21,7 +21,8 @@ _RETRY = """
     FROM failed
     WHERE l.record_id = failed.record_id AND l.hold_reason IS NULL
       AND (l.status = 'failed' AND (%(step)s::text IS NULL OR l.step = %(step)s)
-                               AND (%(error_type)s::text IS NULL OR l.error_type = %(error_type)s)
+                               AND (%(error_type)s::text IS NULL
+                                    OR coalesce(l.error_type, '') = %(error_type)s)
            OR l.status = 'pending' AND l.due_at IS NULL AND l.wait_reason = 'need')
     RETURNING l.record_id
 """

@@ -92,11 +92,13 @@ def done(db: Connection, record_id: int) -> None:
     )
 
 
-def failed(db: Connection, record_id: int, step: str, why: str) -> None:
+def failed(
+    db: Connection, record_id: int, step: str, why: str, error_type: str = "PermanentError"
+) -> None:
     """A step of a record has failed for good, after a second attempt."""
     db.execute(
         "UPDATE ledger SET status = 'failed', due_at = NULL, output_fingerprint = NULL,"
-        " error_type = 'PermanentError', error_message = %s, attempts = 2, started_at = now(),"
+        " error_type = %s, error_message = %s, attempts = 2, started_at = now(),"
         " finished_at = now(), run_id = 'a run' WHERE record_id = %s AND step = %s",
-        (why, record_id, step),
+        (error_type, why, record_id, step),
     )
