@@ -15,6 +15,7 @@ from keepsake.accounts.retention import (
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import Connection
 from keepsake.errors import RetryableError
+from keepsake.metrics.retention import thin_out
 from keepsake.monitoring.alerts.retention import delete_old_alerts
 from keepsake.pipeline.ledger.attempts import delete_old_attempts
 from keepsake.records.deletion import sweep
@@ -31,6 +32,7 @@ class CleanedUp:
         writes: entries of the audit log.
         alerts: that have ended.
         requests: what is kept of requests for a day.
+        figures: of owners, merged into hours or deleted.
         objects: that nothing names any more.
     """
 
@@ -39,6 +41,7 @@ class CleanedUp:
     writes: int
     alerts: int
     requests: int
+    figures: int
     objects: int
 
 
@@ -53,7 +56,8 @@ def clean_up(connection: Connection, objects: ObjectStore, settings: Settings) -
     writes = delete_old_writes(connection, settings.audit_kept_days)
     alerts = delete_old_alerts(connection, settings.audit_kept_days)
     requests = delete_old_requests(connection)
+    figures = thin_out(connection)
     swept = asyncio.run(sweep(connection, objects))
     if swept.reason:
         raise RetryableError(f"{swept.left} objects could not be deleted: {swept.reason}")
-    return CleanedUp(attempts, sign_ins, writes, alerts, requests, swept.deleted)
+    return CleanedUp(attempts, sign_ins, writes, alerts, requests, figures, swept.deleted)

@@ -9,6 +9,7 @@ import asyncio
 import errno
 import os
 import shutil
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from keepsake.clients.failures import in_words
 from keepsake.errors import DiskFull, EndpointDown, PermanentError, RetryableError, StepError
+from keepsake.metrics.counts import observe
 from keepsake.settings import ObjectSettings
 
 if TYPE_CHECKING:
@@ -168,15 +170,18 @@ class FolderStore:
 
     async def put_file(self, key: str, path: Path, content_type: str = OCTETS) -> None:
         """See `ObjectStore`. A folder keeps no content types."""
-        await asyncio.to_thread(self._put, key, path)
+        with _counted(path):
+            await asyncio.to_thread(self._put, key, path)
 
     async def move_file(self, key: str, path: Path, content_type: str = OCTETS) -> None:
         """See `ObjectStore`."""
-        await asyncio.to_thread(self._move, key, path)
+        with _counted(path):
+            await asyncio.to_thread(self._move, key, path)
 
     async def put_bytes(self, key: str, data: bytes, content_type: str = OCTETS) -> None:
         """See `ObjectStore`. A folder keeps no content types."""
-        await asyncio.to_thread(self._put, key, data)
+        with _counted(data):
+            await asyncio.to_thread(self._put, key, data)
 
     async def get_file(self, key: str, path: Path) -> None:
         """See `ObjectStore`."""
@@ -300,7 +305,7 @@ class S3Store:
 
     async def put_file(self, key: str, path: Path, content_type: str = OCTETS) -> None:
         """See `ObjectStore`. Large files go in parts."""
-        with self._failures(key):
+        with _counted(path), self._failures(key):
             await asyncio.to_thread(
                 self._client.upload_file,
                 str(path),
@@ -316,7 +321,7 @@ class S3Store:
 
     async def put_bytes(self, key: str, data: bytes, content_type: str = OCTETS) -> None:
         """See `ObjectStore`."""
-        with self._failures(key):
+        with _counted(data), self._failures(key):
             await asyncio.to_thread(
                 self._client.put_object,
                 Bucket=self._bucket,
@@ -494,6 +499,23 @@ def _size_of(folder: Path) -> int:
         except FileNotFoundError:
             continue
     return total
+
+
+@contextmanager
+def _counted(source: Path | bytes) -> Iterator[None]:
+    """Count the storing of an object, if it comes to its end: its size, and its time."""
+    size = len(source) if isinstance(source, bytes) else _file_size(source)
+    started = time.monotonic()
+    yield
+    observe("keepsake_object_upload_bytes", size)
+    observe("keepsake_object_upload_duration_seconds", time.monotonic() - started)
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # who reads it says so in words that fit
 
 
 def _as_stored(found: os.stat_result) -> Stored:

@@ -32,6 +32,8 @@ from keepsake.database import AsyncConnection, Connection, Pool
 from keepsake.delivery.channels import Content, Send, operators_channels, send_by_apprise
 from keepsake.delivery.notifications import Delivery, read_addresses
 from keepsake.errors import SettingsError
+from keepsake.metrics import totals
+from keepsake.metrics.counts import Counts
 from keepsake.settings import DeliverySettings
 
 log = logging.getLogger(__name__)
@@ -233,7 +235,10 @@ async def _send(message: _Claimed, send: Send) -> Delivery:
 
 async def _close_overdue(connection: AsyncConnection) -> list[Result]:
     """Give messages their final status whose time, or whose sender, has ended."""
-    async with connection.cursor(row_factory=class_row(Result)) as cursor:
+    async with (
+        connection.transaction(),
+        connection.cursor(row_factory=class_row(Result)) as cursor,
+    ):
         await cursor.execute(
             """
             UPDATE outbox SET
@@ -250,7 +255,9 @@ async def _close_overdue(connection: AsyncConnection) -> list[Result]:
             """,
             (ABANDONED,),
         )
-        return await cursor.fetchall()
+        results = await cursor.fetchall()
+        await totals.add(connection, _counted(results))
+    return results
 
 
 async def _due(connection: AsyncConnection) -> dict[int | None, str | None]:
@@ -308,7 +315,10 @@ async def _settle(
 
     An attempt that took so long that it was given up for broken off counts after all.
     """
-    async with connection.cursor(row_factory=class_row(Result)) as cursor:
+    async with (
+        connection.transaction(),
+        connection.cursor(row_factory=class_row(Result)) as cursor,
+    ):
         await cursor.execute(
             """
             UPDATE outbox SET status = of.status, detail = %(detail)s,
@@ -335,7 +345,17 @@ async def _settle(
                 "most": ATTEMPTS,
             },
         )
-        return await cursor.fetchall()
+        results = await cursor.fetchall()
+        await totals.add(connection, _counted(results))
+    return results
+
+
+def _counted(results: Sequence[Result]) -> Counts:
+    counts = Counts()
+    for result in results:
+        if result.status != "pending":
+            counts.count("keepsake_messages_total", kind=result.kind, status=result.status)
+    return counts
 
 
 def forget_record(connection: Connection, record_id: int) -> None:
@@ -343,16 +363,19 @@ def forget_record(connection: Connection, record_id: int) -> None:
 
     Call it in the transaction that deletes the record, before it does.
     """
-    connection.execute(
-        """
-        UPDATE outbox SET title = NULL, body = NULL,
-            status = CASE status WHEN 'pending' THEN 'expired' ELSE status END,
-            finished_at = CASE status WHEN 'pending' THEN now() ELSE finished_at END,
-            detail = CASE status WHEN 'pending' THEN 'its record was deleted' ELSE detail END
-        WHERE record_id = %s
-        """,
+    expired = connection.execute(
+        "UPDATE outbox SET status = 'expired', finished_at = now(),"
+        " detail = 'its record was deleted'"
+        " WHERE record_id = %s AND status = 'pending' RETURNING kind",
         (record_id,),
+    ).fetchall()
+    connection.execute(
+        "UPDATE outbox SET title = NULL, body = NULL WHERE record_id = %s", (record_id,)
     )
+    counts = Counts()
+    for (kind,) in expired:
+        counts.count("keepsake_messages_total", kind=kind, status="expired")
+    totals.add_now(connection, counts)
 
 
 async def withdraw(

@@ -18,6 +18,8 @@ from psycopg.rows import class_row
 from keepsake.clients.objects import ObjectStore
 from keepsake.database import AsyncConnection, Connection, Pool, owner_transaction
 from keepsake.errors import InvalidInput, PermanentError
+from keepsake.metrics import totals
+from keepsake.metrics.counts import counting
 from keepsake.owners.owners import add_owner
 from keepsake.pipeline.fingerprint import fingerprint
 from keepsake.records import adding as records
@@ -370,16 +372,19 @@ async def add_response(
     recording = await asyncio.to_thread(check_audio, new.audio, settings)
     key = f"family/{owner_id}/audio/{recording.sha256}{_suffix(recording.name)}"
     uploaded: set[str] = set()
-    while True:
-        async with owner_transaction(pool, owner_id) as connection:
-            missing = await uploads.to_upload(connection, owner_id, [key], uploaded)
-            if not missing:
-                stored = (key, recording.name)
-                return await _insert(
-                    connection, settings, sender, new, recording.sha256, stored, also
-                )
-        await recording.store(objects, key)
-        uploaded.add(key)
+    with counting(LINE) as counts:
+        while True:
+            async with owner_transaction(pool, owner_id) as connection:
+                missing = await uploads.to_upload(connection, owner_id, [key], uploaded)
+                if not missing:
+                    stored = (key, recording.name)
+                    added = await _insert(
+                        connection, settings, sender, new, recording.sha256, stored, also
+                    )
+                    await totals.add(connection, counts)
+                    return added
+            await recording.store(objects, key)
+            uploaded.add(key)
 
 
 def _checked(new: NewResponse, settings: Settings) -> NewResponse:

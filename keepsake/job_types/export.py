@@ -17,6 +17,8 @@ from keepsake.jobs.context import JobContext
 from keepsake.jobs.files import keep_file
 from keepsake.jobs.registry import JobData, Retry, job
 from keepsake.jobs.rows import Fence, check_blocking
+from keepsake.metrics import totals
+from keepsake.metrics.counts import counting
 from keepsake.owners.owners import find_owner
 from keepsake.records.uploads import named, to_upload
 from keepsake.settings import Settings
@@ -80,7 +82,8 @@ async def _store(
     key = f"exports/{owner_id}/{path.name}"
     async with context.transaction() as connection:
         await to_upload(connection, owner_id, [key], [], longest=LONGEST_UPLOAD)
-    await objects.move_file(key, path, "application/zip")
+    with counting() as counts:
+        await objects.move_file(key, path, "application/zip")
     async with context.transaction() as connection:
         if await to_upload(connection, owner_id, [key], [key], longest=LONGEST_UPLOAD):
             raise RetryableError("the object store took too long to take the archive")
@@ -93,3 +96,4 @@ async def _store(
             size_bytes=exported.size_bytes,
         )
         await named(connection, owner_id, [key])
+        await totals.add(connection, counts)

@@ -26,6 +26,7 @@ from keepsake.errors import (
     RetryableError,
     SettingsError,
 )
+from keepsake.jobs.counted import Ended, counted
 from keepsake.jobs.registry import Executor, Retry
 from keepsake.jobs.rows import (
     ENDED,
@@ -37,6 +38,7 @@ from keepsake.jobs.rows import (
     wake_workers,
 )
 from keepsake.logs import where
+from keepsake.metrics import totals
 from keepsake.text.names import printable
 from keepsake.traces.spans import fail, note, span
 
@@ -309,9 +311,25 @@ _CLAIM_FOR_RUN = """
 
 async def end(connection: AsyncConnection, fence: Fence, how: End) -> bool:
     """End an attempt, and its job unless there is another. False: the attempt did not count."""
-    again = how.again_in is not None
+    return bool(await end_all(connection, {fence: how}))
+
+
+async def end_all(connection: AsyncConnection, ends: Mapping[Fence, End]) -> list[Fence]:
+    """End attempts in one transaction, and return those that counted."""
+    counting: dict[Fence, Ended] = {}
+    async with connection.transaction():
+        for fence, how in ends.items():
+            if (ended := await _end(connection, fence, how)) is not None:
+                counting[fence] = ended
+        if any(ended.status == "pending" for ended in counting.values()):
+            await wake_workers(connection)
+        await totals.add(connection, counted(counting.values()))
+    return list(counting)
+
+
+async def _end(connection: AsyncConnection, fence: Fence, how: End) -> Ended | None:
     cursor = await connection.execute(
-        _AGAIN if again else _FINISH,
+        _FINISH if how.again_in is None else _AGAIN,
         {
             "id": fence.job_id,
             "attempt": fence.attempt,
@@ -322,22 +340,28 @@ async def end(connection: AsyncConnection, fence: Fence, how: End) -> bool:
             "again_in": how.again_in,
         },
     )
-    if again and cursor.rowcount:
-        await wake_workers(connection)
-    return cursor.rowcount == 1
+    row = await cursor.fetchone()
+    return None if row is None else Ended(*row)
 
 
 def _ending(changes: LiteralString) -> LiteralString:
     return f"""
-        WITH ended AS (
+        WITH was AS (
+            SELECT id, due_at FROM jobs
+            WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running' FOR UPDATE),
+        ended AS (
             UPDATE jobs SET {changes}, error_type = %(error_type)s, error = %(error)s
-            WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'running'
-            RETURNING id, owner_id, attempt, worker_id, run_id, started_at)
-        INSERT INTO job_attempts (job_id, owner_id, attempt, worker_id, run_id, started_at, outcome,
-                                  error_type, error)
-        SELECT id, owner_id, attempt, worker_id, run_id, started_at, %(outcome)s, %(error_type)s,
-               %(error)s
-        FROM ended
+            FROM was WHERE jobs.id = was.id
+            RETURNING jobs.id, owner_id, attempt, worker_id, run_id, started_at, type, status,
+                      extract(epoch FROM now() - started_at)::float8 AS seconds,
+                      extract(epoch FROM started_at - was.due_at)::float8 AS delay),
+        noted AS (
+            INSERT INTO job_attempts (job_id, owner_id, attempt, worker_id, run_id, started_at,
+                                      outcome, error_type, error)
+            SELECT id, owner_id, attempt, worker_id, run_id, started_at, %(outcome)s,
+                   %(error_type)s, %(error)s
+            FROM ended)
+        SELECT type, status, seconds, delay FROM ended
     """  # noqa: S608
 
 

@@ -6,7 +6,9 @@ from psycopg.errors import UniqueViolation
 
 from keepsake.database import AsyncConnection
 from keepsake.errors import InvalidInput
+from keepsake.jobs.counted import Ended, counted
 from keepsake.jobs.rows import ENDED, Status, no_job, wake_workers
+from keepsake.metrics import totals
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,13 @@ async def cancel(connection: AsyncConnection, job_id: int) -> Cancelled:
         status = await _lock(connection, job_id)
         if status not in ("pending", "running"):
             return Cancelled(job_id, status, changed=False)
-        children: list[int] = []
+        cancelled: dict[int, Ended] = {}
         # A child that was just submitting one of its own lets us wait, and has done so: look again.
         while found := await _cancel_all(connection, job_id):
-            children += found
+            cancelled.update(found)
         await wake_workers(connection)
-    return Cancelled(job_id, "cancelled", True, tuple(sorted(set(children) - {job_id})))
+        await totals.add(connection, counted(cancelled.values()))
+    return Cancelled(job_id, "cancelled", True, tuple(sorted(cancelled.keys() - {job_id})))
 
 
 async def _lock(connection: AsyncConnection, job_id: int) -> Status:
@@ -56,7 +59,7 @@ async def _lock(connection: AsyncConnection, job_id: int) -> Status:
     return status
 
 
-async def _cancel_all(connection: AsyncConnection, job_id: int) -> list[int]:
+async def _cancel_all(connection: AsyncConnection, job_id: int) -> dict[int, Ended]:
     """Cancel what is not finished of a job and those below it, as they are now."""
     cursor = await connection.execute(
         f"""
@@ -70,18 +73,20 @@ async def _cancel_all(connection: AsyncConnection, job_id: int) -> list[int]:
         cancelled AS (
             UPDATE jobs SET status = 'cancelled', cancel_requested = true, {ENDED}
             FROM open WHERE jobs.id = open.id
-            RETURNING jobs.id, owner_id, attempt, worker_id, run_id, started_at,
+            RETURNING jobs.id, owner_id, attempt, worker_id, run_id, started_at, type,
                       open.status AS was),
         attempts AS (
             INSERT INTO job_attempts (job_id, owner_id, attempt, worker_id, run_id, started_at,
                                       outcome)
             SELECT id, owner_id, attempt, worker_id, run_id, started_at, 'cancelled'
             FROM cancelled WHERE was = 'running')
-        SELECT id FROM cancelled
+        SELECT id, type, CASE WHEN was = 'running'
+                              THEN extract(epoch FROM now() - started_at)::float8 END
+        FROM cancelled
         """.encode(),  # noqa: S608
         (job_id,),
     )
-    return [found for (found,) in await cursor.fetchall()]
+    return {id: Ended(type, "cancelled", took) for id, type, took in await cursor.fetchall()}
 
 
 async def retry(connection: AsyncConnection, job_id: int) -> None:

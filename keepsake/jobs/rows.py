@@ -9,6 +9,8 @@ from typing import Any, Literal, LiteralString
 
 from keepsake.database import AsyncConnection, Connection
 from keepsake.errors import InvalidInput, KeepsakeError
+from keepsake.jobs.counted import Ended, counted
+from keepsake.metrics import totals
 
 Status = Literal[
     "pending", "running", "succeeded", "failed", "cancelled", "expired", "timed_out", "orphaned"
@@ -167,12 +169,16 @@ async def wake_workers(connection: AsyncConnection) -> None:
 
 async def expire(connection: AsyncConnection, job_id: int | None = None) -> int:
     """End what was not begun while it was worth it: that job, or all. Returns how many."""
-    cursor = await connection.execute(
-        f"UPDATE jobs SET status = 'expired', {ENDED} WHERE status = 'pending' AND attempt = 0"  # noqa: S608
-        " AND expires_at <= now() AND (%(id)s::bigint IS NULL OR id = %(id)s)".encode(),
-        {"id": job_id},
-    )
-    return cursor.rowcount
+    async with connection.transaction():
+        cursor = await connection.execute(
+            f"UPDATE jobs SET status = 'expired', {ENDED} WHERE status = 'pending'"  # noqa: S608
+            " AND attempt = 0 AND expires_at <= now()"
+            " AND (%(id)s::bigint IS NULL OR id = %(id)s) RETURNING type, status".encode(),
+            {"id": job_id},
+        )
+        expired = [Ended(*row) for row in await cursor.fetchall()]
+        await totals.add(connection, counted(expired))
+    return len(expired)
 
 
 def check_json(document: Any, most: int, what: str) -> None:

@@ -10,7 +10,7 @@ from typing import LiteralString
 from psycopg.rows import class_row
 
 from keepsake.database import AsyncConnection, Pool
-from keepsake.jobs.attempts import GIVE_BACK, Claimed, End, end
+from keepsake.jobs.attempts import GIVE_BACK, Claimed, End, end, end_all
 from keepsake.jobs.rows import WORKER_LOCKS
 
 BATCH = 1_000  # rows that are deleted in one transaction
@@ -78,10 +78,11 @@ async def _settle(connection: AsyncConnection, worker_id: int, found: Found) -> 
     )
     if await cursor.fetchone() != (True,):
         return
-    for job in await _running(connection, "worker_id = %s", worker_id):
-        how = replace(DIED, again_in=job.pause())
-        if await end(connection, job.fence, how):
-            (found.orphaned if how.again_in is None else found.again).append(job.id)
+    jobs = await _running(connection, "worker_id = %s", worker_id)
+    ends = {job.fence: replace(DIED, again_in=job.pause()) for job in jobs}
+    for fence in await end_all(connection, ends):
+        again = ends[fence].again_in is not None
+        (found.again if again else found.orphaned).append(fence.job_id)
 
 
 async def _running(
@@ -104,7 +105,8 @@ async def give_back_runs(connection: AsyncConnection) -> list[int]:
     wants, unless the job is its own no longer.
     """
     jobs = await _running(connection, "executor = 'dagster'")
-    return [job.id for job in jobs if await end(connection, job.fence, GIVE_BACK)]
+    given_back = await end_all(connection, dict.fromkeys((job.fence for job in jobs), GIVE_BACK))
+    return [fence.job_id for fence in given_back]
 
 
 async def remove_old(pool: Pool) -> int:

@@ -156,7 +156,7 @@ _ALL = (
     Metric(
         "keepsake_jobs_ended_total",
         "counter",
-        "Jobs that ended: succeeded, failed, cancelled or expired.",
+        "Jobs that ended: succeeded, failed, timed_out, orphaned, cancelled or expired.",
         ("type", "status"),
     ),
     Metric(

@@ -31,7 +31,8 @@ class Series(NamedTuple):
 class Counts:
     """Increments by series, and the last value that each bucket has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: str = _UNKNOWN) -> None:
+        self.line = line
         self.values: dict[Series, float] = {}
         self.seen: dict[Series, float] = {}
 
@@ -48,7 +49,7 @@ class Counts:
         bucket = Series(f"{name}_bucket", (*values, bound))
         self._add(bucket, 1)
         self._add(Series(f"{name}_sum", values), value)
-        self.seen[bucket] = value
+        self.seen[bucket] = float(value)
 
     def merge(self, other: "Counts") -> None:
         """Add another's increments to these."""
@@ -96,9 +97,13 @@ _current: ContextVar[Counts | None] = ContextVar("counts", default=None)
 
 
 @contextmanager
-def counting() -> Iterator[Counts]:
-    """Gather what is counted inside the block, also in the tasks and threads it starts."""
-    counts = Counts()
+def counting(line: str = _UNKNOWN) -> Iterator[Counts]:
+    """Gather what is counted inside the block, also in the tasks and threads it starts.
+
+    Args:
+        line: whose work it is: the label `line` of what is counted inside without one.
+    """
+    counts = Counts(line)
     token = _current.set(counts)
     try:
         yield counts
@@ -109,13 +114,17 @@ def counting() -> Iterator[Counts]:
 def count(name: str, by: float = 1, /, **labels: str) -> None:
     """Add to a counter of the `counting()` in force; without one, do nothing."""
     if (counts := _current.get()) is not None:
-        counts.count(name, by, **labels)
+        counts.count(name, by, **_with_line(name, labels, counts))
 
 
 def observe(name: str, value: float, /, **labels: str) -> None:
     """Add a value to a histogram of the `counting()` in force; without one, do nothing."""
     if (counts := _current.get()) is not None:
-        counts.observe(name, value, **labels)
+        counts.observe(name, value, **_with_line(name, labels, counts))
+
+
+def _with_line(name: str, labels: dict[str, str], counts: Counts) -> dict[str, str]:
+    return {"line": counts.line, **labels} if "line" in METRICS[name].labels else labels
 
 
 def merge(other: Counts) -> None:

@@ -83,7 +83,10 @@ class Maker:
         current_in_flight.set(in_flight)  # of this step's task, and those it starts
         in_flight.under_way += 1
         try:
-            with span(f"step {step.name}", self._traced(step, item)), counting() as counts:
+            with (
+                span(f"step {step.name}", self._traced(step, item)),
+                counting(self._line.name) as counts,
+            ):
                 outcome = await self._attempt(step, item)
                 _trace(outcome)
             return replace(outcome, counts=counts)

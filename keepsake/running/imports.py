@@ -18,6 +18,8 @@ from keepsake.clients.objects import ObjectStore
 from keepsake.concurrency import together
 from keepsake.database import Pool, owner_transaction
 from keepsake.errors import InvalidInput, PermanentError
+from keepsake.metrics import totals
+from keepsake.metrics.counts import Counts, counting
 from keepsake.owners.owners import Owner
 from keepsake.records import adding as records
 from keepsake.records import uploads
@@ -310,6 +312,7 @@ class _Intake:
         files = activities.distinct(each.file for each in checked)
         data = {each.file.key: each.data for each in checked}
         uploaded: set[str] = set()
+        stored = Counts()
         while True:
             async with owner_transaction(self.pool, self.owner.id) as connection:
                 await self.hold(connection)
@@ -344,8 +347,11 @@ class _Intake:
                     ]
                     if added:
                         await also(connection, _together(added))
+                    await totals.add(connection, stored)
                     break
-            await together(self.objects.put_bytes(key, data[key]) for key in missing)
+            with counting(LINE) as counts:
+                await together(self.objects.put_bytes(key, data[key]) for key in missing)
+            stored.merge(counts)
             uploaded.update(missing)
         self.imported.created += len(new)
         self.imported.replaced += len(better)

@@ -19,6 +19,8 @@ from keepsake.delivery.signatures import signed_headers
 from keepsake.errors import PermanentError, RetryableError, StepError
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import JobData
+from keepsake.metrics import totals
+from keepsake.metrics.counts import Counts
 from keepsake.web.guard import AddressRefused
 from keepsake.web.post import Posted, post
 from keepsake.webhooks.events import PING
@@ -69,6 +71,13 @@ class _Outcome:
     def taken(self) -> bool:
         return self.answer is not None and 200 <= self.answer.status < 300
 
+    @property
+    def counted_as(self) -> str:
+        """What metrics call it."""
+        if self.answer is None:
+            return "unreachable"
+        return "delivered" if self.taken else "refused"
+
     def throttle(self, failures: int) -> float:
         """For how many seconds the endpoint is left alone, after so many failures before."""
         wait = self.answer.retry_after if self.answer else None
@@ -98,6 +107,11 @@ async def send(context: JobContext, message: Message) -> dict[str, int]:
             await connection.execute(_TAKEN, (message.endpoint_id,))
         else:
             await _failed(connection, context, message.endpoint_id, outcome, pause)
+        counts = Counts()
+        counts.count(
+            "keepsake_webhook_attempts_total", event=message.event, outcome=outcome.counted_as
+        )
+        await totals.add(connection, counts)
     return _result(outcome, pause)
 
 

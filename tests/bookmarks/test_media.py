@@ -10,6 +10,7 @@ import pytest
 from mutagen.id3 import APIC, ID3
 from starlette.responses import HTMLResponse, Response
 
+from keepsake.bookmarks.services import platform_of
 from keepsake.bookmarks.steps.media import media_whole
 from keepsake.clients.cobalt import LATER
 from keepsake.database import connect
@@ -20,6 +21,7 @@ from tests.bookmarks.conftest import OpensShelf
 from tests.bookmarks.shelf import DAY, Shelf
 from tests.doubles.cobalt import JPEG, Cobalt, Shown, film, song
 from tests.doubles.server import Double
+from tests.metrics.reading import times, total
 from tests.recordings import record, tone
 
 GIF = (  # one black point
@@ -143,6 +145,45 @@ async def test_the_sender_may_say_which_service_it_is(shelf: Shelf, cobalt: Coba
     record_id = shelf.add(link, platform="TikTok")
     await shelf.run("media")
     assert shelf.of("media", record_id)
+
+
+async def test_a_download_is_counted_with_its_size_and_so_is_the_stored_file(
+    shelf: Shelf, cobalt: Cobalt, database_url: str
+) -> None:
+    data = film()
+    cobalt.shows(LINK, Shown(data))
+    shelf.add(LINK)
+    await shelf.run("media")
+    with connect(database_url) as db:
+        assert total(db, "keepsake_media_download_bytes_sum") == {("youtube",): len(data)}
+        assert times(db, "keepsake_media_download_duration_seconds") == {("youtube",): 1}
+        assert total(db, "keepsake_object_upload_bytes_sum") == {("bookmarks",): len(data)}
+        assert times(db, "keepsake_object_upload_duration_seconds") == {("bookmarks",): 1}
+        assert total(db, "keepsake_records_added_total") == {("bookmarks", "youtube"): 1}
+        owners = db.execute(
+            "SELECT DISTINCT owner_id FROM owner_metrics"
+            " WHERE metric = 'keepsake_media_download_bytes_sum'"
+        ).fetchall()
+    assert len(owners) == 1
+
+
+@pytest.mark.parametrize(
+    ("link", "platform", "name"),
+    [
+        ("https://youtu.be/x", None, "youtube"),
+        ("https://m.youtube.com/x", "TikTok", "youtube"),
+        ("https://short.example/x", "X", "twitter"),
+        ("https://short.example/x", "Grandma's forum", "other"),
+        ("https://short.example/x", "web", "web"),
+        ("https://short.example/x", None, "web"),
+        ("https://[", None, "web"),
+        ("", None, "text"),
+    ],
+)
+def test_the_platform_of_a_bookmark_is_one_of_a_few_words(
+    link: str, platform: str | None, name: str
+) -> None:
+    assert platform_of(link, platform) == name
 
 
 @pytest.mark.parametrize(

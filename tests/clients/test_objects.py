@@ -10,6 +10,7 @@ import pytest
 
 from keepsake.clients.objects import PIECE, FolderStore, ObjectStore
 from keepsake.errors import EndpointDown, PermanentError, RetryableError
+from keepsake.metrics.counts import Series, counting
 from tests.stores import s3_store
 
 
@@ -32,6 +33,22 @@ async def test_files_come_back(store: ObjectStore, tmp_path: Path) -> None:
     await store.get_file("audio/a.wav", copy)
     assert copy.read_bytes() == original.read_bytes()
     assert not [name for name in _files(tmp_path) if name.endswith(".part")]
+
+
+async def test_what_is_stored_is_counted_once_and_what_fails_is_not(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.wav"
+    with counting("family") as counts:
+        await store.put_bytes("a", b"12345")
+        file.write_bytes(b"123")
+        await store.put_file("b", file)
+        await store.move_file("c", file)
+        with pytest.raises(RetryableError):
+            await store.put_file("d", tmp_path / "missing")
+    assert counts.values[Series("keepsake_object_upload_bytes_sum", ("family",))] == 11
+    small = Series("keepsake_object_upload_bytes_bucket", ("family", "1048576"))
+    assert counts.values[small] == 3
 
 
 async def _read(store: ObjectStore, key: str, *bounds: int) -> list[bytes]:

@@ -20,6 +20,7 @@ from keepsake.delivery.outbox import (
     NewMessage,
     deliver,
     enqueue,
+    forget_record,
     messages,
     undelivered,
 )
@@ -28,6 +29,8 @@ from keepsake.owners.owners import add_owner
 from keepsake.records.deletion import delete_record
 from keepsake.settings import Settings, load_settings
 from tests.doubles.webhook import Webhook
+from tests.given import given_record
+from tests.metrics.reading import total
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 
@@ -409,3 +412,36 @@ async def test_what_quotes_a_deleted_record_is_not_sent_and_keeps_nothing_of_it(
     [row] = rows(db)
     assert (row["status"], row["detail"]) == ("expired", "its record was deleted")
     assert "Sing" not in json.dumps(row, default=str)
+
+
+# -- counting --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("ada")
+async def test_a_message_is_counted_with_what_became_of_it(
+    db: Connection, pool: Pool, settings: Settings, webhook: Webhook
+) -> None:
+    await put(pool, message(key="sent"), message(key="late", expires_at=datetime.now(UTC)))
+    await deliver(pool, settings)
+    webhook.next(*[Response(status_code=500)] * ATTEMPTS)
+    await put(pool, message(key="failed"))
+    for _ in range(ATTEMPTS):
+        the_pause_passes(db)
+        await deliver(pool, settings)
+    assert total(db, "keepsake_messages_total") == {
+        ("test", "sent"): 1,
+        ("test", "expired"): 1,
+        ("test", "failed"): 1,
+    }
+
+
+@pytest.mark.usefixtures("ada")
+async def test_a_message_about_a_record_that_is_deleted_is_counted_as_expired(
+    db: Connection, pool: Pool
+) -> None:
+    record_id = given_record(db, line="family", owner_id=1, external_id="x").record_id
+    await put(pool, message(record_id=record_id))
+    with db.transaction():
+        forget_record(db, record_id)
+        forget_record(db, record_id)
+    assert total(db, "keepsake_messages_total") == {("test", "expired"): 1}

@@ -307,5 +307,6 @@ async def test_cleaning_up_removes_what_is_old_or_loose(
     )
     job = await done(pool, settings, "clean_up")
     assert job.result == {
-        "attempts": 1, "sign_ins": 0, "writes": 0, "alerts": 0, "requests": 0, "objects": 1
+        "attempts": 1, "sign_ins": 0, "writes": 0, "alerts": 0, "requests": 0, "figures": 0,
+        "objects": 1,
     }  # fmt: skip

@@ -8,11 +8,12 @@ from itertools import accumulate
 import pytest
 from starlette.responses import RedirectResponse, Response
 
-from keepsake.database import owner_transaction
+from keepsake.database import connect, owner_transaction
 from keepsake.job_types.upkeep import clean_up
 from keepsake.job_types.webhooks import PAUSES, send_webhook
 from keepsake.jobs.submission import NewJob, submit
 from keepsake.jobs.worker import WAITING_PLACES, Worker
+from keepsake.local.ports import free_port
 from keepsake.webhooks.endpoints import (
     Change,
     Endpoint,
@@ -22,6 +23,7 @@ from keepsake.webhooks.endpoints import (
     rotate_secret,
 )
 from tests.jobs.greetings import column, row
+from tests.metrics.reading import total
 from tests.webhooks.conftest import ADA, BEN, Hooks, verified
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -239,3 +241,23 @@ def test_attempts_are_spread_over_75_hours() -> None:
     assert all(
         pause <= b - a <= pause * 1.1 for pause, a, b in zip(PAUSES, at, at[1:], strict=False)
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(204, "delivered"), (500, "refused"), (None, "unreachable")]
+)
+async def test_an_attempt_is_counted_with_what_came_of_it(
+    hooks: Hooks, database_url: str, status: int | None, outcome: str
+) -> None:
+    await hooks.add()
+    if status is None:
+        await hooks.db.execute(
+            "UPDATE webhook_endpoints SET url = %s", (f"http://127.0.0.1:{free_port()}/",)
+        )
+    else:
+        hooks.receiver.next(Response(status_code=status))
+    [job_id] = await hooks.tell("record.added", record_id=12)
+    await hooks.attempted(job_id)
+    with connect(database_url) as db:
+        counted = total(db, "keepsake_webhook_attempts_total")
+    assert counted == {("record.added", outcome): 1}

@@ -7,6 +7,7 @@ no matter who saved it.
 """
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from keepsake.bookmarks.bookmark import Bookmark
-from keepsake.bookmarks.services import service_of
+from keepsake.bookmarks.services import platform_of, service_of
 from keepsake.database import AsyncConnection, Connection
+from keepsake.metrics.counts import observe
 from keepsake.pipeline.line import Made, Step
 from keepsake.pipeline.window import Window
 from keepsake.records.deletion import note_replaced
@@ -72,14 +74,15 @@ async def keep(bookmark: Bookmark, tools: Tools) -> Media:
     link = _link(bookmark.url)
     if link is None:
         return Media(nothing="this is no address of the web")
+    platform = platform_of(bookmark.url, bookmark.platform)
     if _file_name(link).suffix.lower() in SUFFIXES:
         async with tools.cobalt.places:
-            return Media((await _linked(bookmark.url, link, tools),))
+            return Media((await _linked(bookmark.url, link, platform, tools),))
     if service_of(bookmark.url, bookmark.platform):
         # Held until the last byte is here: what Cobalt offers does not wait.
         async with tools.cobalt.places:
             offers = await tools.cobalt.media(bookmark.url)
-            files = [await _offered(offer, tools) for offer in offers]
+            files = [await _offered(offer, platform, tools) for offer in offers]
             return Media(tuple(files), None if files else "Cobalt found no media there")
     return Media(nothing="the address names no media file, and no service that Cobalt knows")
 
@@ -97,26 +100,35 @@ def _file_name(link: SplitResult) -> PurePosixPath:
     return PurePosixPath(PurePosixPath(unquote(link.path)).name)
 
 
-async def _linked(url: str, link: SplitResult, tools: Tools) -> MediaFile:
+async def _linked(url: str, link: SplitResult, platform: str, tools: Tools) -> MediaFile:
     """The file that a link leads to."""
     settings = tools.settings
     async with tools.folder() as folder:
-        path = folder / "file"
+        path, started = folder / "file", time.monotonic()
         done = await tools.web.download(
             url,
             path,
             max_bytes=settings.max_media_mb * 1_000_000,
             seconds=settings.media_timeout,
         )
+        _count(done, started, platform)
         return await _stored(path, done, done.name or _file_name(link).name, tools)
 
 
-async def _offered(offer: "Offer", tools: Tools) -> MediaFile:
+async def _offered(offer: "Offer", platform: str, tools: Tools) -> MediaFile:
     """A file that Cobalt offers."""
     async with tools.folder() as folder:
-        path = folder / "file"
+        path, started = folder / "file", time.monotonic()
         done = await tools.cobalt.fetch(offer, path)
+        _count(done, started, platform)
         return await _stored(path, done, offer.name or done.name or "", tools)
+
+
+def _count(done: "Downloaded", started: float, platform: str) -> None:
+    """Count a download that began at that monotonic time and is done now."""
+    observe("keepsake_media_download_bytes", done.size, platform=platform)
+    seconds = time.monotonic() - started
+    observe("keepsake_media_download_duration_seconds", seconds, platform=platform)
 
 
 async def _stored(path: Path, done: "Downloaded", name: str, tools: Tools) -> MediaFile:
