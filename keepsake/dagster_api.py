@@ -28,7 +28,7 @@ mutation ($runs: [String!]!, $policy: TerminateRunPolicy!) {
 """
 
 
-# Dagster takes `limit` before `statuses`: the tick that is under way would hide the one before it.
+# Without `statuses` Dagster reads ticks in another way, and at times gives none.
 _HEALTH = """{
   instance { daemonHealth { allDaemonStatuses { daemonType required lastHeartbeatTime } } }
   workspaceOrError { __typename ... on Workspace { locationEntries { name locationOrLoadError {
@@ -180,12 +180,9 @@ def _what_is_wrong(location: Mapping[str, Any] | None) -> str | None:
     return str(location.get("className") or location["__typename"])
 
 
-def _last_tick(ticks: Sequence[Mapping[str, Any]]) -> float | None:
-    """When one ended well; if none of the last few did, when the first of those began."""
-    ended = [tick["endTimestamp"] for tick in ticks if tick["status"] in ("SUCCESS", "SKIPPED")]
-    return max(filter(None, ended), default=None) or min(
-        (tick["timestamp"] for tick in ticks), default=None
-    )
+def _last_tick(ticks: Sequence[Mapping[str, float | None]]) -> float | None:
+    ended = [tick["endTimestamp"] for tick in ticks]
+    return max((at for at in ended if at is not None), default=None)
 
 
 def terminate(dagster_url: str, run_ids: Sequence[str], how: HOW) -> None:

@@ -154,9 +154,11 @@ async def _dagster(settings: Settings) -> Measured:
         Series(LOCATION, (name,)): 1.0 if reason is None else 0.0
         for name, reason in health.locations.items()
     }
-    for metric, times in ((HEARTBEAT, health.heartbeats), (TICK, health.ticks)):
-        for name, at in times.items():
-            measured[Series(metric, (name,))] = math.inf if at is None else max(now - at, 0.0)
+    for name, at in health.heartbeats.items():
+        measured[Series(HEARTBEAT, (name,))] = math.inf if at is None else max(now - at, 0.0)
+    for name, at in health.ticks.items():
+        if at is not None:  # whether anything ticks at all the daemon's heartbeat says
+            measured[Series(TICK, (name,))] = max(now - at, 0.0)
     return measured
 
 
