@@ -82,7 +82,9 @@ def encode(figures: Figures, content_type: str) -> bytes:
     """
     if content_type == OPENMETRICS:
         found = _Collected(list(families(figures, since=True)))
-        return bytes(openmetrics.generate_latest(found))  # type: ignore[no-untyped-call]
+        # Our names need no escaping: to look at each letter of them takes half of the time.
+        as_is = openmetrics.ALLOWUTF8
+        return bytes(openmetrics.generate_latest(found, as_is))  # type: ignore[no-untyped-call]
     return exposition.generate_latest(_Collected(list(families(figures))))
 
 
