@@ -35,7 +35,8 @@ _HEALTH = """{
     __typename
     ... on PythonError { className }
     ... on RepositoryLocation { repositories { sensors {
-      name sensorState { status ticks(limit: 1) { timestamp endTimestamp } } } } } } } } } }
+      name sensorState { status ticks(limit: 1, statuses: [SUCCESS, SKIPPED]) { endTimestamp }
+    } } } } } } } } }
 """
 
 
