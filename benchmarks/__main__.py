@@ -28,6 +28,7 @@ NAMES = (
     "long_recordings",
     "monitoring",
     "metrics_scrape",
+    "metric_totals",
 )
 
 

@@ -8,9 +8,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import NamedTuple
 
-from keepsake.metrics.catalogue import METRICS, Kind, Metric
+from keepsake.metrics.catalogue import METRICS, Kind
 
 INF = "+Inf"
 _UNKNOWN = "other"  # for a label whose value is empty
@@ -38,17 +39,14 @@ class Counts:
 
     def count(self, name: str, by: float = 1, /, **labels: str) -> None:
         """Add to a counter."""
-        self._add(Series(name, _values(_metric(name, "counter"), labels)), by)
+        self._add(_counter(name, tuple(labels.items())), by)
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add a value to a histogram."""
-        metric = _metric(name, "histogram")
-        values = _values(metric, labels)
-        place = bisect_left(metric.buckets, value)
-        bound = written(metric.buckets[place]) if place < len(metric.buckets) else INF
-        bucket = Series(f"{name}_bucket", (*values, bound))
+        histogram = _histogram(name, tuple(labels.items()))
+        bucket = histogram.buckets[bisect_left(METRICS[name].buckets, value)]
         self._add(bucket, 1)
-        self._add(Series(f"{name}_sum", values), value)
+        self._add(histogram.sum, value)
         self.seen[bucket] = float(value)
 
     def merge(self, other: "Counts") -> None:
@@ -76,17 +74,34 @@ def written(bound: float) -> str:
     return repr(bound).removesuffix(".0")
 
 
-def _metric(name: str, kind: Kind) -> Metric:
+class _Histogram(NamedTuple):
+    """The series of a histogram with some labels, the bucket of +Inf last."""
+
+    buckets: tuple[Series, ...]
+    sum: Series
+
+
+# The same few series are counted over and over: they are checked and put together once.
+@lru_cache(maxsize=4096)
+def _counter(name: str, labels: tuple[tuple[str, str], ...]) -> Series:
+    return Series(name, _values(name, "counter", dict(labels)))
+
+
+@lru_cache(maxsize=4096)
+def _histogram(name: str, labels: tuple[tuple[str, str], ...]) -> _Histogram:
+    values = _values(name, "histogram", dict(labels))
+    bounds = (*map(written, METRICS[name].buckets), INF)
+    buckets = tuple(Series(f"{name}_bucket", (*values, bound)) for bound in bounds)
+    return _Histogram(buckets, Series(f"{name}_sum", values))
+
+
+def _values(name: str, kind: Kind, labels: Mapping[str, str]) -> tuple[str, ...]:
     metric = METRICS[name]
     if metric.kind != kind:
         raise ValueError(f"{name} is a {metric.kind}")
-    return metric
-
-
-def _values(metric: Metric, labels: Mapping[str, str]) -> tuple[str, ...]:
     if labels.keys() != set(metric.labels):
-        raise ValueError(f"{metric.name} has the labels {', '.join(metric.labels)}")
-    return tuple(_printable(labels[name]) or _UNKNOWN for name in metric.labels)
+        raise ValueError(f"{name} has the labels {', '.join(metric.labels)}")
+    return tuple(_printable(labels[label]) or _UNKNOWN for label in metric.labels)
 
 
 def _printable(value: str) -> str:

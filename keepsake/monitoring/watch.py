@@ -7,7 +7,7 @@ in the modules that `DUTIES` names.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -117,9 +117,16 @@ async def _monitor(
                 await lock.execute("SELECT")
                 await _pause(stop, LOOK_SECONDS)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: before Python 3.12 `wait_for` may swallow a cancellation."""
+    living = set(tasks)
+    while living:
+        for task in living:
+            task.cancel()
+        _, living = await asyncio.wait(living, timeout=1.0)
 
 
 async def _repeat(seconds: float, duty: Duty, pool: Pool, settings: Settings) -> None:

@@ -46,7 +46,7 @@ query ($step: String!) { assetNodeOrError(assetKey: {path: [$step]}) { ... on As
 """
 CHECKS = [
     "settings", "home", "database", "objects", "chat", "embeddings", "speech", "transcription",
-    "dagster", "jobs",
+    "alerts", "dagster", "jobs",
 ]  # fmt: skip
 
 
