@@ -118,7 +118,7 @@ def next_state(
             return Next(None, since)
         tell = alert.notified_at is not None and not rule.is_muted(now)
         return Next("resolved", since, "resolved" if tell else None)
-    if not firing and now - since < _patience(rule, reading):
+    if not firing and now - since < _must_hold_for(rule, reading):
         return Next("pending", since)
     told = alert is not None and alert.notified_at is not None
     rested = last_notified is None or now - last_notified >= rule.cooldown
@@ -136,7 +136,7 @@ def _applies(rule: Rule, reading: Reading, *, firing: bool) -> bool:
     return reading.events >= rule.least_events and rule.is_beyond(reading.value, rule.threshold)
 
 
-def _patience(rule: Rule, reading: Reading) -> timedelta:
+def _must_hold_for(rule: Rule, reading: Reading) -> timedelta:
     seconds = rule.for_seconds
     return timedelta(seconds=max(seconds, ERROR_SECONDS) if reading.error is not None else seconds)
 
