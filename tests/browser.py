@@ -76,6 +76,7 @@ def window(
 
 def barriers(page: Page) -> list[str]:
     """What keeps people out of a page: rules of WCAG 2.2 AA that it breaks, and where."""
+    page.wait_for_load_state()  # its style sheet decides on sizes and colours
     page.evaluate(_AXE.read_text())  # by the debugger: the page's own policy would refuse it
     found = page.evaluate("rules => axe.run(document, rules)", _RULES)
     return [

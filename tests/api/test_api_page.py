@@ -45,7 +45,7 @@ def test_every_example_does_what_it_says(
             exec(compile(example, str(PAGE), "exec"), namespace)
         else:
             run(example, monkeypatch)
-    assert len(found) == 30, "fifteen tasks, each in two ways"
+    assert len(found) == 32, "sixteen tasks, each in two ways"
 
 
 # What has no end, live progress, is broken off after two seconds.

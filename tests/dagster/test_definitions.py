@@ -200,10 +200,11 @@ def test_resources_can_be_replaced() -> None:
 
 def test_no_secret_lands_in_what_dagster_stores_of_the_code_location() -> None:
     secrets = {
-        name: "SeCrEt{email}"  # as SIGN_IN_MAIL must have it
+        name: "https://example.org/SeCrEt{email}"  # as SIGN_IN_MAIL must have it
         for name, field in Settings.model_fields.items()
         if field.annotation is SecretStr
     }
+    secrets["alert_webhook_secret"] = "whsec_" + 6 * "SeCrEt"
     settings = Settings.model_validate(
         {**secrets, "database_url": "postgresql://u:SeCrEt@127.0.0.1:9/d", "s3_bucket": "kept"}
     )
