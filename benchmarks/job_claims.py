@@ -6,16 +6,13 @@ through. A worker with free places claims as many jobs as it has.
 """
 
 import asyncio
-import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from benchmarks.api import own_database
 from benchmarks.results import Figure
-from keepsake.database import AsyncConnection, migrate, open_pool
-from keepsake.embedded import postgres
+from keepsake.database import AsyncConnection, open_pool
 from keepsake.jobs.attempts import Claimed, End, become_worker, claim, end
 from keepsake.jobs.context import JobContext
 from keepsake.jobs.registry import JobData, job
@@ -34,19 +31,8 @@ async def nothing(context: JobContext, data: JobData) -> None:
 
 def run() -> list[Figure]:
     """Measure on a database of its own."""
-    with _database() as url:
+    with own_database() as url:
         return asyncio.run(_measured(url))
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="keepsake-", ignore_cleanup_errors=True) as folder:
-        url = postgres.ensure_running(Path(folder))
-        try:
-            migrate(url)
-            yield url
-        finally:
-            postgres.stop(Path(folder), at_once=True)
 
 
 async def _measured(url: str) -> list[Figure]:

@@ -7,19 +7,16 @@ they add to a transaction would only hide the cost.
 """
 
 import asyncio
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
+from benchmarks.api import own_database
 from benchmarks.results import Figure
-from keepsake.database import AsyncConnection, Pool, connect, migrate, open_pool
-from keepsake.embedded import postgres
+from keepsake.database import AsyncConnection, Pool, connect, open_pool
 from keepsake.metrics import totals
 from keepsake.metrics.counts import counting
 from keepsake.owners import usage
@@ -42,20 +39,9 @@ WINDOW = Window("family", NOON - timedelta(days=1), NOON + timedelta(days=1))
 
 def run() -> list[Figure]:
     """Measure on a database of its own."""
-    with _database() as url:
+    with own_database() as url:
+        _fill(url)
         return asyncio.run(_measured(url))
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="keepsake-", ignore_cleanup_errors=True) as folder:
-        url = postgres.ensure_running(Path(folder))
-        try:
-            migrate(url)
-            _fill(url)
-            yield url
-        finally:
-            postgres.stop(Path(folder), at_once=True)
 
 
 def _fill(url: str) -> None:

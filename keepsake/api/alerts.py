@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from keepsake.errors import InvalidInput
 from keepsake.http import alerts
 from keepsake.http.added import Answer
-from keepsake.http.callers import SignedIn
+from keepsake.http.callers import OfOwnerOrAll, SignedIn
 from keepsake.http.idempotency import IdempotencyKey, once
 from keepsake.http.jobs import reach_of
 from keepsake.http.state import ForState
@@ -35,14 +35,6 @@ MOST = 500  # of one answer
 _LARGEST = 2**63 - 1
 
 RuleId = Annotated[int, Path(ge=1, le=_LARGEST, examples=[3])]
-OfOwner = Annotated[
-    str | None,
-    Query(
-        description="Short name of the owner; not needed where there is only one. Operators who "
-        "name none mean the whole system.",
-        examples=["the-marlows"],
-    ),
-]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Seconds = Annotated[int, Field(ge=0, le=31 * 24 * 3600)]
@@ -185,7 +177,7 @@ class Muting(BaseModel):
 async def list_alerts(
     state: ForState,
     caller: SignedIn,
-    owner: OfOwner = None,
+    owner: OfOwnerOrAll = None,
     which: Annotated[Literal["open", "all"], Query(description="`all`: also ended ones.")] = "open",
     limit: Limit = 100,
 ) -> Alerts:
@@ -204,7 +196,7 @@ async def list_alerts(
 async def read_alert_history(
     state: ForState,
     caller: SignedIn,
-    owner: OfOwner = None,
+    owner: OfOwnerOrAll = None,
     before: Annotated[int | None, Query(ge=1, le=_LARGEST)] = None,
     limit: Limit = 100,
 ) -> AlertEvents:
@@ -227,7 +219,9 @@ async def list_alert_metrics(_caller: SignedIn) -> AlertMetrics:
 
 
 @router.get("/alert-rules")
-async def list_alert_rules(state: ForState, caller: SignedIn, owner: OfOwner = None) -> AlertRules:
+async def list_alert_rules(
+    state: ForState, caller: SignedIn, owner: OfOwnerOrAll = None
+) -> AlertRules:
     """The rules of an owner, or about the whole system."""
     reach = await reach_of(state, caller, owner)
     async with reach.transaction() as connection:
@@ -241,7 +235,7 @@ async def add_alert_rule(
     state: ForState,
     caller: SignedIn,
     said: RuleToAdd,
-    owner: OfOwner = None,
+    owner: OfOwnerOrAll = None,
     key: IdempotencyKey = None,
 ) -> Response:
     """Add a rule."""
@@ -259,7 +253,7 @@ async def add_alert_rule(
 
 @router.get("/alert-rules/{rule_id}")
 async def read_alert_rule(
-    rule_id: RuleId, state: ForState, caller: SignedIn, owner: OfOwner = None
+    rule_id: RuleId, state: ForState, caller: SignedIn, owner: OfOwnerOrAll = None
 ) -> AlertRule:
     """A rule."""
     reach = await reach_of(state, caller, owner)
@@ -268,7 +262,11 @@ async def read_alert_rule(
 
 @router.patch("/alert-rules/{rule_id}")
 async def change_alert_rule(
-    rule_id: RuleId, state: ForState, caller: SignedIn, said: RuleChanges, owner: OfOwner = None
+    rule_id: RuleId,
+    state: ForState,
+    caller: SignedIn,
+    said: RuleChanges,
+    owner: OfOwnerOrAll = None,
 ) -> AlertRule:
     """Change a rule, switch it off or on again. Its alerts are judged by it from then on."""
     changes = said.model_dump(exclude_unset=True)
@@ -281,7 +279,11 @@ async def change_alert_rule(
 
 @router.post("/alert-rules/{rule_id}/mute")
 async def mute_alert_rule(
-    rule_id: RuleId, state: ForState, caller: SignedIn, said: Muting, owner: OfOwner = None
+    rule_id: RuleId,
+    state: ForState,
+    caller: SignedIn,
+    said: Muting,
+    owner: OfOwnerOrAll = None,
 ) -> AlertRule:
     """Tell nobody of a rule's alerts until a time. They come and go all the same."""
     reach = await reach_of(state, caller, owner, "manage")
@@ -290,7 +292,7 @@ async def mute_alert_rule(
 
 @router.post("/alert-rules/{rule_id}/unmute")
 async def unmute_alert_rule(
-    rule_id: RuleId, state: ForState, caller: SignedIn, owner: OfOwner = None
+    rule_id: RuleId, state: ForState, caller: SignedIn, owner: OfOwnerOrAll = None
 ) -> AlertRule:
     """Tell people of a rule's alerts again."""
     reach = await reach_of(state, caller, owner, "manage")
@@ -299,7 +301,7 @@ async def unmute_alert_rule(
 
 @router.delete("/alert-rules/{rule_id}", status_code=204)
 async def remove_alert_rule(
-    rule_id: RuleId, state: ForState, caller: SignedIn, owner: OfOwner = None
+    rule_id: RuleId, state: ForState, caller: SignedIn, owner: OfOwnerOrAll = None
 ) -> None:
     """Remove a rule and its alerts."""
     reach = await reach_of(state, caller, owner, "manage")

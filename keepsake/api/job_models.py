@@ -196,7 +196,7 @@ class QueryFilters(Filters):
 class AskedForJobs(QueryFilters):
     """A request for a page."""
 
-    owner: str | None = None  # `OfOwner` has its description
+    owner: str | None = None  # `OfOwnerOrAll` has its description
     cursor: str | None = Field(None, description="`next` of the page before, without filters.")
     limit: int = Field(50, ge=1, le=200)
 

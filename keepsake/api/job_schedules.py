@@ -6,13 +6,13 @@ Who may do what is in `http/job_schedules.py`.
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from keepsake.errors import InvalidInput
 from keepsake.http import job_schedules
 from keepsake.http.bodies import checked
-from keepsake.http.callers import SignedIn
+from keepsake.http.callers import OfOwnerOrAll, SignedIn
 from keepsake.http.jobs import reach_of, reach_to_submit
 from keepsake.http.state import ForState
 from keepsake.jobs.schedules import NewSchedule, Schedule, find_schedule, schedules
@@ -20,14 +20,6 @@ from keepsake.jobs.schedules import NewSchedule, Schedule, find_schedule, schedu
 router = APIRouter(prefix="/api/job-schedules", tags=["jobs"])
 
 ScheduleId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[3])]
-OfOwner = Annotated[
-    str | None,
-    Query(
-        description="Short name of the owner; not needed where there is only one. Operators who "
-        "name none mean all owners and the system.",
-        examples=["the-marlows"],
-    ),
-]
 Missed = Literal["skip", "once", "catch_up"]
 Overlap = Literal["skip", "queue", "cancel_running"]
 
@@ -94,7 +86,7 @@ class JobSchedules(BaseModel):
 
 @router.get("")
 async def list_job_schedules(
-    state: ForState, caller: SignedIn, owner: OfOwner = None
+    state: ForState, caller: SignedIn, owner: OfOwnerOrAll = None
 ) -> JobSchedules:
     """The schedules of an owner."""
     reach = await reach_of(state, caller, owner)
@@ -109,7 +101,7 @@ async def add_job_schedule(
     caller: SignedIn,
     said: ScheduleToMake,
     response: Response,
-    owner: OfOwner = None,
+    owner: OfOwnerOrAll = None,
 ) -> JobSchedule:
     """Make a schedule. An owner has one of a tag."""
     kind = state.registry.find(said.type)

@@ -32,7 +32,7 @@ from keepsake.api.job_models import (
 from keepsake.database import AsyncConnection
 from keepsake.http import jobs
 from keepsake.http.added import Answer
-from keepsake.http.callers import SignedIn
+from keepsake.http.callers import OfOwnerOrAll, SignedIn
 from keepsake.http.cursors import decode, encode, link_next
 from keepsake.http.idempotency import IdempotencyKey, once
 from keepsake.http.jobs import reach_of
@@ -46,14 +46,6 @@ from keepsake.jobs.submission import Submission
 router = APIRouter(prefix="/api", tags=["jobs"])
 
 JobId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[17])]
-OfOwner = Annotated[
-    str | None,
-    Query(
-        description="Short name of the owner; not needed where there is only one. Operators who "
-        "name none mean all owners and the system.",
-        examples=["the-marlows"],
-    ),
-]
 
 
 SUBMITTED: dict[int | str, dict[str, Any]] = {
@@ -74,7 +66,7 @@ async def submit_job(
     state: ForState,
     caller: SignedIn,
     said: JobToSubmit,
-    owner: OfOwner = None,
+    owner: OfOwnerOrAll = None,
     key: IdempotencyKey = None,
 ) -> Response:
     """Submit a job. While one of its tag is pending, that is the answer, with 200."""
@@ -105,7 +97,7 @@ async def list_jobs(
     asked: Annotated[AskedForJobs, Query()],
     state: ForState,
     caller: SignedIn,
-    owner: OfOwner = None,
+    owner: OfOwnerOrAll = None,
 ) -> JobPage:
     """Jobs of an owner, the newest first. The header `Link` names the next page."""
     reach = await reach_of(state, caller, owner)
@@ -138,7 +130,7 @@ def _where(asked: AskedForJobs, owner_id: int) -> tuple[QueryFilters, int | None
 
 @router.post("/jobs/cancel")
 async def cancel_jobs(
-    state: ForState, caller: SignedIn, said: JobsToChange, owner: OfOwner = None
+    state: ForState, caller: SignedIn, said: JobsToChange, owner: OfOwnerOrAll = None
 ) -> ChangedJobs:
     """Cancel all that is not finished of what a filter finds: at most 200 jobs of one request."""
     reach = await reach_of(state, caller, owner)
@@ -149,7 +141,7 @@ async def cancel_jobs(
 
 @router.post("/jobs/retry")
 async def retry_jobs(
-    state: ForState, caller: SignedIn, said: JobsToChange, owner: OfOwner = None
+    state: ForState, caller: SignedIn, said: JobsToChange, owner: OfOwnerOrAll = None
 ) -> ChangedJobs:
     """Have tried again what failed of what a filter finds: at most 200 jobs of one request."""
     reach = await reach_of(state, caller, owner)

@@ -11,21 +11,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from keepsake.http.callers import SignedIn
+from keepsake.http.callers import OfOwnerOrAll, SignedIn
 from keepsake.http.jobs import reach_of
 from keepsake.http.state import ForState
 from keepsake.monitoring import insights
 
 router = APIRouter(prefix="/api/monitoring", tags=["monitoring"])
 
-OfOwner = Annotated[
-    str | None,
-    Query(
-        description="Short name of the owner; not needed where there is only one. Operators who "
-        "name none mean the whole system.",
-        examples=["the-marlows"],
-    ),
-]
 Percent = Annotated[float | None, Field(description="Percent; null: of nothing.", examples=[98.5])]
 Estimate = Annotated[
     float | None,
@@ -206,7 +198,7 @@ class Resources(_Figures):
     """What is used up."""
 
     models: list[ModelFigures] = Field(description="In this month (UTC), the dearest first.")
-    days: list[DaySpent] = Field(description="The last 30, where a model was called.")
+    days: list[DaySpent] = Field(description="The last 31, where a model was called.")
     month_spent: Decimal = Field(description="USD, as far as models have prices.")
     month_budget: Decimal | None = Field(description="USD; null: no bound, or the system's.")
     media_bytes: int = Field(description="Downloaded in this month.")
@@ -218,7 +210,9 @@ class Resources(_Figures):
 
 
 @router.get("/dashboard")
-async def read_dashboard(state: ForState, caller: SignedIn, owner: OfOwner = None) -> Dashboard:
+async def read_dashboard(
+    state: ForState, caller: SignedIn, owner: OfOwnerOrAll = None
+) -> Dashboard:
     """Today, this week and this month, and what is in work now."""
     reach = await reach_of(state, caller, owner)
     async with reach.transaction() as connection:
@@ -230,7 +224,7 @@ async def read_dashboard(state: ForState, caller: SignedIn, owner: OfOwner = Non
 async def read_performance(
     state: ForState,
     caller: SignedIn,
-    owner: OfOwner = None,
+    owner: OfOwnerOrAll = None,
     hours: Annotated[int, Query(ge=1, le=insights.LONGEST_HOURS, description="To look back.")] = 24,
 ) -> Performance:
     """How fast records and steps were made."""
@@ -244,7 +238,7 @@ async def read_performance(
 async def read_errors(
     state: ForState,
     caller: SignedIn,
-    owner: OfOwner = None,
+    owner: OfOwnerOrAll = None,
     limit: Annotated[
         int, Query(ge=1, le=insights.MOST_ERRORS, description="Of the failed list.")
     ] = 50,
@@ -257,7 +251,7 @@ async def read_errors(
 
 
 @router.get("/queue")
-async def read_queue(state: ForState, caller: SignedIn, owner: OfOwner = None) -> Queue:
+async def read_queue(state: ForState, caller: SignedIn, owner: OfOwnerOrAll = None) -> Queue:
     """What waits: steps of records by line, and jobs by type."""
     reach = await reach_of(state, caller, owner)
     async with reach.transaction() as connection:
@@ -282,7 +276,9 @@ async def read_queue(state: ForState, caller: SignedIn, owner: OfOwner = None) -
 
 
 @router.get("/resources")
-async def read_resources(state: ForState, caller: SignedIn, owner: OfOwner = None) -> Resources:
+async def read_resources(
+    state: ForState, caller: SignedIn, owner: OfOwnerOrAll = None
+) -> Resources:
     """Tokens and money by model and day, media, storage and the size of the database."""
     reach = await reach_of(state, caller, owner)
     async with reach.transaction() as connection:

@@ -125,6 +125,14 @@ async def principal(
 
 
 SignedIn = Annotated[Principal, Depends(principal)]
+OfOwnerOrAll = Annotated[
+    str | None,
+    Query(
+        description="Short name of the owner; not needed where there is only one. Operators who "
+        "name none mean all owners and the system.",
+        examples=["the-marlows"],
+    ),
+]
 
 
 async def operator(caller: SignedIn) -> Principal:

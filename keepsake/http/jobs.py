@@ -36,7 +36,7 @@ MOST_AT_ONCE = 200  # jobs that one request changes
 
 @dataclass(frozen=True)
 class Reach:
-    """The jobs that a request may be about.
+    """What a request may be about: jobs, and what else operators see of all owners.
 
     Attributes:
         state: of the process.
@@ -50,7 +50,7 @@ class Reach:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees these jobs."""
+        """A transaction that sees no more than that."""
         if self.owner_id is not None:
             async with owner_transaction(self.state.pool, self.owner_id) as connection:
                 yield connection
@@ -89,7 +89,7 @@ class Reach:
 async def reach_of(
     state: State, caller: Principal, owner: str | None, permission: str = "read"
 ) -> Reach:
-    """The jobs of the owner of that short name; without one, of all those that the caller sees.
+    """What is of the owner of that short name; without one, what the caller sees.
 
     Raises:
         Problem: there is no such owner for them, they may not do this, or they must name one.

@@ -37,7 +37,7 @@ LONGEST_HOURS = 168  # that `performance` looks back
 MOST_ERRORS = 500  # in a list
 GROUPS_SHOWN = 20
 HOURS_OF_ERRORS = 24
-DAYS_OF_SPENDING = 30
+DAYS_OF_SPENDING = 31  # so that a whole month is among them
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class FailedRecord:
 
     Attributes:
         owner: short name, for operators; None where all are of one owner.
-        platform: of a bookmark, as whoever saved it named it.
+        platform: of a bookmark, as its sender names it.
     """
 
     record_id: int
@@ -263,7 +263,7 @@ class Resources:
 
     Attributes:
         models: of this calendar month (UTC), the dearest first.
-        days: the last 30, those on which a model was called.
+        days: of the last 31, those on which a model was called.
         month_spent: USD, as far as models have prices.
         month_budget: USD; None: no bound, or the whole system, which has none.
         media_bytes: downloaded in this month.
@@ -558,10 +558,11 @@ async def _active(connection: AsyncConnection, owner_id: int | None) -> dict[str
 async def resources(connection: AsyncConnection, *, owner_id: int | None) -> Resources:
     """Tokens and money by model and day, media, storage and the database."""
     now, _ = await _clock(connection, owner_id)
-    *_, month = period_starts(now, ZoneInfo("UTC"))
+    today, _, month = period_starts(now, ZoneInfo("UTC"))
     downloaded = await window(connection, month, (DOWNLOADED,), owner_id=owner_id)
     models = await _models(connection, owner_id, month.date())
-    days = await _days(connection, owner_id, now.date() - timedelta(days=DAYS_OF_SPENDING - 1))
+    first = today.date() - timedelta(days=DAYS_OF_SPENDING - 1)
+    days = await _days(connection, owner_id, first)
     return Resources(
         models=models,
         days=days,

@@ -236,6 +236,17 @@ def test_what_is_used_up_is_known_by_model_and_day(db: Connection, ada: int) -> 
     assert (found.storage_bytes, found.database_bytes) == (None, None)
 
 
+def test_what_the_first_day_of_the_month_cost_counts_for_the_month(
+    db: Connection, ada: int
+) -> None:
+    db.execute(
+        "INSERT INTO spending (owner_id, day, line, step, model, calls, cost) VALUES"
+        " (%s, date_trunc('month', now() AT TIME ZONE 'UTC')::date, 'x', 's', 'm', 1, 2)",
+        (ada,),
+    )
+    assert on_connection(db, insights.resources, owner_id=ada).month_spent == 2
+
+
 def test_of_the_system_the_store_is_as_it_was_measured(db: Connection) -> None:
     db.execute(
         "INSERT INTO probes (metric, labels, value) VALUES ('keepsake_object_store_bytes', '', 70),"
